@@ -1,0 +1,162 @@
+"""The configuration file `hookwright.yaml` (contract §4), as typed values. No I/O."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_DURATION_UNITS = {
+    "ms": timedelta(milliseconds=1),
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+}
+_SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|kB|MB)?")
+_SIZE_UNITS = {
+    None: 1,
+    "B": 1,
+    "kB": 1000,
+    "KiB": 1024,
+    "MB": 1000**2,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
+
+
+def parse_duration(value: object) -> object:
+    """Read `500ms`, `15s`, `5m`, `2h`, `30d`; anything that is no text passes unchanged.
+
+    Raises ValueError for a text of another form.
+    """
+    if not isinstance(value, str):
+        return value
+    match = _DURATION.fullmatch(value.strip())
+    if match is None:
+        message = f"{value!r} is no duration; write a number and ms, s, m, h or d, such as 15s"
+        raise ValueError(message)
+    return float(match[1]) * _DURATION_UNITS[match[2]]
+
+
+def parse_size(value: object) -> object:
+    """Read `512KiB`, `1MiB` as bytes; anything that is no text passes unchanged.
+
+    Raises ValueError for a text of another form.
+    """
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        message = f"{value!r} is no size; write a number and B, KiB or MiB, such as 1MiB"
+        raise ValueError(message)
+    return int(match[1]) * _SIZE_UNITS[match[2]]
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0))]
+Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+
+
+class Section(BaseModel):
+    """Base of every section: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SecretReference(Section):
+    """Where a secret comes from: exactly one of an environment variable, a file, a text."""
+
+    env: str | None = None
+    file: str | None = None
+    value: str | None = None
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> SecretReference:
+        if sum(part is not None for part in (self.env, self.file, self.value)) != 1:
+            message = "give exactly one of env, file, value"
+            raise ValueError(message)
+        return self
+
+
+class Limits(Section):
+    """What one source may send: body size in bytes, sustained rate and burst in requests."""
+
+    max_body: Size = 1024 * 1024
+    per_second: float = Field(default=500, gt=0)
+    burst: int = Field(default=1000, gt=0)
+
+
+class SourceConfig(Section):
+    """One receiving address `/hooks/{name}`. `path_token` is for vendors that sign nothing."""
+
+    name: Name
+    vendor: str
+    secrets: tuple[SecretReference, ...] = ()
+    path_token: SecretReference | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    limits: Limits = Field(default_factory=Limits)
+    enabled: bool = True
+
+
+class ConnectionConfig(Section):
+    """Base address and credentials for calling one vendor account."""
+
+    name: Name
+    vendor: str
+    base_url: str | None = None
+    credentials: dict[str, SecretReference] = Field(default_factory=dict)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class PollConfig(Section):
+    """A question asked of a vendor again and again."""
+
+    name: Name
+    connection: Name
+    poll: str
+    every: Duration = timedelta(minutes=5)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class SubscriptionConfig(Section):
+    """An outside address to which events are sent, signed."""
+
+    name: Name
+    url: str
+    events: tuple[str, ...] = ("*",)
+    secret: SecretReference | None = None
+
+
+class WorkflowFile(Section):
+    """Workflow documents by file pattern, with values that replace the documents' own `vars`."""
+
+    file: str
+    vars: dict[str, Any] = Field(default_factory=dict)
+
+
+def _workflow_file(value: object) -> object:
+    return {"file": value} if isinstance(value, str) else value
+
+
+class Retention(Section):
+    """How long rows are kept."""
+
+    deliveries: Duration = timedelta(days=30)
+    runs: Duration = timedelta(days=90)
+
+
+class Configuration(Section):
+    """The whole file."""
+
+    sources: tuple[SourceConfig, ...] = ()
+    connections: tuple[ConnectionConfig, ...] = ()
+    polls: tuple[PollConfig, ...] = ()
+    subscriptions: tuple[SubscriptionConfig, ...] = ()
+    workflows: tuple[Annotated[WorkflowFile, BeforeValidator(_workflow_file)], ...] = ()
+    retention: Retention = Field(default_factory=Retention)
