@@ -1,0 +1,1 @@
+"""The shared language: tables, events, workflow documents, jobs, API bodies. No I/O."""

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Json: TypeAlias = Any  # noqa: UP040  # Python 3.11 has no `type` statement
+Json: TypeAlias = Any
 """A JSON value as `json.loads` gives it."""
 
 VisualStatus = Literal["ok", "warn", "fail"]

@@ -1,0 +1,1 @@
+"""The application: use cases, vendors, engine, storage, and its HTTP face and commands."""

@@ -97,11 +97,16 @@ class Transient(HookwrightError):  # noqa: N818
         message: str | None = None,
         *,
         retry_after: timedelta | None = None,
+        perhaps_done: bool = False,
         hint: str | None = None,
     ) -> None:
-        """Keep `retry_after` when the other side named a waiting time."""
+        """Keep `retry_after` when the other side named a waiting time.
+
+        `perhaps_done`: the request may have been performed although we have no answer.
+        """
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+        self.perhaps_done = perhaps_done
 
 
 class TimedOut(Transient):

@@ -1,0 +1,1 @@
+"""The queue face of the application: broker, actors, scheduler."""

@@ -1,0 +1,1 @@
+"""The `hookwright` command: one module per command group."""

@@ -1,0 +1,1 @@
+"""The HTTP face: the management API, health, and what surrounds the door."""

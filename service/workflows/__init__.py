@@ -1,0 +1,1 @@
+"""The pure engine: documents, expressions, matching and the planner. No I/O."""
