@@ -22,16 +22,6 @@ class IngestDeliveries:
 
 
 @dataclass(frozen=True, slots=True)
-class MatchEvents:
-    """Start the workflows that these stored events match (events of polls and of our own)."""
-
-    actor: ClassVar[str] = "match_events"
-    queue: ClassVar[str] = "ingest"
-
-    event_ids: tuple[UUID, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class AdvanceRun:
     """Carry one run on until it ends or has to wait."""
 
@@ -51,5 +41,5 @@ class PerformPoll:
     poll_id: UUID
 
 
-Job = IngestDeliveries | MatchEvents | AdvanceRun | PerformPoll
-JOBS: tuple[type[Job], ...] = (IngestDeliveries, MatchEvents, AdvanceRun, PerformPoll)
+Job = IngestDeliveries | AdvanceRun | PerformPoll
+JOBS: tuple[type[Job], ...] = (IngestDeliveries, AdvanceRun, PerformPoll)

@@ -1,0 +1,134 @@
+"""The database: PostgreSQL (psycopg 3) or one SQLite file (WAL, full fsync)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlmodel import Session
+
+from service.errors import ConfigurationError, Unavailable
+
+SQLITE_BUSY_MS = 10_000
+POOL_SIZE = 12
+POOL_TIMEOUT_S = 10
+
+
+def normalise_url(url: str) -> URL:
+    """Give the SQLAlchemy address of a database. Raises ConfigurationError for unknown kinds."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "HOOKWRIGHT_DATABASE_URL is no database address",
+            hint="write postgresql://user:password@host/name or sqlite:///path/to/file.db",
+        ) from error
+    kind = parsed.get_backend_name()
+    if kind in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if kind == "sqlite" and parsed.database:
+        return parsed.set(drivername="sqlite+pysqlite")
+    raise ConfigurationError(
+        f"the database kind {kind!r} is not supported",
+        hint="use postgresql://… or sqlite:///path/to/file.db",
+    )
+
+
+class Database:
+    """One engine and, on SQLite, the order in which this process's writers take turns.
+
+    SQLite lets one writer in at a time and makes the others poll; a lock of our own lets them
+    queue instead, so that the door waits for a worker's commit and not for a sleep to end.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = normalise_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
+        self._writing = threading.Lock()
+
+    @contextmanager
+    def turn_to_write(self) -> Iterator[None]:
+        """Wait for this process's turn to write (SQLite; on PostgreSQL at once)."""
+        with self._writing if self.is_sqlite else nullcontext():
+            yield
+
+    def session(self, *, read_only: bool = False) -> Session:
+        """Give a new session. A read-only one does not take SQLite's write lock."""
+        bind: Any = self.engine
+        if read_only:
+            bind = self.engine.execution_options(hookwright_read_only=True)
+        return Session(bind, expire_on_commit=False)
+
+    def ping(self) -> None:
+        """Ask the database for a sign of life. Raises Unavailable."""
+        try:
+            with self.engine.execution_options(hookwright_read_only=True).connect() as connection:
+                connection.execute(text("SELECT 1"))
+        except DBAPIError as error:
+            raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]
+
+
+def is_outage(error: BaseException) -> bool:
+    """Say whether a database error means that the database is away, not that we are wrong."""
+    return isinstance(error, OperationalError) or (
+        isinstance(error, DBAPIError) and error.connection_invalidated
+    )
+
+
+def _postgres_engine(url: URL) -> Engine:
+    return create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_timeout=POOL_TIMEOUT_S,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "application_name": "hookwright"},
+    )
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=POOL_SIZE,
+        pool_timeout=POOL_TIMEOUT_S,
+        connect_args={"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def prepare_sqlite(connection: Any, _record: object = None) -> None:
+    """Set a new SQLite connection up: WAL, a commit that survives a power cut, foreign keys."""
+    # The driver must not begin transactions by itself: _begin_sqlite says how they begin.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"busy_timeout={SQLITE_BUSY_MS}",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later may fail at the upgrade without waiting,
+    # whatever busy_timeout says. A writer therefore takes the lock at once.
+    read_only = connection.get_execution_options().get("hookwright_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -1,0 +1,126 @@
+"""The doorbell: rings workers for rows that wait. Losing a ring loses time, never work."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+import dramatiq
+import redis
+import structlog
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.brokers.stub import StubBroker
+from dramatiq.errors import DramatiqError
+from dramatiq.middleware import Middleware, Retries, ShutdownNotifications, TimeLimit
+from redis.exceptions import RedisError
+
+from schemas.jobs import JOBS, Job
+from service.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+SILENCE_AFTER_FAILURE_S = 1.0
+"""After a failed ring, this long no further ring is tried: the sweeper rings for us anyway,
+and the door must not wait for a dead Redis with every group."""
+
+CONNECT_TIMEOUT_S = 0.5
+ANSWER_TIMEOUT_S = 5.0
+
+
+class Queue(Protocol):
+    """Where jobs are rung."""
+
+    def ring(self, jobs: Sequence[Job]) -> None:
+        """Ask for these jobs. Never raises: rows wait, and the sweeper rings again."""
+
+    def ping(self) -> None:
+        """Ask for a sign of life. Raises Unavailable."""
+
+
+class InProcessBroker(StubBroker):
+    """Dramatiq's in-memory broker, without the list of dead letters that would grow for ever."""
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 100) -> Any:
+        """Give a consumer whose dead letters are dropped: rows remember what failed."""
+        self.dead_letters_by_queue[queue_name].clear()
+        return super().consume(queue_name, prefetch, timeout)
+
+
+def make_broker(redis_url: str | None, *, namespace: str = "hookwright") -> dramatiq.Broker:
+    """Build the broker: over Redis when an address is given, else in the process.
+
+    Every queue of schemas/jobs.py is declared, so that ringing needs no actor to be imported.
+    """
+    middleware: list[Middleware] = [TimeLimit(), ShutdownNotifications(), Retries()]
+    broker: dramatiq.Broker
+    if redis_url is None:
+        broker = InProcessBroker(middleware=middleware)
+    else:
+        client = redis.Redis.from_url(
+            redis_url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=ANSWER_TIMEOUT_S,
+        )
+        broker = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq gives no types here
+            client=client, namespace=namespace, middleware=middleware
+        )
+    for queue in sorted({job.queue for job in JOBS}):
+        broker.declare_queue(queue)
+    return broker
+
+
+class DramatiqQueue:
+    """Rings through a Dramatiq broker."""
+
+    def __init__(
+        self, broker: dramatiq.Broker, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.broker = broker
+        self._monotonic = monotonic
+        self._silent_until = 0.0
+
+    def ring(self, jobs: Sequence[Job]) -> None:
+        """Ask for these jobs. Never raises: rows wait, and the sweeper rings again."""
+        if self._monotonic() < self._silent_until:
+            return
+        try:
+            for job in jobs:
+                self.broker.enqueue(to_message(job))
+        except (RedisError, DramatiqError, OSError) as error:
+            self._silent_until = self._monotonic() + SILENCE_AFTER_FAILURE_S
+            log.warning(
+                "queue_ring_failed",
+                jobs=len(jobs),
+                error=str(error),
+                consequence="nothing is lost; the sweeper rings again when the queue is back",
+            )
+
+    def ping(self) -> None:
+        """Ask for a sign of life. Raises Unavailable."""
+        client = getattr(self.broker, "client", None)
+        if client is None:
+            return
+        try:
+            client.ping()
+        except (RedisError, OSError) as error:
+            raise Unavailable(f"Redis does not answer: {error}") from error
+
+
+def to_message(job: Job) -> dramatiq.Message[Any]:
+    """Give the queue message of a job: ids as text, nothing else."""
+    return dramatiq.Message(
+        queue_name=job.queue,
+        actor_name=job.actor,
+        args=(),
+        kwargs={field.name: _plain(getattr(job, field.name)) for field in dataclasses.fields(job)},
+        options={},
+    )
+
+
+def _plain(value: UUID | Iterable[UUID]) -> str | list[str]:
+    if isinstance(value, UUID):
+        return str(value)
+    return [str(item) for item in value]

@@ -1,0 +1,150 @@
+"""The environment, read here and nowhere else (contract §3)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.errors import ConfigurationError
+
+SECRET_KEY_FILE = "secret.key"  # noqa: S105  # a file's name
+MINIMUM_KEY_CHARACTERS = 32
+
+
+class Effects(StrEnum):
+    """Whether calls that change something outside are made."""
+
+    LIVE = "live"
+    SHADOW = "shadow"
+
+
+class Settings(BaseSettings):
+    """What the environment says, checked. Immutable after the start."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HOOKWRIGHT_", env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    database_url: str | None = None
+    redis_url: str | None = None
+    redis_namespace: str = "hookwright"
+    data_dir: Path = Path(".hookwright")
+    config: Path = Path("hookwright.yaml")
+    secret_keys: Annotated[tuple[str, ...], NoDecode] = ()
+    admin_token: str | None = Field(default=None, repr=False)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+    public_url: str | None = None
+    effects: Effects = Effects.LIVE
+    log_format: Literal["console", "json"] | None = None
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    allow_private_addresses: str = "false"
+    url: str | None = None
+    token: str | None = Field(default=None, repr=False)
+    worker_threads: int = Field(default=8, ge=1, le=256)
+    shutdown_seconds: float = Field(default=25, gt=0)
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _refuse_weak_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any(len(key) < MINIMUM_KEY_CHARACTERS for key in value):
+            message = f"every key needs at least {MINIMUM_KEY_CHARACTERS} characters"
+            raise ValueError(message)
+        return value
+
+    @field_validator("allow_private_addresses")
+    @classmethod
+    def _check_networks(cls, value: str) -> str:
+        _networks(value)
+        return value
+
+    @property
+    def effective_database_url(self) -> str:
+        """The database to use: the named one, or the SQLite file in the data directory."""
+        return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'hookwright.db'}"
+
+    @property
+    def private_addresses(self) -> bool | tuple[IPv4Network | IPv6Network, ...]:
+        """Which private addresses may be called: none, all, or those of some networks."""
+        return _networks(self.allow_private_addresses)
+
+    @property
+    def server_url(self) -> str:
+        """Where commands find the server: named, public, or the local address."""
+        return (self.url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    def required_secret_keys(self) -> tuple[str, ...]:
+        """Give the secret keys. Raises ConfigurationError when there are none."""
+        keys = self.secret_keys or self._kept_keys()
+        if not keys:
+            raise ConfigurationError(
+                "HOOKWRIGHT_SECRET_KEYS is not set",
+                hint="set it to a long random text (openssl rand -base64 32), the same in every "
+                "process; `hookwright up` makes one by itself and keeps it in the data directory",
+            )
+        return keys
+
+    def with_generated_keys(self) -> Settings:
+        """Give these settings with a secret key, made and kept in the data directory if needed."""
+        self.make_data_dir()
+        keys = self.secret_keys or self._kept_keys()
+        if not keys:
+            path = self.data_dir / SECRET_KEY_FILE
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(secrets.token_urlsafe(48) + "\n")
+            keys = self._kept_keys()
+        return self.model_copy(update={"secret_keys": keys})
+
+    def make_data_dir(self) -> None:
+        """Create the data directory for its owner alone."""
+        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def _kept_keys(self) -> tuple[str, ...]:
+        path = self.data_dir / SECRET_KEY_FILE
+        if not path.is_file():
+            return ()
+        return tuple(line for line in path.read_text(encoding="utf-8").split() if line)
+
+
+def _networks(value: str) -> bool | tuple[IPv4Network | IPv6Network, ...]:
+    text = value.strip().lower()
+    if text in {"", "false", "no", "0", "off"}:
+        return False
+    if text in {"true", "yes", "1", "on"}:
+        return True
+    return tuple(ip_network(part.strip(), strict=False) for part in text.split(","))
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises ConfigurationError naming every variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"HOOKWRIGHT_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ConfigurationError(
+            f"the environment is not usable: {faults}",
+            hint="docs/configuration.md lists every variable with its form and default",
+        ) from error
+
+
+def environment() -> Mapping[str, str]:
+    """Give the environment for resolving `{env: NAME}` in configuration files."""
+    return os.environ

@@ -1,0 +1,57 @@
+"""One transaction of one use case: committed once, and only then are the bells rung."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session
+
+from schemas.jobs import Job
+from service.db import Database, is_outage
+from service.errors import Unavailable
+from service.queue import Queue
+
+
+class UnitOfWork:
+    """A session and the jobs that leave after its commit. No network while it is open."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.jobs: list[Job] = []
+
+    def ring(self, job: Job) -> None:
+        """Ask for this job once the transaction is committed."""
+        self.jobs.append(job)
+
+
+@contextmanager
+def unit_of_work(database: Database, queue: Queue) -> Iterator[UnitOfWork]:
+    """Open a transaction; commit at the end of the block, roll back when it raises.
+
+    Raises Unavailable when the database is away.
+    """
+    try:
+        with database.turn_to_write(), database.session() as session:
+            work = UnitOfWork(session)
+            yield work
+            session.commit()
+    except DBAPIError as error:
+        if is_outage(error):
+            raise Unavailable("the database is not available") from error
+        raise
+    if work.jobs:
+        queue.ring(work.jobs)
+
+
+@contextmanager
+def reading(database: Database) -> Iterator[Session]:
+    """Open a transaction that only reads. Raises Unavailable when the database is away."""
+    try:
+        with database.session(read_only=True) as session:
+            yield session
+    except DBAPIError as error:
+        if is_outage(error):
+            raise Unavailable("the database is not available") from error
+        raise
