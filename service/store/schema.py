@@ -1,0 +1,97 @@
+"""Bringing the tables up to date, and asking whether they are. Revisions stand in migrations/."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from service.db import Database, is_outage
+from service.errors import Unavailable
+
+LOCK_TIMEOUT_MS = 5_000
+"""How long one statement may wait for a table that a running release uses: a migration that waits
+longer makes every request behind it wait too, so it gives up and is tried again."""
+
+ADVISORY_LOCK = 0x486F6F6B
+"""Any number nobody else takes: only one process migrates a PostgreSQL database at a time."""
+
+
+def upgrade(database: Database, revision: str = "head") -> list[str]:
+    """Bring the tables to a revision, all or nothing, and name the revisions that were applied.
+
+    Several processes may call this at once: one works, the others wait and find nothing to do.
+    Raises Unavailable when the database is away or a table stays locked.
+    """
+    return _move(database, command.upgrade, revision)
+
+
+def downgrade(database: Database, revision: str) -> list[str]:
+    """Take the tables back to a revision (`base`: to nothing); name the revisions left behind."""
+    return _move(database, command.downgrade, revision)
+
+
+def is_current(database: Database) -> bool:
+    """Say whether the tables are those this release was written for. Raises Unavailable."""
+    engine = database.engine.execution_options(hookwright_read_only=True)
+    try:
+        with engine.connect() as connection:
+            return set(_applied(connection)) == set(_scripts().get_heads())
+    except DBAPIError as error:
+        raise Unavailable("the database is not available") from error
+
+
+def _move(database: Database, action: Callable[[Config, str], None], revision: str) -> list[str]:
+    config = _config()
+    try:
+        with database.turn_to_write(), database.engine.begin() as connection:
+            _take_turn(connection)
+            before = _applied(connection)
+            config.attributes["connection"] = connection
+            action(config, revision)
+            after = _applied(connection)
+    except DBAPIError as error:
+        if is_outage(error):
+            raise Unavailable(
+                "the tables could not be changed now",
+                hint="the database is away, or a long transaction holds a table; try again",
+            ) from error
+        raise
+    return sorted(_ancestry(before) ^ _ancestry(after))
+
+
+def _take_turn(connection: Connection) -> None:
+    # SQLite's turn was taken by BEGIN IMMEDIATE. On PostgreSQL the others wait as long as it takes,
+    # so the time-out for locks is set after this one.
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        connection.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+
+
+def _applied(connection: Connection) -> tuple[str, ...]:
+    return MigrationContext.configure(connection).get_current_heads()
+
+
+def _ancestry(heads: tuple[str, ...]) -> set[str]:
+    if not heads:
+        return set()
+    return {script.revision for script in _scripts().iterate_revisions(heads, "base")}
+
+
+def _config() -> Config:
+    config = Config()
+    location = str(files("migrations"))
+    config.set_main_option("script_location", location.replace("%", "%%"))
+    return config
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_config())
