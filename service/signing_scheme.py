@@ -1,0 +1,162 @@
+"""How a sender signs: one scheme as data, with every knob, and the check that it makes sense.
+
+The knobs and what they can be are those of vendors.md §8.13. What a scheme does with bytes is in
+`service/signatures.py`; ready schemes are in `service/signing_presets.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Algorithm: TypeAlias = Literal[
+    "hmac-sha256", "hmac-sha1", "hmac-sha512", "ed25519", "token-equality"
+]
+ItemFormat: TypeAlias = Literal["bare", "prefix", "key_value", "version_value"]
+Separator: TypeAlias = Literal["none", "comma", "space"]
+Encoding: TypeAlias = Literal["hex", "base64", "text"]
+SecretEncoding: TypeAlias = Literal["utf-8", "base64", "hex"]
+TimeSource: TypeAlias = Literal["none", "header", "item", "body"]
+TimeUnit: TypeAlias = Literal["s", "ms", "iso"]
+
+PLACEHOLDER = re.compile(r"\{(body|ts|id)\}")
+_BRACES = re.compile(r"[{}]")
+_HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]*$"
+
+
+class HeaderNames(BaseModel):
+    """The headers that belong together in one way of sending; empty when there is none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    signature: str = Field(min_length=1, pattern=_HEADER_NAME)
+    ts: str = Field(default="", pattern=_HEADER_NAME)
+    id: str = Field(default="", pattern=_HEADER_NAME)
+
+
+class Knobs(BaseModel):
+    """Every knob, each with a default; `Scheme` is the same with its contradictions refused.
+
+    `item_format` says what one item of the signature header looks like: the signature alone, the
+    signature after `prefix`, a `key=value` list in which those under `signature_keys` count, or
+    `version,value`. `ed25519_keys` names keys or versions that are Ed25519 whatever `algorithm`
+    says; they are checked with the secrets that begin with `whpk_` (Standard Webhooks `v1a`).
+
+    The time is the text of `ts_header`, of the item `ts_key`, or at `ts_path` of the body; it is
+    compared in both directions with `tolerance_s` seconds, or not at all when that is None.
+    `{ts}` in `template` stands for the text exactly as it was received.
+
+    `id_headers`, then `id_paths` of the body, name the delivery; `event_headers`, then
+    `event_paths`, name its event.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    signature_header: str = Field(default="", pattern=_HEADER_NAME)
+    item_separator: Separator = "none"
+    item_format: ItemFormat = "bare"
+    prefix: str = ""
+    signature_keys: tuple[str, ...] = ()
+    ed25519_keys: tuple[str, ...] = ()
+    algorithm: Algorithm = "hmac-sha256"
+    encoding: Encoding = "hex"
+    template: str = "{body}"
+    ts_source: TimeSource = "none"
+    ts_header: str = Field(default="", pattern=_HEADER_NAME)
+    ts_key: str = "t"
+    ts_path: str = ""
+    ts_unit: TimeUnit = "s"
+    tolerance_s: int | None = Field(default=300, ge=0)
+    secret_encoding: SecretEncoding = "utf-8"  # noqa: S105  # names an encoding
+    id_header: str = Field(default="", pattern=_HEADER_NAME)
+    other_headers: tuple[HeaderNames, ...] = ()
+    id_headers: tuple[str, ...] = ()
+    id_paths: tuple[str, ...] = ()
+    event_headers: tuple[str, ...] = ()
+    event_paths: tuple[str, ...] = ()
+
+
+class Scheme(Knobs):
+    """One way of signing. Validation refuses knobs that contradict one another (ValueError)."""
+
+    @property
+    def header_sets(self) -> tuple[HeaderNames, ...]:
+        """Give every complete set of headers a delivery may come with, ours first."""
+        ts = self.ts_header if self.ts_source == "header" else ""
+        own = HeaderNames(signature=self.signature_header, ts=ts, id=self.id_header)
+        return (own, *self.other_headers)
+
+    @property
+    def time_is_signed(self) -> bool:
+        """Say whether a replay with a fresh time would be noticed."""
+        return "{ts}" in self.template or self.ts_source == "body"
+
+    @model_validator(mode="after")
+    def _refuse_contradictions(self) -> Scheme:
+        faults = (*self._faults_of_header(), *self._faults_of_template(), *self._faults_of_time())
+        for wrong, sentence in faults:
+            if wrong:
+                raise ValueError(sentence)
+        return self
+
+    def _faults_of_header(self) -> tuple[tuple[bool, str], ...]:
+        form, separator = self.item_format, self.item_separator
+        is_token = self.algorithm == "token-equality"
+        return (
+            (not self.signature_header, "signature_header is missing"),
+            (
+                form in {"key_value", "version_value"} and not self.signature_keys,
+                f"item_format {form} needs signature_keys",
+            ),
+            (
+                form == "version_value" and separator == "comma",
+                "item_format version_value holds a comma itself; item_separator must be space",
+            ),
+            (form == "prefix" and not self.prefix, "item_format prefix needs prefix"),
+            (
+                self.encoding == "text" and not is_token,
+                "encoding text goes with algorithm token-equality only",
+            ),
+            (
+                is_token and self.template != "{body}",
+                "algorithm token-equality signs nothing, so it takes no template",
+            ),
+        )
+
+    def _faults_of_template(self) -> tuple[tuple[bool, str], ...]:
+        names = PLACEHOLDER.findall(self.template)
+        return (
+            (not self.template.isascii(), "template must be ASCII"),
+            (
+                _BRACES.search(PLACEHOLDER.sub("", self.template)) is not None,
+                "template knows {body}, {ts} and {id} only",
+            ),
+            (
+                names.count("body") != 1 or len(set(names)) != len(names),
+                "template needs {body} once, and {ts} and {id} at most once",
+            ),
+            (
+                "id" in names and not all((self.id_header, *(o.id for o in self.other_headers))),
+                "template has {id}, so id_header (and id in other_headers) is needed",
+            ),
+            (
+                "ts" in names and self.ts_source not in {"header", "item"},
+                "template has {ts}, so ts_source must be header or item",
+            ),
+        )
+
+    def _faults_of_time(self) -> tuple[tuple[bool, str], ...]:
+        return (
+            (
+                self.ts_source == "header"
+                and not all((self.ts_header, *(other.ts for other in self.other_headers))),
+                "ts_source header needs ts_header (and ts in other_headers)",
+            ),
+            (
+                self.ts_source == "item" and (self.item_format != "key_value" or not self.ts_key),
+                "ts_source item needs item_format key_value and ts_key",
+            ),
+            (self.ts_source == "body" and not self.ts_path, "ts_source body needs ts_path"),
+        )
