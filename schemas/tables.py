@@ -282,6 +282,7 @@ class RunRow(Table, table=True):
     replay: int = 0
     status: str = _text(STATE_LENGTH)
     shadow: bool = Field(default=False, sa_type=Boolean)
+    cancel_requested: bool = Field(default=False, sa_type=Boolean)
     reason: str | None = Field(default=None, sa_type=Text)
     error: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     correlation_id: UUID = Field(sa_type=Uuid, nullable=False)
@@ -314,8 +315,8 @@ class StepRow(Table, table=True):
     error: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     reason: str | None = Field(default=None, sa_type=Text)
     started_at: datetime | None = _time(null=True)
+    attempted_at: datetime | None = _time(null=True)
     ended_at: datetime | None = _time(null=True)
-    due_at: datetime | None = _time(null=True)
 
 
 class AttemptRow(Table, table=True):
@@ -338,7 +339,11 @@ class AttemptRow(Table, table=True):
 
 
 class WaitRow(Table, table=True):
-    """Why a run stands still and until when; gone as soon as the run goes on."""
+    """Why a run stands still and until when; gone as soon as the run goes on.
+
+    `kind`: `retry`, `poll`, `turn` (another run is changing the same target) or `person` (an
+    outcome is in doubt; `due_at` is None).
+    """
 
     __tablename__ = "waits"
 

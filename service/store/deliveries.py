@@ -1,0 +1,57 @@
+"""Stored deliveries on their way to becoming events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from schemas.tables import DeliveryRow, DeliveryState, EventRow, SourceRow
+from service.store.insert import insert_new
+
+
+def lock_received(session: Session, ids: Sequence[UUID]) -> Sequence[DeliveryRow]:
+    """Lock those of these deliveries that wait to be ingested and that nobody else holds."""
+    statement = (
+        select(DeliveryRow)
+        .where(col(DeliveryRow.id).in_(ids), DeliveryRow.state == DeliveryState.RECEIVED)
+        .order_by(col(DeliveryRow.id))
+        .with_for_update(skip_locked=True)
+    )
+    return session.exec(statement).all()
+
+
+def source_options(session: Session, ids: Sequence[UUID]) -> dict[UUID, Mapping[str, Any]]:
+    """Give the options of these sources by id; a removed source is missing."""
+    rows = session.exec(
+        select(SourceRow.id, SourceRow.options).where(col(SourceRow.id).in_(set(ids)))
+    )
+    return dict(rows.all())
+
+
+def store_events(session: Session, rows: Sequence[EventRow]) -> list[EventRow]:
+    """Store events and give those that are new, in order."""
+    new = insert_new(session, EventRow, rows, unique=["dedupe_key"])
+    return [row for row in rows if row.id in new]
+
+
+def ring_due(session: Session, *, now: datetime, again: timedelta, limit: int) -> list[UUID]:
+    """Give deliveries that wait past their time, and let them wait for `again` from now on."""
+    due = (
+        select(DeliveryRow.id)
+        .where(DeliveryRow.state == DeliveryState.RECEIVED, col(DeliveryRow.due_at) <= now)
+        .order_by(col(DeliveryRow.due_at))
+        .limit(limit)
+    )
+    statement = (
+        update(DeliveryRow)
+        .where(col(DeliveryRow.id).in_(due), col(DeliveryRow.state) == DeliveryState.RECEIVED)
+        .values(due_at=now + again)
+        .returning(col(DeliveryRow.id))
+        .execution_options(synchronize_session=False)
+    )
+    return list(session.execute(statement).scalars())

@@ -1,0 +1,61 @@
+"""The ledger of effects: what was intended, made, not made, or is in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from schemas.tables import EffectRow, EffectState
+from service.store.insert import insert_new
+
+
+def intend(session: Session, row: EffectRow) -> tuple[EffectRow, bool]:
+    """Write an effect down before it is made.
+
+    Gives the row of its key, locked, and whether it is new.
+    """
+    is_new = bool(insert_new(session, EffectRow, [row], unique=["key"]))
+    stored = session.exec(select(EffectRow).where(EffectRow.key == row.key).with_for_update()).one()
+    return stored, is_new
+
+
+def find(session: Session, key: str) -> EffectRow:
+    """Give the effect with this key, locked."""
+    return session.exec(select(EffectRow).where(EffectRow.key == key).with_for_update()).one()
+
+
+def last_reference(session: Session, connection: str, target: str) -> Mapping[str, Any] | None:
+    """Give what the newest made effect on a target left behind."""
+    return session.exec(
+        select(EffectRow.reference)
+        .where(
+            EffectRow.connection == connection,
+            EffectRow.target == target,
+            EffectRow.state == EffectState.MADE,
+            col(EffectRow.reference).is_not(None),
+        )
+        .order_by(col(EffectRow.made_at).desc(), col(EffectRow.id).desc())
+        .limit(1)
+    ).first()
+
+
+def references_since(
+    session: Session, connection: str, action: str, since: datetime, *, limit: int = 1000
+) -> Sequence[Mapping[str, Any]]:
+    """Give the references of an action's made effects since a time, newest first."""
+    rows = session.exec(
+        select(EffectRow.reference)
+        .where(
+            EffectRow.connection == connection,
+            EffectRow.action == action,
+            EffectRow.state == EffectState.MADE,
+            col(EffectRow.made_at) >= since,
+            col(EffectRow.reference).is_not(None),
+        )
+        .order_by(col(EffectRow.made_at).desc())
+        .limit(limit)
+    )
+    return [row for row in rows if row is not None]

@@ -1,0 +1,86 @@
+"""The current versions of the workflows, kept in memory until they change."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+from sqlmodel import Session
+
+from schemas.tables import WorkflowRow, WorkflowVersionRow
+from schemas.workflow import Document
+from service.store.marks import read_mark
+from service.workflows.document import merge_vars
+
+log = structlog.get_logger(__name__)
+
+MARK = "workflows"
+KEPT_DOCUMENTS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a workflow, ready to be matched and planned."""
+
+    id: UUID
+    name: str
+    number: int
+    document: Document
+    vars: dict[str, Any]
+
+
+class Versions:
+    """Reads versions once and again when the mark `workflows` has moved. Thread-safe."""
+
+    def __init__(
+        self, read: Callable[[Session], Sequence[tuple[WorkflowRow, WorkflowVersionRow]]]
+    ) -> None:
+        self._read = read
+        self._lock = threading.Lock()
+        self._mark: int | None = None
+        self._current: tuple[Version, ...] = ()
+        self._documents: dict[UUID, Version] = {}
+
+    def current(self, session: Session) -> tuple[Version, ...]:
+        """Give the enabled workflows' current versions, ordered by name."""
+        mark = read_mark(session, MARK)
+        with self._lock:
+            if mark == self._mark:
+                return self._current
+        found = [self._try_open(row.name, version) for row, version in self._read(session)]
+        current = tuple(version for version in found if version is not None)
+        with self._lock:
+            self._mark, self._current = mark, current
+        return current
+
+    def open(self, name: str, row: WorkflowVersionRow) -> Version:
+        """Give a version by its row. Raises ValidationError when the stored form is not usable."""
+        with self._lock:
+            known = self._documents.get(row.id)
+        if known is not None:
+            return known
+        document = Document.model_validate(row.document)
+        version = Version(row.id, name, row.number, document, dict(merge_vars(document, row.vars)))
+        with self._lock:
+            if len(self._documents) >= KEPT_DOCUMENTS:
+                self._documents.clear()
+            self._documents[row.id] = version
+        return version
+
+    def _try_open(self, name: str, row: WorkflowVersionRow) -> Version | None:
+        try:
+            return self.open(name, row)
+        except ValidationError as error:
+            log.exception(
+                "workflow_not_usable",
+                workflow=name,
+                version=row.number,
+                error=str(error),
+                consequence="its events start no run until it is applied again",
+            )
+            return None
