@@ -193,7 +193,8 @@ class StepState(BaseModel):
     """What is recorded of a step.
 
     `attempts` counts every try that was begun, `polls` the answers that a polling step was given.
-    `started_at` is when the first attempt began; `due_at` and `wait` are set while it waits.
+    `started_at` is when the first attempt began, `attempted_at` the latest one; `due_at` and `wait`
+    are set while it waits.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -203,6 +204,7 @@ class StepState(BaseModel):
     attempts: int = 0
     polls: int = 0
     started_at: datetime | None = None
+    attempted_at: datetime | None = None
     due_at: datetime | None = None
     wait: WaitKind | None = None
     output: dict[str, Any] | None = None

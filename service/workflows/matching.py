@@ -1,0 +1,72 @@
+"""Whether an event starts a workflow, and in words why or why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from schemas.events import Json
+from schemas.workflow import Document, Trigger
+from service.workflows.expressions import ExpressionError, holds
+from service.workflows.scope import Scope
+
+_CACHE_SIZE = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The answer. `faulty`: the workflow's `if` could not be evaluated for this event."""
+
+    started: bool
+    reason: str
+    faulty: bool = False
+
+
+def matches(document: Document, event: Mapping[str, Json], values: Mapping[str, Json]) -> Match:
+    """Say whether the event (JSON form of `schemas.events.Event`) starts a run.
+
+    `values` are the document's vars with the installation's over them. Never raises: an `if` that
+    cannot be evaluated starts nothing, and the reason says so.
+    """
+    trigger = next((found for found in document.triggers if triggered(found, event)), None)
+    if trigger is None:
+        return Match(started=False, reason=_no_trigger(document, event))
+    if document.condition is None:
+        return Match(started=True, reason=f"{event.get('type')} matches {trigger.event}")
+    scope = Scope({"event": event, "events": [event], "vars": values})
+    try:
+        started = holds(document.condition, scope)
+    except ExpressionError as error:
+        reason = f"its condition cannot be evaluated: {error.message}"
+        return Match(started=False, reason=reason, faulty=True)
+    truth = "true" if started else "false"
+    return Match(started=started, reason=f"its condition is {truth}: {document.condition}")
+
+
+def triggered(trigger: Trigger, event: Mapping[str, Json]) -> bool:
+    """Say whether the event is of the trigger's type, vendor and source."""
+    return (
+        type_matches(trigger.event, str(event.get("type")))
+        and trigger.vendor in {None, event.get("vendor")}
+        and trigger.source in {None, event.get("source")}
+    )
+
+
+def type_matches(pattern: str, event_type: str) -> bool:
+    """Say whether a type fits a pattern: `*` stands for any characters, dots included."""
+    return _pattern(pattern).fullmatch(event_type) is not None
+
+
+@lru_cache(maxsize=_CACHE_SIZE)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    # Runs of stars are one star: `*****` must not make the search for a match slow.
+    parts = re.split(r"\*+", pattern)
+    return re.compile(".*".join(map(re.escape, parts)), re.DOTALL)
+
+
+def _no_trigger(document: Document, event: Mapping[str, Json]) -> str:
+    wanted = ", ".join(trigger.event for trigger in document.triggers)
+    found = f"{event.get('type')} of {event.get('vendor')} (source {event.get('source')})"
+    return f"{found} is none of its triggers: {wanted}"

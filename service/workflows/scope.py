@@ -1,0 +1,103 @@
+"""The names that expressions can see, and the values under them.
+
+In scope: `event`, `events`, `run`, `vars`, `steps`, and where they exist `output` (in `until`)
+and `error` (in `on_failure`). Under `steps.<id>` stand the step's output fields, and three names
+that no output can take: `status` (its state), `error` (`{code, message}` or null), and `output`
+(all its outputs, or null). A field of a step that was skipped, failed or not yet performed is null.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from schemas.events import Json
+from schemas.workflow import Document, RunError, StepState, StepStatus
+from service.workflows.decisions import RunView
+
+Path = tuple[str, ...]
+RESERVED_STEP_FIELDS = ("status", "error", "output")
+_DEEPEST_CUT = 4
+"""Paths are followed this far when what an expression needs is cut out of what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Values by name. `roots` holds everything but `steps`, which are made when asked for."""
+
+    roots: Mapping[str, Json]
+    steps: Mapping[str, StepState] = field(default_factory=dict)
+
+    def with_output(self, output: Mapping[str, Json]) -> Scope:
+        """Give this scope with the outputs of the attempt that `until` judges."""
+        return replace(self, roots={**self.roots, "output": output})
+
+    def bindings(self, paths: Collection[Path]) -> dict[str, Json]:
+        """Give the values under these paths and as little else as possible.
+
+        A vendor's payload may be large, and handing a value to the expression library copies it.
+        """
+        names = {path[0] for path in paths}
+        bound = {
+            name: _cut(self.roots[name], [path[1:] for path in paths if path[0] == name])
+            for name in names
+            if name in self.roots
+        }
+        if "steps" in names:
+            bound["steps"] = self._steps([path[1:] for path in paths if path[0] == "steps"])
+        return bound
+
+    def _steps(self, paths: Collection[Path]) -> dict[str, Json]:
+        everything = any(not path for path in paths)
+        asked = set(self.steps) if everything else {path[0] for path in paths}
+        return {
+            step_id: _cut(
+                step_value(self.steps[step_id], _fields(paths, step_id)),
+                [()] if everything else [path[1:] for path in paths if path[0] == step_id],
+            )
+            for step_id in sorted(asked & set(self.steps))
+        }
+
+
+def run_scope(document: Document, view: RunView, *, error: RunError | None = None) -> Scope:
+    """Give what the expressions of this run's steps see. `error`: for steps of `on_failure`."""
+    roots: dict[str, Json] = {
+        "event": view.event,
+        "events": list(view.events) or [view.event],
+        "run": view.run,
+        "vars": view.vars,
+    }
+    if error is not None:
+        roots["error"] = error.model_dump()
+    declared = (*document.steps, *document.on_failure)
+    steps = {step.id: view.steps.get(step.id) or StepState(step_id=step.id) for step in declared}
+    return Scope(roots, steps)
+
+
+def step_value(state: StepState, fields: Collection[str] = ()) -> dict[str, Json]:
+    """Give what stands under `steps.<id>`; those of `fields` that the step has not are null."""
+    done = state.status is StepStatus.SUCCEEDED
+    output = state.output if done else None
+    error = state.error
+    return {
+        **({} if done else dict.fromkeys(fields)),
+        **(output or {}),
+        "status": state.status.value,
+        "error": None if error is None else {"code": error.code, "message": error.message},
+        "output": output,
+    }
+
+
+def _fields(paths: Collection[Path], step_id: str) -> list[str]:
+    return [path[1] for path in paths if len(path) > 1 and path[0] == step_id]
+
+
+def _cut(value: Json, paths: Collection[Path], depth: int = 1) -> Json:
+    if not isinstance(value, Mapping) or depth > _DEEPEST_CUT or any(not path for path in paths):
+        return value
+    heads = {path[0] for path in paths}
+    return {
+        head: _cut(value[head], [path[1:] for path in paths if path[0] == head], depth + 1)
+        for head in heads
+        if head in value
+    }
