@@ -1,0 +1,375 @@
+"""Bodies and questions of the management API (contract §6). No I/O."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from schemas.events import Event, Json
+from schemas.tables import AlertState, DeliveryState
+from schemas.workflow import RunStatus
+
+T = TypeVar("T")
+
+
+class Answer(BaseModel):
+    """Base of every answer."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Page(Answer, Generic[T]):
+    """A part of a list, newest first. `next_cursor` is sent as `cursor` for the part after it."""
+
+    data: list[T]
+    has_more: bool
+    next_cursor: str | None
+
+
+class Fault(Answer):
+    """One thing wrong with a request: where (JSON pointer or parameter) and what."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Answer):
+    """An error (RFC 9457). `title` is the same for every problem of one `type`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str
+    hint: str | None = None
+    errors: list[Fault] | None = None
+
+
+# --- questions --------------------------------------------------------------------------------
+
+
+class Question(BaseModel):
+    """What every list takes: how many rows, and after which."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    limit: int = Field(default=20, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=100)
+
+    def filters(self) -> dict[str, Any]:
+        """Give what narrows the list, without what turns its pages."""
+        return self.model_dump(exclude={"limit", "cursor"}, exclude_none=True, mode="json")
+
+
+class TimedQuestion(Question):
+    """A list with a time: `since` is included, `until` is not. Times carry a zone."""
+
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
+class DeliveryQuestion(TimedQuestion):
+    """Which deliveries. `q` is looked for in the delivery key."""
+
+    source: str | None = None
+    vendor: str | None = None
+    verdict: Literal["verified"] | None = None
+    state: DeliveryState | None = None
+    q: str | None = Field(default=None, max_length=200)
+
+
+class EventQuestion(TimedQuestion):
+    """Which events. `type` takes `*`; `q` is looked for in subject and types."""
+
+    type: str | None = Field(default=None, max_length=200)
+    vendor: str | None = None
+    source: str | None = None
+    subject: str | None = None
+    q: str | None = Field(default=None, max_length=200)
+
+
+class RunQuestion(TimedQuestion):
+    """Which runs."""
+
+    workflow: str | None = None
+    status: RunStatus | None = None
+    event: UUID | None = None
+
+
+class AlertQuestion(TimedQuestion):
+    """Which alerts. `key` takes `*`."""
+
+    state: AlertState | None = None
+    severity: str | None = None
+    key: str | None = Field(default=None, max_length=300)
+
+
+class RejectionQuestion(TimedQuestion):
+    """Which refused requests."""
+
+    source: str | None = None
+    reason: str | None = None
+
+
+# --- answers ----------------------------------------------------------------------------------
+
+
+class DeliveryOut(Answer):
+    """A delivery in a list."""
+
+    id: UUID
+    source: str
+    vendor: str
+    delivery_key: str
+    received_at: datetime
+    verdict: Literal["verified"] = "verified"
+    state: DeliveryState
+    body_bytes: int
+    failures: int
+    error: str | None
+
+
+class EventRef(Answer):
+    """An event as others speak of it."""
+
+    id: UUID
+    type: str
+    subject: str | None
+    time: datetime
+
+
+class RunRef(Answer):
+    """A run as others speak of it."""
+
+    id: UUID
+    workflow: str
+    status: RunStatus
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class Body(Answer):
+    """A stored body: as text when it is UTF-8, else as base64."""
+
+    encoding: Literal["text", "base64"]
+    content: str
+
+
+class DeliveryDetail(DeliveryOut):
+    """A delivery with all that came and all that became of it. Secret headers are struck out."""
+
+    headers: list[tuple[str, str]]
+    body: Body
+    events: list[EventRef]
+    runs: list[RunRef]
+
+
+class EventOut(Answer):
+    """An event in a list: everything but the vendor's own body."""
+
+    id: UUID
+    type: str
+    vendor: str
+    vendor_type: str
+    source: str | None
+    delivery_id: UUID | None
+    subject: str | None
+    time: datetime
+    received_at: datetime
+    facts: dict[str, Json]
+    correlation_id: UUID
+    caused_by: UUID | None
+
+
+class EventDetail(Event):
+    """An event with the vendor's own body and the runs it started."""
+
+    runs: list[RunRef]
+
+
+class RunOut(Answer):
+    """A run in a list."""
+
+    id: UUID
+    workflow: str
+    status: RunStatus
+    shadow: bool
+    reason: str | None
+    error: dict[str, Any] | None
+    event_id: UUID
+    correlation_id: UUID
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class AttemptOut(Answer):
+    """One try of a step."""
+
+    number: int
+    status: str
+    started_at: datetime
+    ended_at: datetime | None
+    output: Json = None
+    error: dict[str, Any] | None
+
+
+class StepOut(Answer):
+    """One node of a run with its tries."""
+
+    step: str
+    position: int
+    action: str | None
+    status: str
+    polls: int
+    output: Json = None
+    error: dict[str, Any] | None
+    reason: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    attempts: list[AttemptOut]
+
+
+class WaitOut(Answer):
+    """Why a run stands still, and until when (None: until a person decides)."""
+
+    step: str
+    kind: str
+    since: datetime
+    due_at: datetime | None
+
+
+class EffectOut(Answer):
+    """A call that changes something outside."""
+
+    id: UUID
+    step: str
+    action: str
+    connection: str
+    target: str | None
+    state: str
+    calls: int
+    error: str | None
+    reference: dict[str, Json] | None
+    intended_at: datetime
+    made_at: datetime | None
+
+
+class RunDetail(RunOut):
+    """A run with everything that happened in it."""
+
+    version: int
+    description: str
+    event: EventOut
+    steps: list[StepOut]
+    wait: WaitOut | None
+    effects: list[EffectOut]
+
+
+class AlertOut(Answer):
+    """An alert."""
+
+    id: UUID
+    key: str
+    state: AlertState
+    severity: str
+    title: str
+    details: dict[str, Json]
+    opened_at: datetime
+    changed_at: datetime
+    resolved_at: datetime | None
+    changes: int
+    event_id: UUID | None
+    run_id: UUID | None
+
+
+class RejectionOut(Answer):
+    """A refused request in a list. `count`: how many like it were refused."""
+
+    id: UUID
+    source: str
+    received_at: datetime
+    reason: str
+    detail: str
+    remote: str
+    body_bytes: int
+    count: int
+
+
+class RejectionDetail(RejectionOut):
+    """A refused request. The body may have been cut; `body_bytes` is its true size."""
+
+    headers: list[tuple[str, str]]
+    body: Body
+
+
+class SourceOut(Answer):
+    """A receiving address. Secrets are never shown."""
+
+    name: str
+    vendor: str
+    url: str
+    options: dict[str, Any]
+    limits: dict[str, Any]
+    enabled: bool
+    from_file: bool
+    updated_at: datetime
+
+
+class ConnectionOut(Answer):
+    """An account at a vendor. Credentials are never shown."""
+
+    name: str
+    vendor: str
+    base_url: str | None
+    options: dict[str, Any]
+    from_file: bool
+    updated_at: datetime
+
+
+class PollOut(Answer):
+    """A question asked of a vendor again and again."""
+
+    name: str
+    connection: str
+    poll: str
+    every_seconds: float
+    options: dict[str, Any]
+    due_at: datetime
+    asked_at: datetime | None
+    failures: int
+    error: str | None
+    enabled: bool
+    from_file: bool
+    updated_at: datetime
+
+
+class WorkflowOut(Answer):
+    """A workflow by name and its current version."""
+
+    name: str
+    description: str
+    enabled: bool
+    version: int
+    from_file: bool
+    updated_at: datetime
+
+
+class WorkflowDetail(WorkflowOut):
+    """A workflow with the document of its current version."""
+
+    document: dict[str, Any]
+    vars: dict[str, Any]
+    source_text: str
+
+
+class Health(Answer):
+    """How this process is: `ok` when every part is."""
+
+    status: Literal["ok", "unavailable"]
+    version: str
+    parts: dict[str, str]

@@ -1,0 +1,126 @@
+"""One row with what belongs to it, for the API and the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from sqlmodel import Session, SQLModel, col, select
+
+from schemas.tables import (
+    AttemptRow,
+    DeliveryRow,
+    EffectRow,
+    EventRow,
+    RunRow,
+    StepRow,
+    WaitRow,
+    WorkflowRow,
+    WorkflowVersionRow,
+)
+from service.errors import NotFound
+
+Row = TypeVar("Row", bound=SQLModel)
+MOST_RUNS = 100
+"""How many runs one event or delivery is shown with."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStory:
+    """A delivery and what became of it."""
+
+    row: DeliveryRow
+    events: Sequence[EventRow]
+    runs: Sequence[RunRow]
+
+
+@dataclass(frozen=True, slots=True)
+class EventStory:
+    """An event and the runs it started."""
+
+    row: EventRow
+    runs: Sequence[RunRow]
+
+
+@dataclass(frozen=True, slots=True)
+class RunStory:
+    """A run and everything that happened in it. `attempts` are by the step's id."""
+
+    row: RunRow
+    version: WorkflowVersionRow
+    event: EventRow
+    steps: Sequence[StepRow]
+    attempts: dict[UUID, list[AttemptRow]]
+    wait: WaitRow | None
+    effects: Sequence[EffectRow]
+
+
+def read(session: Session, model: type[Row], ident: UUID) -> Row:
+    """Give the row with this id. Raises NotFound."""
+    row = session.get(model, ident)
+    if row is None:
+        raise NotFound
+    return row
+
+
+def read_delivery(session: Session, ident: UUID) -> DeliveryStory:
+    """Give a delivery with its events and their runs. Raises NotFound."""
+    row = read(session, DeliveryRow, ident)
+    events = session.exec(
+        select(EventRow).where(EventRow.delivery_id == ident).order_by(col(EventRow.id))
+    ).all()
+    return DeliveryStory(row, events, _runs_of(session, [event.id for event in events]))
+
+
+def read_event(session: Session, ident: UUID) -> EventStory:
+    """Give an event with its runs. Raises NotFound."""
+    return EventStory(read(session, EventRow, ident), _runs_of(session, [ident]))
+
+
+def read_run(session: Session, ident: UUID) -> RunStory:
+    """Give a run with everything that happened in it. Raises NotFound."""
+    row = read(session, RunRow, ident)
+    attempts: dict[UUID, list[AttemptRow]] = {}
+    for attempt in session.exec(
+        select(AttemptRow).where(AttemptRow.run_id == ident).order_by(col(AttemptRow.number))
+    ):
+        attempts.setdefault(attempt.step_id, []).append(attempt)
+    return RunStory(
+        row=row,
+        version=read(session, WorkflowVersionRow, row.workflow_version_id),
+        event=read(session, EventRow, row.event_id),
+        steps=session.exec(
+            select(StepRow).where(StepRow.run_id == ident).order_by(col(StepRow.position))
+        ).all(),
+        attempts=attempts,
+        wait=session.exec(select(WaitRow).where(WaitRow.run_id == ident)).first(),
+        effects=session.exec(
+            select(EffectRow).where(EffectRow.run_id == ident).order_by(col(EffectRow.id))
+        ).all(),
+    )
+
+
+def read_workflow(session: Session, name: str) -> tuple[WorkflowRow, WorkflowVersionRow]:
+    """Give a workflow and its current version. Raises NotFound."""
+    found = session.exec(
+        select(WorkflowRow, WorkflowVersionRow)
+        .join(
+            WorkflowVersionRow,
+            col(WorkflowVersionRow.id) == col(WorkflowRow.current_version_id),
+        )
+        .where(WorkflowRow.name == name)
+    ).first()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _runs_of(session: Session, events: Sequence[UUID]) -> Sequence[RunRow]:
+    return session.exec(
+        select(RunRow)
+        .where(col(RunRow.event_id).in_(events))
+        .order_by(col(RunRow.id))
+        .limit(MOST_RUNS)
+    ).all()

@@ -1,0 +1,186 @@
+"""Lists for the API and the commands: newest first, by filters, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy.orm import defer
+from sqlalchemy.sql.base import ExecutableOption
+from sqlmodel import Session, SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from schemas.api import (
+    AlertQuestion,
+    DeliveryQuestion,
+    EventQuestion,
+    Question,
+    RejectionQuestion,
+    RunQuestion,
+    TimedQuestion,
+)
+from schemas.tables import (
+    AlertRow,
+    ConnectionRow,
+    DeliveryRow,
+    EventRow,
+    PollRow,
+    RejectionRow,
+    RunRow,
+    SourceRow,
+    WorkflowRow,
+    WorkflowVersionRow,
+)
+from service.paging import Page, read_cursor, write_cursor
+
+Row = TypeVar("Row", bound=SQLModel)
+_ESCAPE = "\\"
+
+
+def list_deliveries(session: Session, question: DeliveryQuestion) -> Page[DeliveryRow]:
+    """Give deliveries, without their bodies."""
+    statement = select(DeliveryRow).options(*_without(DeliveryRow.body, DeliveryRow.headers))
+    statement = statement.where(
+        *_equal(DeliveryRow.source, question.source),
+        *_equal(DeliveryRow.vendor, question.vendor),
+        *_equal(DeliveryRow.state, question.state),
+        *_contains(question.q, DeliveryRow.delivery_key),
+        *_between(DeliveryRow.received_at, question),
+    )
+    return _page(session, statement, DeliveryRow, question)
+
+
+def body_sizes(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Give the sizes of these deliveries' bodies, in bytes."""
+    statement = select(DeliveryRow.id, func.length(DeliveryRow.body)).where(
+        col(DeliveryRow.id).in_(ids)
+    )
+    return dict(session.exec(statement).all())
+
+
+def list_events(session: Session, question: EventQuestion) -> Page[EventRow]:
+    """Give events, without the vendors' own bodies."""
+    statement = select(EventRow).options(*_without(EventRow.payload))
+    statement = statement.where(
+        *_like(EventRow.type, question.type),
+        *_equal(EventRow.vendor, question.vendor),
+        *_equal(EventRow.source, question.source),
+        *_equal(EventRow.subject, question.subject),
+        *_contains(question.q, EventRow.subject, EventRow.type, EventRow.vendor_type),
+        *_between(EventRow.received_at, question),
+    )
+    return _page(session, statement, EventRow, question)
+
+
+def list_runs(session: Session, question: RunQuestion) -> Page[RunRow]:
+    """Give runs."""
+    statement = select(RunRow).where(
+        *_equal(RunRow.workflow, question.workflow),
+        *_equal(RunRow.status, question.status),
+        *_equal(RunRow.event_id, question.event),
+        *_between(RunRow.created_at, question),
+    )
+    return _page(session, statement, RunRow, question)
+
+
+def list_alerts(session: Session, question: AlertQuestion) -> Page[AlertRow]:
+    """Give alerts."""
+    statement = select(AlertRow).where(
+        *_equal(AlertRow.state, question.state),
+        *_equal(AlertRow.severity, question.severity),
+        *_like(AlertRow.key, question.key),
+        *_between(AlertRow.opened_at, question),
+    )
+    return _page(session, statement, AlertRow, question)
+
+
+def list_rejections(session: Session, question: RejectionQuestion) -> Page[RejectionRow]:
+    """Give refused requests, without their bodies."""
+    statement = select(RejectionRow).options(*_without(RejectionRow.body, RejectionRow.headers))
+    statement = statement.where(
+        *_equal(RejectionRow.source, question.source),
+        *_equal(RejectionRow.reason, question.reason),
+        *_between(RejectionRow.received_at, question),
+    )
+    return _page(session, statement, RejectionRow, question)
+
+
+def every_source(session: Session, question: Question) -> Page[SourceRow]:
+    """Give sources, newest first."""
+    return _page(session, select(SourceRow), SourceRow, question)
+
+
+def every_connection(session: Session, question: Question) -> Page[ConnectionRow]:
+    """Give connections, newest first."""
+    return _page(session, select(ConnectionRow), ConnectionRow, question)
+
+
+def every_poll(session: Session, question: Question) -> Page[PollRow]:
+    """Give polls, newest first."""
+    return _page(session, select(PollRow), PollRow, question)
+
+
+def every_workflow(
+    session: Session, question: Question
+) -> tuple[Page[WorkflowRow], dict[UUID, WorkflowVersionRow]]:
+    """Give workflows, newest first, and their current versions by the workflow's id."""
+    page = _page(session, select(WorkflowRow), WorkflowRow, question)
+    ids = [row.current_version_id for row in page.rows]
+    versions = session.exec(select(WorkflowVersionRow).where(col(WorkflowVersionRow.id).in_(ids)))
+    return page, {version.workflow_id: version for version in versions}
+
+
+def _page(
+    session: Session, statement: SelectOfScalar[Row], model: type[Row], question: Question
+) -> Page[Row]:
+    # Ids are UUIDv7: their order is the order of arrival, and they are indexed.
+    ident: Any = col(model.id)  # type: ignore[attr-defined]  # every listed table has one
+    asked = {"list": model.__tablename__, **question.filters()}
+    if question.cursor is not None:
+        statement = statement.where(ident < read_cursor(question.cursor, asked))
+    rows = session.exec(statement.order_by(ident.desc()).limit(question.limit + 1)).all()
+    shown = rows[: question.limit]
+    more = len(rows) > question.limit
+    last: UUID | None = shown[-1].id if more else None  # type: ignore[attr-defined]
+    return Page(shown, None if last is None else write_cursor(last, asked))
+
+
+def _without(*columns: Any) -> list[ExecutableOption]:
+    return [defer(column) for column in columns]
+
+
+def _equal(column: object, value: object | None) -> list[ColumnElement[bool]]:
+    return [] if value is None else [col(column) == value]
+
+
+def _between(column: datetime, question: TimedQuestion) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if question.since is not None:
+        conditions.append(col(column) >= question.since)
+    if question.until is not None:
+        conditions.append(col(column) < question.until)
+    return conditions
+
+
+def _like(column: str, pattern: str | None) -> list[ColumnElement[bool]]:
+    if pattern is None:
+        return []
+    if "*" not in pattern:
+        return [col(column) == pattern]
+    return [col(column).like(_literal(pattern).replace("*", "%"), escape=_ESCAPE)]
+
+
+def _contains(wanted: str | None, *columns: str | None) -> list[ColumnElement[bool]]:
+    if not wanted:
+        return []
+    pattern = f"%{_literal(wanted)}%"
+    return [or_(*(col(column).ilike(pattern, escape=_ESCAPE) for column in columns))]
+
+
+def _literal(text: str) -> str:
+    for sign in (_ESCAPE, "%", "_"):
+        text = text.replace(sign, _ESCAPE + sign)
+    return text
