@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +24,11 @@ from service.errors import SignatureError
 
 if TYPE_CHECKING:
     from service.http import VendorHttp
+
+
+MAX_JSON_DEPTH = 200
+_TOO_DEEP = f"the JSON has more than {MAX_JSON_DEPTH} levels"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Options(BaseModel):
@@ -102,7 +109,7 @@ class Delivery:
 
     def json(self) -> Json:
         """Give the body as JSON. Raises ValueError when it is none."""
-        return json.loads(self.body)
+        return read_json(self.body)
 
     def body_digest(self) -> str:
         """Give the SHA-256 of the body as 64 hex digits: the delivery key of last resort."""
@@ -154,6 +161,10 @@ class Sign(Protocol):
         ...
 
 
+def _always_signed(_options: Any) -> bool:
+    return False
+
+
 def _no_handshake(_delivery: Delivery, _options: Any) -> Answer | None:
     return None
 
@@ -167,7 +178,9 @@ class Incoming:
     to the body's digest. `normalise` raises ValueError when the body is not what the vendor
     documents; an unknown type is no error but an event `<vendor>.<vendor type>`.
     `handshake` is asked after verification; an answer means that nothing is stored.
-    `status_code` is what a stored delivery is answered with (Slack wants 200).
+    `status_code` is what a stored delivery is answered with (Slack wants 200), with a body or
+    without. `unsigned` says whether nothing is signed under these options; who asks for a secret
+    or for the path token asks `wants_secret`.
     """
 
     options: type[Options]
@@ -179,6 +192,11 @@ class Incoming:
     needs_secret: bool = True
     status_code: int = 202
     answer_body: bool = True
+    unsigned: Callable[[Any], bool] = _always_signed
+
+    def wants_secret(self, options: Any) -> bool:
+        """Say whether a source needs a secret; if not, the path token is what is demanded."""
+        return self.needs_secret and not self.unsigned(options)
 
 
 # --- outgoing ---------------------------------------------------------------------------------
@@ -306,6 +324,35 @@ class Vendor:
     outgoing: Outgoing | None = None
     actions: tuple[Action, ...] = ()
     polls: tuple[Poll, ...] = ()
+
+
+def read_json(text: str | bytes) -> Json:
+    """Give a JSON text as a value that a database can keep.
+
+    Senders cut strings within a character and compute with NaN; that is no reason to lose their
+    delivery. So broken UTF-8, NUL and lone surrogates become U+FFFD, NaN and infinities None.
+    Raises ValueError for what is no JSON and for more than 200 levels.
+    """
+    plain = text if isinstance(text, str) else text.decode("utf-8-sig", "replace")
+    try:
+        value = json.loads(plain, parse_constant=lambda _name: None)
+    except RecursionError as error:
+        raise ValueError(_TOO_DEEP) from error
+    return _storable(value, MAX_JSON_DEPTH)
+
+
+def _storable(value: Json, levels: int) -> Json:
+    if isinstance(value, str):
+        if "\x00" in value:
+            value = value.replace("\x00", "\ufffd")
+        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict | list) and levels == 0:
+        raise ValueError(_TOO_DEEP)
+    if isinstance(value, dict):
+        return {_storable(k, levels): _storable(v, levels - 1) for k, v in value.items()}
+    return [_storable(v, levels - 1) for v in value] if isinstance(value, list) else value
 
 
 def dig(value: Json, path: str) -> Json:
