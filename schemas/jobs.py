@@ -6,8 +6,9 @@ One contract test holds these classes and the actors of `workers/` equal.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
 
@@ -20,6 +21,11 @@ class IngestDeliveries:
 
     delivery_ids: tuple[UUID, ...]
 
+    @classmethod
+    def from_ids(cls, ids: Mapping[str, Any]) -> Self:
+        """Read the job back from its message: ids as text under the field's name."""
+        return cls(tuple(UUID(item) for item in ids["delivery_ids"]))
+
 
 @dataclass(frozen=True, slots=True)
 class AdvanceRun:
@@ -30,6 +36,11 @@ class AdvanceRun:
 
     run_id: UUID
 
+    @classmethod
+    def from_ids(cls, ids: Mapping[str, Any]) -> Self:
+        """Read the job back from its message: ids as text under the field's name."""
+        return cls(UUID(ids["run_id"]))
+
 
 @dataclass(frozen=True, slots=True)
 class PerformPoll:
@@ -39,6 +50,11 @@ class PerformPoll:
     queue: ClassVar[str] = "polls"
 
     poll_id: UUID
+
+    @classmethod
+    def from_ids(cls, ids: Mapping[str, Any]) -> Self:
+        """Read the job back from its message: ids as text under the field's name."""
+        return cls(UUID(ids["poll_id"]))
 
 
 Job = IngestDeliveries | AdvanceRun | PerformPoll

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import random
 import socket
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from schemas.clock import Clock, utc_now
 from schemas.ids import new_id
+from service.actions import AnyAction, index_actions
 from service.connections import Connections
 from service.db import Database
 from service.queue import Queue
@@ -26,7 +28,10 @@ def _owner() -> str:
 
 @dataclass(slots=True)
 class Runtime:
-    """The parts of a running installation. `owner` names this process in leases."""
+    """The parts of a running installation.
+
+    `owner` names this process in leases; `stopping` is set when it shall finish what it holds.
+    """
 
     database: Database
     queue: Queue
@@ -37,6 +42,11 @@ class Runtime:
     jitter: Callable[[], float] = random.random
     owner: str = field(default_factory=_owner)
     versions: Versions = field(default_factory=lambda: Versions(runs_store.current_versions))
+    stopping: threading.Event = field(default_factory=threading.Event)
+    actions: Mapping[str, AnyAction] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.actions = index_actions(self.vendors.values())
 
     @property
     def shadow(self) -> bool:

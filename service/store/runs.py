@@ -19,21 +19,30 @@ from schemas.tables import (
     WorkflowRow,
     WorkflowVersionRow,
 )
-from schemas.workflow import RunStatus
+from schemas.workflow import RunStatus, WaitKind
 from service.store.insert import insert_new
 
 ACTIVE = (RunStatus.PENDING.value, RunStatus.RUNNING.value, RunStatus.WAITING.value)
 
+WAIT_KINDS = {kind.value for kind in WaitKind}
+
+Pause = tuple[datetime | None, WaitKind | None]
+
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run with all that is needed to carry it on."""
+    """A run with all that is needed to carry it on.
+
+    `pauses` tells of the steps that wait until when and why: what the wait's row says, kept up to
+    date while the run is being carried on.
+    """
 
     row: RunRow
     event: EventRow
     version: WorkflowVersionRow
     steps: dict[str, StepRow]
     wait: WaitRow | None
+    pauses: dict[str, Pause]
 
 
 def current_versions(session: Session) -> Sequence[tuple[WorkflowRow, WorkflowVersionRow]]:
@@ -94,7 +103,10 @@ def _load(session: Session, run_id: UUID) -> LoadedRun:
     ).one()
     steps = session.exec(select(StepRow).where(StepRow.run_id == run_id)).all()
     wait = session.exec(select(WaitRow).where(WaitRow.run_id == run_id)).first()
-    return LoadedRun(row, event, version, {step.step: step for step in steps}, wait)
+    pauses: dict[str, Pause] = {}
+    if wait is not None and wait.kind in WAIT_KINDS:
+        pauses[wait.step] = (wait.due_at, WaitKind(wait.kind))
+    return LoadedRun(row, event, version, {step.step: step for step in steps}, wait, pauses)
 
 
 def clear_wait(session: Session, run_id: UUID) -> None:

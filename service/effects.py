@@ -1,0 +1,263 @@
+"""Effects: calls that change something outside, written down before they are made.
+
+What happened to such a call can be unknown: the worker died, or the answer never came. Then the
+action's `Safety` says what may be done. Whatever converges is simply done again; whatever can be
+looked up is looked up; the rest is in doubt and waits for a person, because doing it twice is
+worse than asking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel
+from sqlmodel import Session
+
+from schemas.events import Json
+from schemas.tables import EffectRow, EffectState
+from service.actions import VendorAction
+from service.connections import OpenConnection
+from service.db import Database
+from service.errors import HookwrightError, RateLimited, Transient
+from service.store import effects as store
+from service.store import leases
+from service.unit_of_work import reading
+from service.vendors.base import Action, CallContext, Done, Safety
+from service.workflows.decisions import Failed, InDoubt, Outcome, Succeeded
+
+log = structlog.get_logger(__name__)
+
+TARGET_LEASE = timedelta(seconds=90)
+"""How long a target stays ours when we die with it: longer than any one call may last."""
+EARLIER = timedelta(days=7)
+CONVERGING = {Safety.READ, Safety.VENDOR_KEY, Safety.FIND_AND_UPDATE}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An outside call that is about to be made. `effect_key` is None when it changes nothing."""
+
+    run_id: UUID
+    step: str
+    action: Action
+    params: BaseModel
+    connection: OpenConnection
+    effect_key: str | None = None
+    target: str | None = None
+    reference: Mapping[str, Json] | None = None
+    doubtful: bool = False
+    timeout: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Another run is changing the same thing: wait for one's turn."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What came of a call: for the step, and for the ledger."""
+
+    outcome: Outcome
+    state: EffectState
+    reference: Mapping[str, Json] | None = None
+
+
+def intend(  # one way out for each state an effect can be found in
+    session: Session,
+    *,
+    run_id: UUID,
+    step: str,
+    round_number: int,
+    found: VendorAction,
+    params: BaseModel,
+    connection: OpenConnection,
+    now: datetime,
+    timeout: timedelta | None,
+) -> Call | Turn | Outcome:
+    """Write down that a call is about to be made.
+
+    Gives the call; or the outcome when it is known without calling (the effect was made before);
+    or a Turn when somebody else is changing the same target. `round_number` counts the answers a
+    polling step was given, so that every round of such a step is an effect of its own.
+    """
+    action = found.action
+    call = Call(run_id, step, action, params, connection, timeout=timeout)
+    if action.safety is Safety.READ:
+        return call
+    target = action.target(params, connection.options) if action.target else None
+    if target is not None and not leases.acquire(
+        session, _target_lease(connection.name, target), str(run_id), now=now, ttl=TARGET_LEASE
+    ):
+        return Turn(target)
+    key = _key(call, round_number)
+    row, is_new = store.intend(
+        session,
+        EffectRow(
+            key=key,
+            run_id=run_id,
+            step=step,
+            action=action.name,
+            connection=connection.name,
+            target=target,
+            state=EffectState.INTENDED,
+            params=params.model_dump(mode="json"),
+            calls=1,
+            intended_at=now,
+        ),
+    )
+    doubtful = False
+    if not is_new:
+        if row.state == EffectState.MADE:
+            log.info("effect_known", effect=key, run_id=str(run_id), step=step)
+            return Succeeded(row.output or {})
+        if row.state == EffectState.IN_DOUBT:
+            return InDoubt(row.error or "an earlier call for the same thing is in doubt")
+        if row.state == EffectState.INTENDED and row.run_id != run_id:
+            return Turn(key)
+        doubtful = row.state == EffectState.INTENDED and action.safety not in CONVERGING
+        row.state = EffectState.INTENDED
+        row.run_id, row.step = run_id, step
+        row.calls += 1
+    reference = store.last_reference(session, connection.name, target) if target else None
+    return Call(
+        run_id,
+        step,
+        action,
+        params,
+        connection,
+        effect_key=key,
+        target=target,
+        reference=reference,
+        doubtful=doubtful,
+        timeout=timeout,
+    )
+
+
+def shadow(session: Session, call: Call, *, now: datetime) -> Outcome:
+    """Record the effect that would have been made; its outputs are all null."""
+    store.intend(
+        session,
+        EffectRow(
+            key=f"shadow:{_key(call, 0)}:{call.run_id}",
+            run_id=call.run_id,
+            step=call.step,
+            action=call.action.name,
+            connection=call.connection.name,
+            target=call.action.target(call.params, call.connection.options)
+            if call.action.target
+            else None,
+            state=EffectState.SHADOWED,
+            params=call.params.model_dump(mode="json"),
+            intended_at=now,
+        ),
+    )
+    return Succeeded(dict.fromkeys(call.action.outputs.model_fields))
+
+
+def perform(call: Call, database: Database, *, now: datetime) -> Result:
+    """Make the call, with no transaction open. Never raises: every end is a Result."""
+    context = CallContext(
+        http=call.connection.http,
+        credentials=call.connection.credentials,
+        options=call.connection.options,
+        connection=call.connection.name,
+        now=now,
+        idempotency_key=call.effect_key or "",
+        reference=call.reference,
+        earlier=lambda action: _earlier(database, call.connection.name, action, now),
+    )
+    try:
+        done = _look_up_or_perform(call, context)
+    except _Unknowable as doubt:
+        return Result(InDoubt(doubt.message), EffectState.IN_DOUBT)
+    except Transient as error:
+        return _after_transient(call, error)
+    except HookwrightError as error:
+        message = error.message if error.hint is None else f"{error.message} ({error.hint})"
+        return Result(Failed(error.code, message, retryable=False), EffectState.NOT_MADE)
+    except Exception as error:
+        # The outermost frame around a vendor's code: nothing it does may stop the worker.
+        log.exception("action_raised", action=call.action.name, run_id=str(call.run_id))
+        message = f"{call.action.name} failed in an unforeseen way: {type(error).__name__}"
+        if call.effect_key is not None and call.action.safety not in CONVERGING:
+            return Result(InDoubt(message), EffectState.IN_DOUBT)
+        return Result(Failed("bug", message, retryable=False), EffectState.NOT_MADE)
+    return Result(Succeeded(done.outputs.model_dump(mode="json")), EffectState.MADE, done.reference)
+
+
+def record(session: Session, call: Call, result: Result, *, now: datetime) -> None:
+    """Write down what came of the call, and give the target back."""
+    if call.effect_key is None:
+        return
+    row = store.find(session, call.effect_key)
+    row.state = result.state
+    row.error = None
+    if isinstance(result.outcome, Succeeded):
+        row.output = dict(result.outcome.output)
+        row.reference = dict(result.reference) if result.reference else row.reference
+        row.made_at = now
+    else:
+        row.error = result.outcome.message
+    if call.target is not None:
+        leases.release(session, _target_lease(call.connection.name, call.target), str(call.run_id))
+
+
+class _Unknowable(HookwrightError):  # noqa: N818
+    """Nobody can tell whether the effect was made."""
+
+
+def _look_up_or_perform(call: Call, context: CallContext) -> Done:
+    if not call.doubtful:
+        return call.action.perform(context, call.params)
+    if call.action.look_up is None:
+        raise _Unknowable(
+            f"an earlier try of {call.action.name} was begun and its answer never came"
+        )
+    try:
+        done = call.action.look_up(context, call.params)
+    except Transient:
+        raise
+    except HookwrightError as error:
+        raise _Unknowable(
+            f"an earlier try of {call.action.name} was begun, its answer never came, and it "
+            f"cannot be looked up: {error.message}"
+        ) from error
+    return call.action.perform(context, call.params) if done is None else done
+
+
+def _after_transient(call: Call, error: Transient) -> Result:
+    failed = Failed(error.code, error.message, retryable=True, retry_after=error.retry_after)
+    if call.effect_key is None or isinstance(error, RateLimited):
+        return Result(failed, EffectState.NOT_MADE)
+    if call.doubtful or error.perhaps_done:
+        if call.action.safety in CONVERGING or call.action.look_up is not None:
+            # Still `intended`: the next try looks it up first, or converges by its shape.
+            return Result(failed, EffectState.INTENDED)
+        message = f"{error.message}; whether it took effect is unknown"
+        return Result(InDoubt(message), EffectState.IN_DOUBT)
+    return Result(failed, EffectState.NOT_MADE)
+
+
+def _earlier(
+    database: Database, connection: str, action: str, now: datetime
+) -> Sequence[Mapping[str, Any]]:
+    with reading(database) as session:
+        return store.references_since(session, connection, action, now - EARLIER)
+
+
+def _key(call: Call, round_number: int) -> str:
+    if call.action.safety is Safety.NATURAL_KEY and call.action.key is not None:
+        return f"{call.connection.name}:{call.action.name}:{call.action.key(call.params)}"[:500]
+    return f"{call.run_id}:{call.step}:{round_number}"
+
+
+def _target_lease(connection: str, target: str) -> str:
+    return f"target:{connection}:{target}"[:500]

@@ -1,0 +1,201 @@
+"""A stored delivery becomes events, and events start runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+
+from schemas.events import Event, EventDraft, Json
+from schemas.ids import new_id
+from schemas.jobs import AdvanceRun
+from schemas.tables import DeliveryRow, DeliveryState, EventRow, RunRow
+from schemas.workflow import RunStatus
+from service.runtime import Runtime
+from service.store import deliveries as store
+from service.store import runs as runs_store
+from service.unit_of_work import UnitOfWork, unit_of_work
+from service.vendors.base import Delivery, Headers, Incoming, Options
+from service.versions import Version
+from service.workflows.matching import matches
+
+log = structlog.get_logger(__name__)
+
+MOST_FAILURES = 5
+FIRST_PAUSE = timedelta(seconds=5)
+RING_AGAIN = timedelta(seconds=10)
+"""A new run is rung for again after this long, should its first bell be lost."""
+KEY_LENGTH = 400
+SUBJECT_LENGTH = 300
+TYPE_LENGTH = 200
+
+
+def ingest_deliveries(runtime: Runtime, ids: Sequence[UUID]) -> int:
+    """Turn these deliveries into events and start the runs they match; gives how many.
+
+    Safe to run twice and at the same time: rows are locked, events and runs have unique keys.
+    """
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        rows = store.lock_received(work.session, ids)
+        options = store.source_options(work.session, [row.source_id for row in rows])
+        events: list[EventRow] = []
+        for row in rows:
+            events += _read(runtime, row, options.get(row.source_id, {}))
+        store_events_and_start_runs(runtime, work, events)
+        return len(rows)
+
+
+def store_events_and_start_runs(
+    runtime: Runtime, work: UnitOfWork, events: Sequence[EventRow]
+) -> list[EventRow]:
+    """Store what is new of these events, start the runs they match; gives the new ones."""
+    new = store.store_events(work.session, events)
+    versions = runtime.versions.current(work.session) if new else ()
+    now = runtime.clock()
+    runs: list[RunRow] = []
+    for event in new:
+        view = event_view(event)
+        for version in versions:
+            run = _start(runtime, version, event, view, now)
+            if run is not None:
+                runs.append(run)
+    for run in runs_store.store_runs(work.session, runs):
+        if run.status == RunStatus.PENDING:
+            work.ring(AdvanceRun(run.id))
+    return new
+
+
+def make_event(
+    draft: EventDraft,
+    *,
+    vendor: str,
+    source: str | None,
+    dedupe_key: str,
+    received_at: datetime,
+    delivery_id: UUID | None = None,
+) -> EventRow:
+    """Give the row of an event, with texts that every database can hold."""
+    return EventRow(
+        dedupe_key=dedupe_key[:KEY_LENGTH],
+        type=_storable(draft.type)[:TYPE_LENGTH],
+        vendor=vendor,
+        vendor_type=_storable(draft.vendor_type)[:TYPE_LENGTH],
+        source=source,
+        delivery_id=delivery_id,
+        subject=None if draft.subject is None else _storable(draft.subject)[:SUBJECT_LENGTH],
+        time=draft.time or received_at,
+        received_at=received_at,
+        facts=_storable(draft.facts),
+        payload=_storable(draft.payload),
+        correlation_id=new_id(),
+    )
+
+
+def event_view(row: EventRow) -> dict[str, Json]:
+    """Give the JSON form of an event, as expressions and the API see it."""
+    return Event.model_validate(row, from_attributes=True).model_dump(mode="json")
+
+
+def _read(runtime: Runtime, row: DeliveryRow, options: Mapping[str, Any]) -> list[EventRow]:
+    vendor = runtime.vendors.get(row.vendor)
+    incoming = None if vendor is None else vendor.incoming
+    if incoming is None:
+        _fail(runtime, row, f"this version does not know the vendor {row.vendor!r}")
+        return []
+    try:
+        typed = incoming.options.model_validate(options)
+    except ValidationError as error:
+        _fail(runtime, row, f"the options of its source are not usable: {error}")
+        return []
+    try:
+        drafts = _normalise(incoming, row, typed)
+    except ValueError as error:
+        # It is authentic and understood no better by trying again: kept, marked, answered.
+        row.state = DeliveryState.MALFORMED
+        row.error = _storable(f"the body is not what {row.vendor} documents: {error}"[:2000])
+        row.due_at = None
+        log.warning("delivery_malformed", delivery_id=str(row.id), source=row.source)
+        return []
+    except Exception as error:
+        # The outermost frame around a vendor's code: one delivery must not stop the others.
+        log.exception("normalise_raised", delivery_id=str(row.id), vendor=row.vendor)
+        _fail(runtime, row, f"{type(error).__name__} while it was read")
+        return []
+    row.state = DeliveryState.INGESTED
+    row.due_at = None
+    row.error = None
+    return [
+        make_event(
+            draft,
+            vendor=row.vendor,
+            source=row.source,
+            dedupe_key=f"delivery:{row.id}:{draft.key or number}",
+            received_at=row.received_at,
+            delivery_id=row.id,
+        )
+        for number, draft in enumerate(drafts)
+    ]
+
+
+def _normalise(incoming: Incoming, row: DeliveryRow, options: Options) -> list[EventDraft]:
+    headers = Headers([(name, value) for name, value in row.headers])
+    return incoming.normalise(Delivery(row.source, headers, row.body, row.received_at), options)
+
+
+def _fail(runtime: Runtime, row: DeliveryRow, reason: str) -> None:
+    row.failures += 1
+    row.error = _storable(reason[:2000])
+    if row.failures < MOST_FAILURES:
+        row.due_at = runtime.clock() + FIRST_PAUSE * 2 ** (row.failures - 1)
+        return
+    row.state = DeliveryState.DEAD
+    row.due_at = None
+    log.error(
+        "delivery_dead",
+        delivery_id=str(row.id),
+        source=row.source,
+        reason=reason,
+        to_do="mend the cause, then let the vendor send it again or replay it",
+    )
+
+
+def _start(
+    runtime: Runtime,
+    version: Version,
+    event: EventRow,
+    view: Mapping[str, Json],
+    now: datetime,
+) -> RunRow | None:
+    match = matches(version.document, view, version.vars)
+    if not match.started and not match.faulty:
+        return None
+    status = RunStatus.PENDING if match.started else RunStatus.SKIPPED
+    return RunRow(
+        event_id=event.id,
+        workflow_version_id=version.id,
+        workflow=version.name,
+        status=status,
+        shadow=runtime.shadow or version.document.mode == "shadow",
+        reason=match.reason,
+        correlation_id=event.correlation_id,
+        created_at=now,
+        ended_at=None if match.started else now,
+        due_at=now + RING_AGAIN if match.started else None,
+    )
+
+
+def _storable(value: Json) -> Any:
+    """Replace what PostgreSQL cannot hold in text: NUL, and halves of surrogate pairs."""
+    if isinstance(value, str):
+        if "\0" in value:
+            value = value.replace("\0", "\ufffd")
+        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, Mapping):
+        return {_storable(str(key)): _storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_storable(item) for item in value]
+    return value

@@ -1,0 +1,394 @@
+"""Carry a run on: lock its row, ask the planner, record, call outside, record, go on.
+
+A run is carried on by one worker at a time, which holds its lease. Everything that was decided is
+committed before anything is called, and the call is made with no transaction open; so whoever takes
+the run over after a crash reads from its rows how far it came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+
+from schemas.events import Json
+from schemas.jobs import AdvanceRun
+from schemas.tables import AttemptRow, StepRow, WaitRow
+from schemas.workflow import RunStatus, StepError, StepState, StepStatus, WaitKind
+from service import alerts, effects
+from service.actions import VendorAction
+from service.effects import Call, Result, Turn
+from service.errors import ConfigurationError, Unavailable
+from service.ingest import event_view
+from service.own_actions import OwnAction, OwnContext
+from service.runtime import Runtime
+from service.store import runs as store
+from service.store.runs import LoadedRun
+from service.unit_of_work import UnitOfWork, unit_of_work
+from service.vendors.base import Safety
+from service.versions import Version
+from service.workflows.decisions import (
+    AwaitPerson,
+    Fail,
+    Failed,
+    Finish,
+    Outcome,
+    Perform,
+    RunView,
+    Skip,
+    Succeeded,
+    Wait,
+)
+from service.workflows.planner import plan
+from service.workflows.transitions import after_attempt
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=15)
+"""How long a run stays with a worker that says nothing; workers/heartbeat renews it."""
+TURN = timedelta(milliseconds=500)
+MOST_FAILURES = 5
+FIRST_PAUSE = timedelta(seconds=2)
+TURN_KIND = "turn"
+PERSON_KIND = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A step that was recorded as running, and the call it is about to make."""
+
+    decision: Perform
+    call: Call
+
+
+def advance_run(runtime: Runtime, run_id: UUID) -> None:
+    """Carry a run on until it ends or has to wait. Safe to call twice and at the same time."""
+    try:
+        begun = _take(runtime, run_id)
+        while begun is not None:
+            result = effects.perform(begun.call, runtime.database, now=runtime.clock())
+            begun = _settle(runtime, run_id, begun, result)
+    except Unavailable:
+        raise
+    except Exception as error:
+        # The outermost frame of a run: a fault of ours must not make it come back for ever.
+        log.exception("run_not_advanced", run_id=str(run_id))
+        _set_aside(runtime, run_id, error)
+        raise
+
+
+def _take(runtime: Runtime, run_id: UUID) -> Begun | None:
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        now = runtime.clock()
+        run = store.claim(work.session, run_id, owner=runtime.owner, now=now, ttl=LEASE)
+        if run is None:
+            return None
+        run.row.started_at = run.row.started_at or now
+        return _go_on(runtime, work, run)
+
+
+def _settle(runtime: Runtime, run_id: UUID, begun: Begun, result: Result) -> Begun | None:
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        now = runtime.clock()
+        # The ledger tells what happened outside even when the run was taken from us meanwhile.
+        effects.record(work.session, begun.call, result, now=now)
+        run = store.reload_held(work.session, run_id, owner=runtime.owner)
+        if run is None:
+            log.warning("run_lease_lost", run_id=str(run_id), step=begun.call.step)
+            return None
+        _record_outcome(runtime, work, run, begun.decision, result.outcome)
+        return _go_on(runtime, work, run)
+
+
+def _go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | None:
+    version = runtime.versions.open(run.row.workflow, run.version)
+    while True:
+        if runtime.stopping.is_set():
+            _hand_over(runtime, work, run)
+            return None
+        now = runtime.clock()
+        decision = plan(version.document, _view(runtime, run, version), now)
+        match decision:
+            case Skip() | Fail():
+                _store_state(work, run, version, decision.state, now)
+            case Wait():
+                _store_state(work, run, version, decision.state, now)
+                _rest(work, run, decision.step_id, decision.kind, decision.until, now)
+                return None
+            case AwaitPerson():
+                _await_person(work, run, decision.step_id, now)
+                return None
+            case Finish():
+                _finish(work, run, decision, now)
+                return None
+            case Perform():
+                begun = _begin(runtime, work, run, version, decision)
+                if isinstance(begun, Begun):
+                    return begun
+                if isinstance(begun, Turn):
+                    _rest(work, run, decision.step.id, TURN_KIND, now + TURN, now)
+                    return None
+
+
+def _begin(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, version: Version, decision: Perform
+) -> Begun | Turn | None:
+    """Record the step as running. None when its outcome was known and is recorded already."""
+    now = runtime.clock()
+    prepared = _prepare(runtime, work, run, decision, now)
+    if isinstance(prepared, Turn):
+        return prepared
+    if run.wait is not None:
+        store.clear_wait(work.session, run.row.id)
+    run.row.status = RunStatus.RUNNING
+    _store_state(work, run, version, decision.state, now)
+    step = run.steps[decision.step.id]
+    work.session.add(
+        AttemptRow(
+            step_id=step.id,
+            run_id=run.row.id,
+            number=decision.attempt,
+            status=StepStatus.RUNNING,
+            started_at=now,
+        )
+    )
+    work.session.flush()
+    if isinstance(prepared, Call):
+        return Begun(decision, prepared)
+    _record_outcome(runtime, work, run, decision, prepared)
+    return None
+
+
+def _prepare(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, decision: Perform, now: datetime
+) -> Call | Turn | Outcome:
+    step = decision.step
+    found = runtime.actions.get(step.uses)
+    if found is None:
+        return Failed("unknown_action", f"this version has no action {step.uses!r}", False)
+    model = found.params if isinstance(found, OwnAction) else found.action.params
+    try:
+        params = model.model_validate(decision.params)
+    except ValidationError as error:
+        return _invalid_params(run, found, error)
+    if isinstance(found, OwnAction):
+        return _perform_own(work, run, found, params, now)
+    try:
+        row = runtime.connections.choose(work.session, found.vendor, decision.connection)
+        connection = runtime.connections.open(row, found.vendor)
+    except ConfigurationError as error:
+        hint = "" if error.hint is None else f" ({error.hint})"
+        return Failed(error.code, error.message + hint, False)
+    if run.row.shadow and found.action.safety is not Safety.READ:
+        call = Call(run.row.id, step.id, found.action, params, connection)
+        return effects.shadow(work.session, call, now=now)
+    return effects.intend(
+        work.session,
+        run_id=run.row.id,
+        step=step.id,
+        round_number=decision.state.polls,
+        found=found,
+        params=params,
+        connection=connection,
+        now=now,
+        timeout=decision.timeout,
+    )
+
+
+def _invalid_params(
+    run: LoadedRun, found: VendorAction | OwnAction, error: ValidationError
+) -> Outcome:
+    if run.row.shadow:
+        # In shadow mode an earlier effect gave nulls, so what builds on it has nothing to ask.
+        outputs = found.outputs if isinstance(found, OwnAction) else found.action.outputs
+        return Succeeded(dict.fromkeys(outputs.model_fields))
+    faults = "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+        for fault in error.errors(include_url=False)
+    )
+    return Failed("invalid_params", f"the step's parameters do not fit: {faults}", False)
+
+
+def _perform_own(
+    work: UnitOfWork, run: LoadedRun, action: OwnAction, params: object, now: datetime
+) -> Outcome:
+    if run.row.shadow:
+        return Succeeded(dict.fromkeys(action.outputs.model_fields))
+    context = OwnContext(work.session, now, run.row.id, run.event.id)
+    return Succeeded(action.perform(context, params).model_dump(mode="json"))
+
+
+def _record_outcome(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, decision: Perform, outcome: Outcome
+) -> None:
+    now = runtime.clock()
+    version = runtime.versions.open(run.row.workflow, run.version)
+    state = after_attempt(
+        version.document,
+        _view(runtime, run, version),
+        decision.state,
+        outcome,
+        now=now,
+        jitter=runtime.jitter(),
+    )
+    if run.row.shadow and decision.step.poll is not None and state.status is StepStatus.WAITING:
+        # Nothing was really begun, so there is nothing to wait for.
+        reason = "shadow: what it would watch was not begun"
+        state = state.model_copy(
+            update={"status": StepStatus.SKIPPED, "due_at": None, "wait": None, "reason": reason}
+        )
+    _store_state(work, run, version, state, now)
+    row = store.attempt(work.session, run.steps[decision.step.id].id, decision.attempt)
+    if row is None:
+        return
+    row.ended_at = now
+    if isinstance(outcome, Succeeded):
+        row.status = StepStatus.SUCCEEDED
+        row.output = dict(outcome.output)
+    else:
+        in_doubt = state.status is StepStatus.IN_DOUBT
+        row.status = StepStatus.IN_DOUBT if in_doubt else StepStatus.FAILED
+        row.error = {"code": outcome.code, "message": outcome.message}
+
+
+def _store_state(
+    work: UnitOfWork, run: LoadedRun, version: Version, state: StepState, now: datetime
+) -> None:
+    row = run.steps.get(state.step_id)
+    if row is None:
+        document = version.document
+        order = [step.id for step in (*document.steps, *document.on_failure)]
+        row = StepRow(
+            run_id=run.row.id,
+            step=state.step_id,
+            position=order.index(state.step_id),
+            action=document.step(state.step_id).uses,
+            status=state.status,
+        )
+        work.session.add(row)
+        run.steps[state.step_id] = row
+    row.status = state.status
+    row.attempts = state.attempts
+    row.polls = state.polls
+    row.output = state.output
+    row.error = None if state.error is None else state.error.model_dump(mode="json")
+    row.reason = state.reason
+    row.started_at = state.started_at
+    row.attempted_at = state.attempted_at
+    row.ended_at = now if state.status.is_final else None
+    run.pauses[state.step_id] = (state.due_at, state.wait)
+
+
+def _view(runtime: Runtime, run: LoadedRun, version: Version) -> RunView:
+    public_url = runtime.settings.public_url
+    facts: dict[str, Json] = {
+        "id": str(run.row.id),
+        "workflow": run.row.workflow,
+        "version": version.number,
+        "mode": "shadow" if run.row.shadow else "live",
+        "started_at": None if run.row.started_at is None else run.row.started_at.isoformat(),
+        "url": None if public_url is None else f"{public_url.rstrip('/')}/runs/{run.row.id}",
+        "correlation_id": str(run.row.correlation_id),
+    }
+    return RunView(
+        event=event_view(run.event),
+        run=facts,
+        vars=version.vars,
+        steps={step: _state(run, row) for step, row in run.steps.items()},
+        cancel_requested=run.row.cancel_requested,
+    )
+
+
+def _state(run: LoadedRun, row: StepRow) -> StepState:
+    due_at, wait = run.pauses.get(row.step, (None, None))
+    return StepState(
+        step_id=row.step,
+        status=StepStatus(row.status),
+        attempts=row.attempts,
+        polls=row.polls,
+        started_at=row.started_at,
+        attempted_at=row.attempted_at,
+        due_at=due_at,
+        wait=wait,
+        output=row.output,
+        error=None if row.error is None else StepError.model_validate(row.error),
+        reason=row.reason,
+    )
+
+
+def _rest(
+    work: UnitOfWork,
+    run: LoadedRun,
+    step: str,
+    kind: WaitKind | str,
+    until: datetime | None,
+    now: datetime,
+) -> None:
+    """Let the run wait, and give it back."""
+    store.clear_wait(work.session, run.row.id)
+    work.session.add(WaitRow(run_id=run.row.id, step=step, kind=str(kind), since=now, due_at=until))
+    run.row.status = RunStatus.WAITING
+    _release(run, due_at=until)
+
+
+def _await_person(work: UnitOfWork, run: LoadedRun, step: str, now: datetime) -> None:
+    _rest(work, run, step, PERSON_KIND, None, now)
+    error = run.steps[step].error or {}
+    alerts.open_alert(
+        work.session,
+        alerts.OpenParams(
+            key=f"in-doubt:{run.row.id}:{step}",
+            title=f"{run.row.workflow}: whether step {step} took effect is unknown"[:300],
+            severity=alerts.Severity.WARNING,
+            details={"run_id": str(run.row.id), "step": step, "reason": error.get("message")},
+        ),
+        now=now,
+        event_id=run.event.id,
+        run_id=run.row.id,
+    )
+    log.warning("step_in_doubt", run_id=str(run.row.id), step=step)
+
+
+def _finish(work: UnitOfWork, run: LoadedRun, decision: Finish, now: datetime) -> None:
+    store.clear_wait(work.session, run.row.id)
+    run.row.status = decision.status
+    run.row.error = None if decision.error is None else decision.error.model_dump(mode="json")
+    run.row.ended_at = now
+    _release(run, due_at=None)
+    log.info("run_ended", run_id=str(run.row.id), workflow=run.row.workflow, status=decision.status)
+
+
+def _hand_over(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> None:
+    """This process is stopping: let another one go on at once."""
+    _release(run, due_at=runtime.clock())
+    work.ring(AdvanceRun(run.row.id))
+
+
+def _release(run: LoadedRun, *, due_at: datetime | None) -> None:
+    run.row.due_at = due_at
+    run.row.lease_owner = None
+    run.row.lease_until = None
+    run.row.failures = 0
+
+
+def _set_aside(runtime: Runtime, run_id: UUID, error: Exception) -> None:
+    """Try again later, and after some tries fail the run: a poisoned run must not stop others."""
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        now = runtime.clock()
+        run = store.reload_held(work.session, run_id, owner=runtime.owner)
+        if run is None:
+            return
+        failures = run.row.failures + 1
+        if failures < MOST_FAILURES:
+            _release(run, due_at=now + FIRST_PAUSE * 2 ** (failures - 1))
+            run.row.failures = failures
+            return
+        store.clear_wait(work.session, run_id)
+        message = f"Hookwright could not carry the run on: {type(error).__name__}: {error}"
+        run.row.status = RunStatus.FAILED
+        run.row.error = {"step": "", "code": "bug", "message": message[:2000]}
+        run.row.ended_at = now
+        _release(run, due_at=None)

@@ -1,0 +1,66 @@
+"""The composition root of the workers: binds actors to a broker and runs them in this process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import dramatiq
+import structlog
+from dramatiq.worker import Worker
+
+from service.db import Database
+from service.queue import DramatiqQueue
+from service.runtime import Runtime, make_runtime
+from service.settings import Settings
+from workers.actors import ACTORS
+from workers.scheduler import Scheduler
+
+log = structlog.get_logger(__name__)
+
+WORKER_TIMEOUT_MS = 100
+"""How long an idle consumer sleeps at most: with Redis this is the latency after a silence."""
+HEARTBEAT_FILE = "worker.alive"
+
+
+@dataclass(slots=True)
+class Running:
+    """Workers that are running in this process."""
+
+    runtime: Runtime
+    worker: Worker
+    scheduler: Scheduler
+    heartbeat_file: Path
+
+    def stop(self) -> None:
+        """Finish the steps under way, leave the rest to others, and end."""
+        self.runtime.stopping.set()
+        self.scheduler.stop()
+        self.worker.stop(timeout=int(self.runtime.settings.shutdown_seconds * 1000))
+        self.heartbeat_file.unlink(missing_ok=True)
+        log.info("workers_stopped")
+
+
+def setup(broker: dramatiq.Broker, runtime: Runtime) -> None:
+    """Bind every actor to the broker."""
+    for actor in ACTORS:
+        actor.bind(broker, runtime)
+
+
+def start(settings: Settings, database: Database, broker: dramatiq.Broker) -> Running:
+    """Start the workers and the scheduler in this process.
+
+    Raises ConfigurationError when there is no secret key.
+    """
+    runtime = make_runtime(settings, database, DramatiqQueue(broker))
+    setup(broker, runtime)
+    settings.make_data_dir()
+    heartbeat_file = settings.data_dir / HEARTBEAT_FILE
+    worker = Worker(
+        broker, worker_threads=settings.worker_threads, worker_timeout=WORKER_TIMEOUT_MS
+    )
+    scheduler = Scheduler(runtime, heartbeat_file=heartbeat_file)
+    worker.start()
+    scheduler.start()
+    log.info("workers_started", threads=settings.worker_threads, owner=runtime.owner)
+    return Running(runtime, worker, scheduler, heartbeat_file)

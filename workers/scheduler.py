@@ -1,0 +1,101 @@
+"""The sweeper and the timers: one leader rings for rows whose time has come.
+
+Waits, retries, polls and lost bells look the same from here: a row with a due time. The leader is
+whoever holds a lease in the database; when it dies, another takes over after `LEADER_LEASE`.
+Every process also keeps the leases of the runs it carries on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from schemas.jobs import AdvanceRun, IngestDeliveries, PerformPoll
+from service.errors import HookwrightError
+from service.runs import LEASE
+from service.runtime import Runtime
+from service.store import deliveries, leases, polls, runs
+from service.unit_of_work import unit_of_work
+
+log = structlog.get_logger(__name__)
+
+LEADER = "scheduler"
+LEADER_LEASE = timedelta(seconds=5)
+TICK_S = 0.5
+HEARTBEAT_S = 4.0
+RING_AGAIN = timedelta(seconds=10)
+"""How soon a row is rung for again when nobody came: the bound on a lost bell."""
+BATCH = 500
+JOB_SIZE = 100
+
+
+class Scheduler:
+    """Two threads: one rings while it is the leader, one keeps this process's leases."""
+
+    def __init__(self, runtime: Runtime, *, heartbeat_file: Path | None = None) -> None:
+        self._runtime = runtime
+        self._heartbeat_file = heartbeat_file
+        self._stop = threading.Event()
+        self._threads = (
+            threading.Thread(target=self._every, args=(TICK_S, self.ring_due), name="scheduler"),
+            threading.Thread(target=self._every, args=(HEARTBEAT_S, self.beat), name="heartbeat"),
+        )
+
+    def start(self) -> None:
+        """Begin to ring and to beat."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End both threads and give the leadership back."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        runtime = self._runtime
+        try:
+            with unit_of_work(runtime.database, runtime.queue) as work:
+                leases.release(work.session, LEADER, runtime.owner)
+        except HookwrightError:
+            log.warning("leadership_not_returned", consequence="it runs out by itself")
+
+    def ring_due(self) -> int:
+        """Ring for everything that is due, if this process is the leader; gives how much."""
+        runtime = self._runtime
+        now = runtime.clock()
+        with unit_of_work(runtime.database, runtime.queue) as work:
+            session = work.session
+            if not leases.acquire(session, LEADER, runtime.owner, now=now, ttl=LEADER_LEASE):
+                return 0
+            due = deliveries.ring_due(session, now=now, again=RING_AGAIN, limit=BATCH)
+            for start in range(0, len(due), JOB_SIZE):
+                work.ring(IngestDeliveries(tuple(due[start : start + JOB_SIZE])))
+            due_runs = runs.ring_due(session, now=now, again=RING_AGAIN, limit=BATCH)
+            for run_id in due_runs:
+                work.ring(AdvanceRun(run_id))
+            due_polls = polls.ring_due(session, now=now, again=RING_AGAIN, limit=BATCH)
+            for poll_id in due_polls:
+                work.ring(PerformPoll(poll_id))
+            return len(due) + len(due_runs) + len(due_polls)
+
+    def beat(self) -> None:
+        """Keep the runs this process carries on, and show that it is alive."""
+        runtime = self._runtime
+        with unit_of_work(runtime.database, runtime.queue) as work:
+            runs.extend_leases(work.session, owner=runtime.owner, now=runtime.clock(), ttl=LEASE)
+        if self._heartbeat_file is not None:
+            self._heartbeat_file.touch()
+
+    def _every(self, seconds: float, act: Callable[[], object]) -> None:
+        while not self._stop.is_set():
+            try:
+                act()
+            except HookwrightError as error:
+                log.warning("scheduler_paused", error=error.message, again_in_s=seconds)
+            except Exception:
+                # The outermost frame of the thread: a fault must not end the timers for good.
+                log.exception("scheduler_faulty", again_in_s=seconds)
+            self._stop.wait(seconds)
