@@ -36,8 +36,7 @@ class Declared:
         def act(**ids: Any) -> None:
             self.perform(runtime, self.job.from_ids(ids))
 
-        return dramatiq.actor(
-            act,
+        declare = dramatiq.actor(
             actor_name=self.job.actor,
             queue_name=self.job.queue,
             broker=broker,
@@ -47,6 +46,7 @@ class Declared:
             time_limit=_milliseconds(self.time_limit),
             throws=self.expected,
         )
+        return declare(act)
 
 
 def _milliseconds(value: timedelta) -> int:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
+from sqlmodel import Session
 
 from schemas.jobs import AdvanceRun, IngestDeliveries, PerformPoll
 from service.errors import HookwrightError
@@ -25,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 LEADER = "scheduler"
 LEADER_LEASE = timedelta(seconds=5)
+RENEW_BEFORE = timedelta(seconds=3)
 TICK_S = 0.5
 HEARTBEAT_S = 4.0
 RING_AGAIN = timedelta(seconds=10)
@@ -40,6 +42,7 @@ class Scheduler:
         self._runtime = runtime
         self._heartbeat_file = heartbeat_file
         self._stop = threading.Event()
+        self._leads_until = datetime.min.replace(tzinfo=UTC)
         self._threads = (
             threading.Thread(target=self._every, args=(TICK_S, self.ring_due), name="scheduler"),
             threading.Thread(target=self._every, args=(HEARTBEAT_S, self.beat), name="heartbeat"),
@@ -68,7 +71,7 @@ class Scheduler:
         now = runtime.clock()
         with unit_of_work(runtime.database, runtime.queue) as work:
             session = work.session
-            if not leases.acquire(session, LEADER, runtime.owner, now=now, ttl=LEADER_LEASE):
+            if not self._leads(session, now):
                 return 0
             due = deliveries.ring_due(session, now=now, again=RING_AGAIN, limit=BATCH)
             for start in range(0, len(due), JOB_SIZE):
@@ -80,6 +83,16 @@ class Scheduler:
             for poll_id in due_polls:
                 work.ring(PerformPoll(poll_id))
             return len(due) + len(due_runs) + len(due_polls)
+
+    def _leads(self, session: Session, now: datetime) -> bool:
+        # Two leaders for a moment would only ring twice, so a lease that is still good is not
+        # renewed with every tick: an idle installation should not write all the time.
+        if now < self._leads_until - RENEW_BEFORE:
+            return True
+        leads = leases.acquire(session, LEADER, self._runtime.owner, now=now, ttl=LEADER_LEASE)
+        if leads:
+            self._leads_until = now + LEADER_LEASE
+        return leads
 
     def beat(self) -> None:
         """Keep the runs this process carries on, and show that it is alive."""
