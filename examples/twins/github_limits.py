@@ -1,0 +1,74 @@
+"""GitHub's request limits: the hourly one, the points a minute, the pace of new content."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from examples.twins.clock import Clock
+from examples.twins.ratelimit import Limits, Window
+from examples.twins.twin import Refusal
+
+HOUR_S = 3600.0
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+DOCS = "https://docs.github.com/rest"
+LIMITS_PAGE = "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubLimits:
+    """The four limits by name (reference 6.3); figures are those of a user's token."""
+
+    primary: Window
+    points: Window
+    content: Window
+    content_hour: Window
+
+    def by_name(self) -> Limits:
+        """For the control surface."""
+        return {
+            "primary": self.primary,
+            "points": self.points,
+            "content": self.content,
+            "content_hour": self.content_hour,
+        }
+
+
+def usual_limits() -> GitHubLimits:
+    """The documented figures."""
+    return GitHubLimits(
+        Window(5000, HOUR_S), Window(900, 60.0), Window(80, 60.0), Window(500, HOUR_S)
+    )
+
+
+def primary_headers(limits: GitHubLimits, clock: Clock, *, cost: int) -> list[tuple[str, str]]:
+    """Count against the hourly limit and tell where the caller stands.
+
+    Raises a 403 `Refusal` when the limit is used up.
+    """
+    standing = limits.primary.take("user", clock.seconds(), cost=cost)
+    headers = [
+        ("x-ratelimit-limit", str(standing.limit)),
+        ("x-ratelimit-remaining", str(standing.remaining)),
+        ("x-ratelimit-used", str(standing.used)),
+        ("x-ratelimit-reset", str(int(clock.now().timestamp() + standing.reset_s))),
+        ("x-ratelimit-resource", "core"),
+    ]
+    if not standing.allowed:
+        message = "API rate limit exceeded for user ID 583231."
+        body = {"message": message, "documentation_url": LIMITS_PAGE}
+        raise Refusal(403, body, headers)
+    return headers
+
+
+def check_secondary(limits: GitHubLimits, clock: Clock, request: Request) -> None:
+    """Refuse with 403 and `retry-after` when calls come too fast or make too much content."""
+    now = clock.seconds()
+    cost = 1 if request.method in READS else 5
+    standings = [limits.points.take("user", now, cost=cost)]
+    if request.method == "POST" and request.url.path.endswith("/comments"):
+        standings += [limits.content.take("user", now), limits.content_hour.take("user", now)]
+    for standing in standings:
+        if not standing.allowed:
+            message = "You have exceeded a secondary rate limit. Please wait a few minutes."
+            body = {"message": message, "documentation_url": LIMITS_PAGE}
+            raise Refusal(403, body, (("retry-after", str(standing.retry_after_s)),))

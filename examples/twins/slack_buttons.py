@@ -1,0 +1,126 @@
+"""What Slack sends by itself: a pressed button, and the handshake of the Events API."""
+
+import json
+import time
+from urllib.parse import urlencode
+from uuid import uuid4
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from examples.twins.sending import Attempt, post
+from examples.twins.signing import sign_slack
+from examples.twins.slack_store import APP_ID, TEAM_ID, Channel, Message
+
+TIMEOUT_S = 3.0
+VERIFICATION_TOKEN = "twin-verification-token"
+
+
+class Press(BaseModel):
+    """What `POST /_twin/press` takes.
+
+    Args:
+        channel, ts: the message; the newest one with such a button when `ts` is left out.
+        repeat: how often the same press is sent, one after the other.
+        timestamp: Unix seconds put into the signature instead of now, to try a stale one.
+        receiver, secret: instead of the settings.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    action_id: str
+    channel: str | None = None
+    ts: str | None = None
+    user: str = "U0PERSON1"
+    username: str = "dana"
+    repeat: int = Field(default=1, ge=1, le=100)
+    timestamp: int | None = None
+    receiver: str | None = None
+    secret: str | None = None
+
+
+class Verification(BaseModel):
+    """What `POST /_twin/url_verification` takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    challenge: str = Field(default_factory=lambda: uuid4().hex)
+    timestamp: int | None = None
+    receiver: str | None = None
+    secret: str | None = None
+
+
+def press_payload(
+    press: Press, channel: Channel, message: Message, *, response_url: str, action_ts: str
+) -> dict[str, object]:
+    """The `block_actions` object of a press; the button must be in the message."""
+    found = message.find_button(press.action_id)
+    if found is None:
+        raise LookupError(f"the message has no button {press.action_id!r}")
+    button, block_id = found
+    action: dict[str, object] = {
+        "type": "button",
+        "action_id": press.action_id,
+        "block_id": block_id,
+        "action_ts": action_ts,
+    }
+    action |= {name: button[name] for name in ("text", "value", "url", "style") if name in button}
+    return {
+        "type": "block_actions",
+        "team": {"id": TEAM_ID, "domain": "twin"},
+        "user": {
+            "id": press.user,
+            "username": press.username,
+            "name": press.username,
+            "team_id": TEAM_ID,
+        },
+        "api_app_id": APP_ID,
+        "token": VERIFICATION_TOKEN,
+        "container": {
+            "type": "message",
+            "message_ts": message.ts,
+            "channel_id": channel.channel_id,
+            "is_ephemeral": False,
+        },
+        "trigger_id": f"{time.time_ns()}.{uuid4().hex}",
+        "channel": {"id": channel.channel_id, "name": channel.name},
+        "message": message.show(with_metadata=True),
+        "state": {"values": {}},
+        "response_url": response_url,
+        "actions": [action],
+    }
+
+
+async def send_press(
+    payload: dict[str, object], *, receiver: str, secret: str, timestamp: int | None
+) -> Attempt:
+    """Post a press as Slack does: a signed form with one field."""
+    body = urlencode({"payload": json.dumps(payload)}).encode()
+    kind = "application/x-www-form-urlencoded"
+    return await _send(body, kind, receiver=receiver, secret=secret, timestamp=timestamp)
+
+
+async def send_verification(
+    challenge: str, *, receiver: str, secret: str, timestamp: int | None
+) -> Attempt:
+    """Post the handshake of the Events API."""
+    body = json.dumps(
+        {
+            "type": "url_verification",
+            "token": VERIFICATION_TOKEN,
+            "challenge": challenge,
+        }
+    ).encode()
+    kind = "application/json"
+    return await _send(body, kind, receiver=receiver, secret=secret, timestamp=timestamp)
+
+
+async def _send(
+    body: bytes, kind: str, *, receiver: str, secret: str, timestamp: int | None
+) -> Attempt:
+    moment = int(time.time()) if timestamp is None else timestamp
+    headers = {
+        "Content-Type": kind,
+        "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
+        **sign_slack(secret, body, moment),
+    }
+    return await post(receiver, headers=headers, body=body, timeout_s=TIMEOUT_S)

@@ -1,0 +1,147 @@
+"""Bodies that VibeView's calls and this twin's levers take (reference 1.1, 1.3, 1.5)."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,50}$")]
+Ended = Literal["passed", "failed", "cancelled", "error"]
+Visual = Literal["ok", "warn", "fail"]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class _RunBody(_Body):
+    commit_sha: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    mode: Literal["hybrid", "ai", "replay"] = "hybrid"
+    device_category: Literal["phone", "tablet", "tv"] | None = None
+    device_id: str | None = None
+    metadata: dict[str, object] = Field(default_factory=dict)
+    build_id: int | None = None
+
+    @model_validator(mode="after")
+    def _one_device(self) -> Self:
+        if self.device_category is not None and self.device_id is not None:
+            raise ValueError("give either device_category or device_id")
+        return self
+
+
+class RunSuite(_RunBody):
+    """Body of a suite run."""
+
+    suite_id: str
+
+
+class RunTest(_RunBody):
+    """Body of a test run."""
+
+    test_id: str
+
+
+class RunSuites(_RunBody):
+    """Body of a run of all suites with these tags."""
+
+    tags: list[Tag] = Field(min_length=1, max_length=20)
+    match: Literal["any", "all"] = "any"
+
+
+class Subscriptions(_Body):
+    """The whole set of event types of a webhook."""
+
+    event_types: list[str]
+
+
+class TopUp(_Body):
+    """Body of a top-up: a bundle or an amount in whole USD."""
+
+    bundle_key: str | None = None
+    amount_usd: int | None = None
+
+
+class _Lever(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CaseOutcome(_Lever):
+    """How one case of a run ends."""
+
+    case_name: str
+    status: Ended = "passed"
+    visual_regression_status: Visual | None = None
+    duration_ms: int = 4200
+
+
+class RunOutcome(_Lever):
+    """How a run ends; cases left out follow from the suite: the last one carries what is wrong."""
+
+    status: Ended = "passed"
+    visual_regression_status: Visual | None = None
+    error_message: str | None = None
+    cases: list[CaseOutcome] | None = None
+
+
+class Script(_Lever):
+    """What `POST /_twin/outcomes` takes: outcomes of the next runs, and the usual one."""
+
+    runs: list[Ended | RunOutcome] = Field(default_factory=list)
+    run_default: Ended | RunOutcome | None = None
+
+
+class AddedSuite(_Lever):
+    """What `POST /_twin/suites` takes."""
+
+    id: str
+    name: str
+    tags: list[Tag] = Field(default_factory=list)
+    cases: list[str] = Field(default_factory=lambda: ["Open app"], min_length=1)
+    platform: str = "ios"
+
+
+class BalanceChange(_Lever):
+    """What `POST /_twin/balance` takes. `low_balance` given stands until it is given as null."""
+
+    allowance_micro: int | None = Field(default=None, ge=0)
+    prepaid_micro: int | None = Field(default=None, ge=0)
+    plan_allowance_micro: int | None = Field(default=None, ge=0)
+    plan_period_end: str | None = None
+    low_balance: bool | None = None
+
+
+class AddedEntry(_Lever):
+    """What `POST /_twin/ledger` takes; `apply` changes the balance as well."""
+
+    entry_type: str = "usage_deduction"
+    balance_bucket: Literal["allowance", "prepaid"] = "allowance"
+    amount_micro: int
+    model: str | None = None
+    test_run_id: str | None = None
+    is_streaming: bool = False
+    created_at: str | None = None
+    apply: bool = False
+
+
+class SentEvent(_Lever):
+    """What `POST /_twin/send` takes.
+
+    Args:
+        overrides: merged into the event's envelope, objects member by member.
+        delivery_id: a new UUID when left out.
+        repeat: how often the same delivery is sent, all at once.
+        scheme, receiver, secret: instead of the settings.
+        timestamp: Unix seconds used by the signature instead of now.
+        only_subscribed: send nothing when the webhook is not subscribed to the event.
+    """
+
+    event: str
+    overrides: dict[str, object] = Field(default_factory=dict)
+    delivery_id: str | None = None
+    repeat: int = Field(default=1, ge=1, le=1000)
+    scheme: str | None = None
+    receiver: str | None = None
+    secret: str | None = None
+    timestamp: int | None = None
+    only_subscribed: bool = False
