@@ -1,0 +1,80 @@
+"""What routes ask for by type: a session, the caller with a role, the parts of the process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlmodel import Session
+
+from schemas.clock import Clock, utc_now
+from service.db import Database
+from service.errors import Forbidden, Unauthenticated
+from service.queue import Queue
+from service.settings import Settings
+from service.tokens import Caller, Role, authenticate
+from service.unit_of_work import reading
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the process was started with."""
+
+    settings: Settings
+    database: Database
+    queue: Queue
+    clock: Clock = field(default=utc_now)
+
+
+def parts_of(request: Request) -> Parts:
+    """Give what the process was started with."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+AnyParts = Annotated[Parts, Depends(parts_of)]
+
+
+def read_session(parts: AnyParts) -> Iterator[Session]:
+    """Open a transaction that only reads, for as long as the route runs."""
+    with reading(parts.database) as session:
+        yield session
+
+
+# By default the code after `yield` would run after the answer was sent (style.md rule 19).
+Reading = Annotated[Session, Depends(read_session, scope="function")]
+Bearer = Annotated[
+    HTTPAuthorizationCredentials | None,
+    Depends(HTTPBearer(auto_error=False, description="A token `hw_…`.")),
+]
+
+
+def caller_of(parts: AnyParts, session: Reading, bearer: Bearer) -> Caller:
+    """Give who asks. Raises Unauthenticated."""
+    if bearer is None:
+        raise Unauthenticated
+    return authenticate(
+        session,
+        bearer.credentials,
+        now=parts.clock(),
+        admin_token=parts.settings.admin_token,
+    )
+
+
+class Needs:
+    """A dependency that lets callers of at least one role pass."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    def __call__(self, caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
+        """Give the caller. Raises Forbidden."""
+        if not caller.role.includes(self.role):
+            raise Forbidden(f"this needs the role {self.role.value}")
+        return caller
+
+
+Viewer = Depends(Needs(Role.VIEWER))

@@ -1,0 +1,48 @@
+"""What was configured: `/api/v1/sources`, `connections`, `polls` and `workflows`. No secrets."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from schemas import api
+from service.store import details, listing
+from service.web import shapes
+from service.web.deps import AnyParts, Reading
+
+router = APIRouter()
+Asked = Annotated[api.Question, Query()]
+
+
+@router.get("/sources", tags=["sources"])
+def list_sources(parts: AnyParts, session: Reading, question: Asked) -> api.Page[api.SourceOut]:
+    """List receiving addresses."""
+    found = listing.every_source(session, question)
+    return shapes.page(found, lambda row: shapes.source(row, parts.settings))
+
+
+@router.get("/connections", tags=["connections"])
+def list_connections(session: Reading, question: Asked) -> api.Page[api.ConnectionOut]:
+    """List accounts at vendors."""
+    found = listing.every_connection(session, question)
+    return shapes.page(found, api.ConnectionOut.model_validate)
+
+
+@router.get("/polls", tags=["polls"])
+def list_polls(session: Reading, question: Asked) -> api.Page[api.PollOut]:
+    """List the questions that are asked of vendors."""
+    return shapes.page(listing.every_poll(session, question), api.PollOut.model_validate)
+
+
+@router.get("/workflows", tags=["workflows"])
+def list_workflows(session: Reading, question: Asked) -> api.Page[api.WorkflowOut]:
+    """List workflows with their current versions."""
+    found, versions = listing.every_workflow(session, question)
+    return shapes.page(found, lambda row: shapes.workflow(row, versions.get(row.id)))
+
+
+@router.get("/workflows/{name}", tags=["workflows"])
+def read_workflow(session: Reading, name: str) -> api.WorkflowDetail:
+    """Read a workflow's current document."""
+    return shapes.workflow_detail(*details.read_workflow(session, name))

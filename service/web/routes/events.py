@@ -1,0 +1,29 @@
+"""`/api/v1/events`: normalised facts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from schemas import api
+from service.store import details, listing
+from service.web import shapes
+from service.web.deps import Reading
+
+router = APIRouter(prefix="/events", tags=["events"])
+
+
+@router.get("")
+def list_events(
+    session: Reading, question: Annotated[api.EventQuestion, Query()]
+) -> api.Page[api.EventOut]:
+    """List events, newest first."""
+    return shapes.page(listing.list_events(session, question), api.EventOut.model_validate)
+
+
+@router.get("/{event_id}")
+def read_event(session: Reading, event_id: UUID) -> api.EventDetail:
+    """Read an event with the vendor's own body and the runs it started."""
+    return shapes.event_detail(details.read_event(session, event_id))

@@ -1,0 +1,130 @@
+"""Rows as the API shows them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from schemas import api
+from schemas.events import Event
+from schemas.tables import DeliveryRow, RejectionRow, SourceRow, WorkflowRow, WorkflowVersionRow
+from service.paging import Page
+from service.redaction import STRUCK, is_sensitive_name
+from service.settings import Settings
+from service.store.details import DeliveryStory, EventStory, RunStory
+
+T = TypeVar("T", bound=api.Answer)
+Row = TypeVar("Row")
+
+
+def page(found: Page[Row], shape: Callable[[Row], T]) -> api.Page[T]:
+    """Give a page of rows in the shape of their answers."""
+    return api.Page(
+        data=[shape(row) for row in found.rows],
+        has_more=found.has_more,
+        next_cursor=found.next_cursor,
+    )
+
+
+def delivery(row: DeliveryRow, body_bytes: int) -> api.DeliveryOut:
+    """Give a delivery as it stands in lists."""
+    return api.DeliveryOut(**_delivery(row, body_bytes))
+
+
+def delivery_detail(story: DeliveryStory) -> api.DeliveryDetail:
+    """Give a delivery with all that came and all that became of it."""
+    return api.DeliveryDetail(
+        **_delivery(story.row, len(story.row.body)),
+        headers=headers(story.row.headers),
+        body=body(story.row.body),
+        events=[api.EventRef.model_validate(event) for event in story.events],
+        runs=[api.RunRef.model_validate(run) for run in story.runs],
+    )
+
+
+def event_detail(story: EventStory) -> api.EventDetail:
+    """Give an event with its payload and its runs."""
+    values = {name: getattr(story.row, name) for name in Event.model_fields}
+    return api.EventDetail(**values, runs=[api.RunRef.model_validate(run) for run in story.runs])
+
+
+def run_detail(story: RunStory) -> api.RunDetail:
+    """Give a run with everything that happened in it."""
+    steps = []
+    for row in story.steps:
+        values = {name: getattr(row, name) for name in api.StepOut.model_fields}
+        values["attempts"] = [
+            api.AttemptOut.model_validate(attempt) for attempt in story.attempts.get(row.id, ())
+        ]
+        steps.append(api.StepOut(**values))
+    return api.RunDetail(
+        **api.RunOut.model_validate(story.row).model_dump(),
+        version=story.version.number,
+        description=story.version.document.get("description", ""),
+        event=api.EventOut.model_validate(story.event),
+        steps=steps,
+        wait=None if story.wait is None else api.WaitOut.model_validate(story.wait),
+        effects=[api.EffectOut.model_validate(effect) for effect in story.effects],
+    )
+
+
+def rejection_detail(row: RejectionRow) -> api.RejectionDetail:
+    """Give a refused request with what of it was kept."""
+    return api.RejectionDetail(
+        **api.RejectionOut.model_validate(row).model_dump(),
+        headers=headers(row.headers),
+        body=body(row.body),
+    )
+
+
+def source(row: SourceRow, settings: Settings) -> api.SourceOut:
+    """Give a source with the address a vendor sends to."""
+    base = (settings.public_url or settings.server_url).rstrip("/")
+    values = {name: getattr(row, name) for name in api.SourceOut.model_fields if name != "url"}
+    return api.SourceOut(**values, url=f"{base}/hooks/{row.name}")
+
+
+def workflow(row: WorkflowRow, version: WorkflowVersionRow | None) -> api.WorkflowOut:
+    """Give a workflow as it stands in lists."""
+    return api.WorkflowOut(**_workflow(row, version))
+
+
+def workflow_detail(row: WorkflowRow, version: WorkflowVersionRow) -> api.WorkflowDetail:
+    """Give a workflow with its current document."""
+    return api.WorkflowDetail(
+        **_workflow(row, version),
+        document=version.document,
+        vars=version.vars,
+        source_text=version.source_text,
+    )
+
+
+def headers(stored: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    """Give stored headers with the values of secret ones struck out."""
+    return [(name, STRUCK if is_sensitive_name(name) else value) for name, value in stored]
+
+
+def body(raw: bytes) -> api.Body:
+    """Give a body as text when it is some, else as base64."""
+    try:
+        return api.Body(encoding="text", content=raw.decode())
+    except UnicodeDecodeError:
+        return api.Body(encoding="base64", content=base64.b64encode(raw).decode())
+
+
+def _delivery(row: DeliveryRow, body_bytes: int) -> dict[str, Any]:
+    given = {"body_bytes", "verdict"}
+    shown = {name for name in api.DeliveryOut.model_fields if name not in given}
+    return {name: getattr(row, name) for name in shown} | {"body_bytes": body_bytes}
+
+
+def _workflow(row: WorkflowRow, version: WorkflowVersionRow | None) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "description": version.document.get("description", "") if version else "",
+        "enabled": row.enabled,
+        "version": version.number if version else 0,
+        "from_file": row.from_file,
+        "updated_at": row.updated_at,
+    }
