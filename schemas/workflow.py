@@ -85,9 +85,7 @@ class WaitKind(StrEnum):
 class Part(BaseModel):
     """Base of every part of a document: immutable, unknown keys refused, written by alias."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
 
 
 Text = Annotated[StrictStr, Field(min_length=1)]

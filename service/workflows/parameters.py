@@ -1,0 +1,84 @@
+"""Whether a step's parameters fit the action's: names, presence, and the types of literals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from schemas.events import Json
+from service.workflows.catalogue import ActionSignature
+from service.workflows.findings import did_you_mean
+from service.workflows.interpolation import OPENING
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterFault:
+    """What is wrong, at which path inside `with`; `at_key`: its name is wrong, not its value."""
+
+    path: tuple[str | int, ...]
+    message: str
+    hint: str | None = None
+    at_key: bool = False
+
+
+def check_parameters(
+    signature: ActionSignature, given: Mapping[str, Json]
+) -> Iterator[ParameterFault]:
+    """Give the faults. A value with an expression is not typed before it is rendered."""
+    fields = parameter_fields(signature.params)
+    is_open = signature.params.model_config.get("extra") == "allow"
+    for name, value in given.items():
+        if name not in fields:
+            if not is_open:
+                message = f"`{signature.name}` takes no `{name}`"
+                yield ParameterFault((name,), message, did_you_mean(name, fields), at_key=True)
+        elif not _has_expression(value):
+            yield from _literal_faults(name, fields[name], value, signature.params)
+    for name, field in fields.items():
+        if field.is_required() and name not in given:
+            yield ParameterFault((), f"`{signature.name}` needs `{name}`")
+
+
+def parameter_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Give the fields by the names they are written with."""
+    return {
+        field.alias if isinstance(field.alias, str) else name: field
+        for name, field in model.model_fields.items()
+    }
+
+
+def _literal_faults(
+    name: str, field: FieldInfo, value: Json, model: type[BaseModel]
+) -> Iterator[ParameterFault]:
+    try:
+        typed: Any = Annotated[field.annotation, field]
+        adapter: TypeAdapter[Any] = TypeAdapter(typed)
+    except PydanticUserError:
+        return  # the model's own names are needed to know this type: checked when it is performed
+    try:
+        adapter.validate_python(value, strict=model.model_config.get("strict"))
+    except ValidationError as error:
+        for fault in error.errors(include_url=False):
+            message = f"`{name}`: {_lowered(fault['msg'])}, not {_shown(fault['input'])}"
+            yield ParameterFault((name, *fault["loc"]), message)
+
+
+def _has_expression(value: Json) -> bool:
+    if isinstance(value, str):
+        return OPENING in value
+    if isinstance(value, Mapping):
+        return any(map(_has_expression, value.values()))
+    return isinstance(value, list) and any(map(_has_expression, value))
+
+
+def _lowered(text: str) -> str:
+    return text.removeprefix("Value error, ").removeprefix("Input ").strip()
+
+
+def _shown(value: Json) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004  # characters
