@@ -18,7 +18,14 @@ from pydantic_core import from_json
 from service.errors import SignatureError
 from service.signing_keys import Key, make_decoder, make_keys, sign_message
 from service.signing_presets import PRESETS, preset
-from service.signing_scheme import HeaderNames, Knobs, Scheme, TimeUnit
+from service.signing_scheme import (
+    HeaderName,
+    HeaderNames,
+    Knobs,
+    Scheme,
+    SecretEncoding,
+    TimeUnit,
+)
 
 if TYPE_CHECKING:  # vendors import this module, so it must not import them when it runs
     from service.vendors.base import Delivery, Headers, Secret, Verifier
@@ -27,9 +34,11 @@ __all__ = [
     "MAX_CANDIDATES",
     "MAX_HEADER_CHARS",
     "PRESETS",
+    "HeaderName",
     "HeaderNames",
     "Knobs",
     "Scheme",
+    "SecretEncoding",
     "compile_verifier",
     "preset",
     "sign_with",

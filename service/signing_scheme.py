@@ -7,7 +7,8 @@ The knobs and what they can be are those of vendors.md §8.13. What a scheme doe
 from __future__ import annotations
 
 import re
-from typing import Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -23,7 +24,8 @@ TimeUnit: TypeAlias = Literal["s", "ms", "iso"]
 
 PLACEHOLDER = re.compile(r"\{(body|ts|id)\}")
 _BRACES = re.compile(r"[{}]")
-_HEADER_NAME = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]*$"
+HeaderName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]*$")]
+"""The name of a header (RFC 9110 token); empty when there is none."""
 
 
 class HeaderNames(BaseModel):
@@ -31,9 +33,9 @@ class HeaderNames(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    signature: str = Field(min_length=1, pattern=_HEADER_NAME)
-    ts: str = Field(default="", pattern=_HEADER_NAME)
-    id: str = Field(default="", pattern=_HEADER_NAME)
+    signature: HeaderName = Field(min_length=1)
+    ts: HeaderName = ""
+    id: HeaderName = ""
 
 
 class Knobs(BaseModel):
@@ -54,7 +56,7 @@ class Knobs(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    signature_header: str = Field(default="", pattern=_HEADER_NAME)
+    signature_header: HeaderName = ""
     item_separator: Separator = "none"
     item_format: ItemFormat = "bare"
     prefix: str = ""
@@ -64,17 +66,17 @@ class Knobs(BaseModel):
     encoding: Encoding = "hex"
     template: str = "{body}"
     ts_source: TimeSource = "none"
-    ts_header: str = Field(default="", pattern=_HEADER_NAME)
+    ts_header: HeaderName = ""
     ts_key: str = "t"
     ts_path: str = ""
     ts_unit: TimeUnit = "s"
     tolerance_s: int | None = Field(default=300, ge=0)
     secret_encoding: SecretEncoding = "utf-8"  # noqa: S105  # names an encoding
-    id_header: str = Field(default="", pattern=_HEADER_NAME)
+    id_header: HeaderName = ""
     other_headers: tuple[HeaderNames, ...] = ()
-    id_headers: tuple[str, ...] = ()
+    id_headers: tuple[HeaderName, ...] = ()
     id_paths: tuple[str, ...] = ()
-    event_headers: tuple[str, ...] = ()
+    event_headers: tuple[HeaderName, ...] = ()
     event_paths: tuple[str, ...] = ()
 
 
@@ -92,6 +94,10 @@ class Scheme(Knobs):
     def time_is_signed(self) -> bool:
         """Say whether a replay with a fresh time would be noticed."""
         return "{ts}" in self.template or self.ts_source == "body"
+
+    def changed(self, knobs: Mapping[str, object]) -> Scheme:
+        """Give this scheme with some knobs set otherwise. Raises ValueError."""
+        return Scheme.model_validate({**self.model_dump(), **knobs})
 
     @model_validator(mode="after")
     def _refuse_contradictions(self) -> Scheme:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Annotated, Any, TypeAlias
 from urllib.parse import parse_qs
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic_core import SchemaValidator, core_schema
 
 from schemas.events import Json
@@ -80,9 +80,19 @@ Object: TypeAlias = Annotated[dict[str, Any], BeforeValidator(as_mapping)]
 
 
 class Payload(BaseModel):
-    """Base of the models of what vendors send: immutable, keys we do not read are left out."""
+    """Base of the models of what vendors send: immutable, keys we do not read are left out.
+
+    A member that is null counts as not sent, so that the next of its names is looked at.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_null(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {name: item for name, item in value.items() if item is not None}
+        return value
 
 
 def first_text(document: Json, paths: Iterable[str]) -> str | None:
@@ -135,7 +145,7 @@ def _reader_of(paths: tuple[str, ...]) -> SchemaValidator:
 def _schema_of(tree: dict[str, Any]) -> core_schema.CoreSchema:
     fields: dict[str, core_schema.TypedDictField] = {}
     for name, inner in tree.items():
-        schema = core_schema.any_schema()
+        schema: core_schema.CoreSchema = core_schema.any_schema()
         if inner:
             # Whatever stands in an object's place is kept: `event` and `event.type` may both be
             # paths, and the body decides which of them is there.

@@ -1,0 +1,24 @@
+"""GitHub: repositories, pull requests and workflows. It sends every event of its webhooks.
+
+Pages: docs.github.com, webhooks/using-webhooks/validating-webhook-deliveries and
+webhooks/webhook-events-and-payloads (vendors.md §6).
+"""
+
+from __future__ import annotations
+
+from service.vendors.base import Incoming, Vendor
+from service.vendors.github.events import delivery_key, normalise
+from service.vendors.github.options import GitHubOptions
+from service.vendors.github.signing import sign, verifier
+
+VENDOR = Vendor(
+    name="github",
+    title="GitHub",
+    incoming=Incoming(
+        options=GitHubOptions,
+        verifier=verifier,
+        delivery_key=delivery_key,
+        normalise=normalise,
+        sign=sign,
+    ),
+)

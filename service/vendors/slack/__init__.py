@@ -1,0 +1,27 @@
+"""Slack: messages and buttons. It sends pressed buttons, slash commands and the Events API.
+
+Pages: docs.slack.dev, authentication/verifying-requests-from-slack, apis/events-api and
+interactivity/handling-user-interaction (vendors.md §7).
+"""
+
+from __future__ import annotations
+
+from service.vendors.base import Incoming, Vendor
+from service.vendors.slack.events import delivery_key, handshake, normalise
+from service.vendors.slack.options import SlackOptions
+from service.vendors.slack.signing import sign, verifier
+
+VENDOR = Vendor(
+    name="slack",
+    title="Slack",
+    incoming=Incoming(
+        options=SlackOptions,
+        verifier=verifier,
+        delivery_key=delivery_key,
+        normalise=normalise,
+        sign=sign,
+        handshake=handshake,
+        status_code=200,
+        answer_body=False,
+    ),
+)

@@ -1,0 +1,179 @@
+"""Slack's events: the handshake, the delivery key, and what was pressed, written or asked."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from urllib.parse import parse_qsl
+
+from schemas.events import EventDraft, Json
+from service.errors import HandshakeError
+from service.vendors.base import Answer, Delivery
+from service.vendors.reading import (
+    as_key,
+    as_name,
+    as_time,
+    body_id,
+    is_form,
+    read_form,
+    read_object,
+)
+from service.vendors.slack.options import SlackOptions
+from service.vendors.slack.payloads import (
+    ButtonFacts,
+    Callback,
+    Command,
+    Interaction,
+    MessageFacts,
+    Pressed,
+)
+
+MAX_CHALLENGE_CHARS = 1000
+MAX_FORM_FIELDS = 100
+_VERIFICATION = "url_verification"
+
+
+def handshake(delivery: Delivery, _options: SlackOptions) -> Answer | None:
+    """Answer `url_verification` with its challenge; None for everything else.
+
+    Raises HandshakeError when there is no challenge to give back.
+    """
+    if _VERIFICATION.encode() not in delivery.body or is_form(delivery):
+        return None
+    try:
+        body = read_object(delivery.body)
+    except ValueError:
+        return None
+    if body.get("type") != _VERIFICATION:
+        return None
+    challenge = body.get("challenge")
+    if not isinstance(challenge, str) or not 0 < len(challenge) <= MAX_CHALLENGE_CHARS:
+        raise HandshakeError("url_verification has no challenge that can be given back")
+    return Answer(status=200, body=json.dumps({"challenge": challenge}).encode())
+
+
+def delivery_key(delivery: Delivery, _options: SlackOptions) -> str:
+    """Give what Slack repeats when it tries again: the event's id, or who pressed what and when."""
+    found = body_id(delivery, ("event_id",)) if not is_form(delivery) else _form_key(delivery)
+    return as_key(found) if found else delivery.body_digest()
+
+
+def _form_key(delivery: Delivery) -> str | None:
+    try:
+        if not _is_interaction(delivery):
+            return Command.model_validate(_fields(delivery)).trigger_id
+        it = Interaction.model_validate(read_object(read_form(delivery.body, "payload")))
+    except ValueError:
+        return None
+    if not it.actions or it.actions[0].action_ts is None:
+        return it.trigger_id
+    pressed = it.actions[0]
+    parts = (it.container.message_ts, pressed.action_id, it.user.id, pressed.action_ts)
+    return ":".join(part or "" for part in parts)
+
+
+def normalise(delivery: Delivery, _options: SlackOptions) -> list[EventDraft]:
+    """Give one event for each pressed element, or the one event of any other delivery.
+
+    Raises ValueError when the body is neither a form nor a JSON object of Slack's.
+    """
+    if not is_form(delivery):
+        return [_read_callback(delivery)]
+    if _is_interaction(delivery):
+        return _read_interaction(delivery)
+    return [_read_command(delivery)]
+
+
+def _is_interaction(delivery: Delivery) -> bool:
+    return delivery.body.startswith(b"payload=") or b"&payload=" in delivery.body
+
+
+def _fields(delivery: Delivery) -> dict[str, str]:
+    """Give a form's fields, without the token that Slack sends beside its signature."""
+    text = delivery.body.decode("utf-8", "replace").replace("\x00", "\ufffd")
+    pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
+    return {name: value for name, value in pairs if name != "token"}
+
+
+def _read_callback(delivery: Delivery) -> EventDraft:
+    payload = read_object(delivery.body)
+    it = Callback.model_validate(payload)
+    vendor_type = as_name(it.event.type or it.type or "")
+    if not vendor_type:
+        message = "the body names no type"
+        raise ValueError(message)
+    facts = MessageFacts(
+        user_id=it.event.user.id,
+        channel_id=it.event.channel.id,
+        team_id=it.team_id,
+        text=it.event.text,
+        ts=it.event.ts,
+        thread_ts=it.event.thread_ts,
+    )
+    return EventDraft(
+        type=f"slack.{vendor_type}",
+        vendor_type=vendor_type,
+        subject=it.event.channel.id or it.team_id,
+        time=it.event_time,
+        facts=facts.model_dump(mode="json"),
+        payload=_without_token(payload),
+    )
+
+
+def _read_interaction(delivery: Delivery) -> list[EventDraft]:
+    payload = read_object(read_form(delivery.body, "payload"))
+    it = Interaction.model_validate(payload)
+    vendor_type = as_name(it.type or "")
+    if not vendor_type:
+        message = "the payload names no type"
+        raise ValueError(message)
+    # A shortcut or a view has no pressed element, and is yet one event.
+    return [
+        EventDraft(
+            type=f"slack.{vendor_type}",
+            vendor_type=vendor_type,
+            subject=pressed.action_id or it.callback_id,
+            time=_time_of(pressed),
+            facts=ButtonFacts(
+                user_id=it.user.id,
+                channel_id=it.channel.id or it.container.channel_id,
+                team_id=it.team.id,
+                message_ts=it.container.message_ts,
+                action_id=pressed.action_id,
+                block_id=pressed.block_id,
+                value=pressed.value or pressed.selected_option.value,
+            ).model_dump(mode="json"),
+            payload=_without_token(payload),
+            key=str(number) if number else "",
+        )
+        for number, pressed in enumerate(it.actions or (Pressed(),))
+    ]
+
+
+def _time_of(pressed: Pressed) -> datetime | None:
+    try:
+        return as_time(float(pressed.action_ts or ""))
+    except ValueError:
+        return None
+
+
+def _read_command(delivery: Delivery) -> EventDraft:
+    payload = _fields(delivery)
+    it = Command.model_validate(payload)
+    if it.command is None:
+        message = "the form is neither an interaction nor a slash command"
+        raise ValueError(message)
+    facts = MessageFacts(
+        user_id=it.user_id, channel_id=it.channel_id, team_id=it.team_id, text=it.text
+    )
+    return EventDraft(
+        type="slack.slash_command",
+        vendor_type="slash_command",
+        subject=it.command,
+        facts=facts.model_dump(mode="json"),
+        payload=payload,
+    )
+
+
+def _without_token(payload: dict[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in payload.items() if name != "token"}

@@ -1,0 +1,24 @@
+"""VibeView: mobile app tests on simulators. It sends run, visual, app and billing events.
+
+Pages: vibeview.io/docs/api-reference and vibeview.io/docs/webhooks-slack, read 2026-10; what they
+leave open about signatures and bodies (vendors.md §1.1, marked as assumed) is set by options.
+"""
+
+from __future__ import annotations
+
+from service.vendors.base import Incoming, Vendor
+from service.vendors.vibeview.events import delivery_key, normalise
+from service.vendors.vibeview.options import VibeViewOptions
+from service.vendors.vibeview.signing import sign, verifier
+
+VENDOR = Vendor(
+    name="vibeview",
+    title="VibeView",
+    incoming=Incoming(
+        options=VibeViewOptions,
+        verifier=verifier,
+        delivery_key=delivery_key,
+        normalise=normalise,
+        sign=sign,
+    ),
+)
