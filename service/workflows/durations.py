@@ -20,7 +20,7 @@ def read_duration(text: object) -> timedelta:
         raise ValueError(message)  # noqa: TRY004  # one error for whatever is no duration
     value = cast("timedelta", parse_duration(text))
     if not timedelta(0) < value <= LONGEST:
-        message = f"{text!r} is out of range; the longest duration is {LONGEST.days} days"
+        message = f"{text!r} is out of range: more than 0 and at most {LONGEST.days} days"
         raise ValueError(message)
     return value
 

@@ -21,6 +21,7 @@ import cel
 from schemas.events import Json
 from service.errors import Permanent
 from service.workflows.cost import TooExpensive, check_cost, measure
+from service.workflows.findings import did_you_mean
 from service.workflows.functions import ARITIES, FUNCTIONS, Function, to_text
 from service.workflows.interpolation import (
     Embedded,
@@ -29,7 +30,7 @@ from service.workflows.interpolation import (
     split_text,
     unwrap,
 )
-from service.workflows.references import Reference, references, uses
+from service.workflows.references import Reference, Use, references, uses
 from service.workflows.scope import Scope
 from service.workflows.syntax import ExpressionSyntaxError, Node, parse
 
@@ -48,9 +49,11 @@ class ExpressionError(Permanent):
 
     code = "expression"
 
-    def __init__(self, message: str, *, source: str, offset: int = 0) -> None:
-        """Keep the sentence, the expression and the place."""
-        super().__init__(message)
+    def __init__(
+        self, message: str, *, source: str, offset: int = 0, hint: str | None = None
+    ) -> None:
+        """Keep the sentence, the expression, the place and what was probably meant."""
+        super().__init__(message, hint=hint)
         self.source = source
         self.offset = offset
 
@@ -124,15 +127,19 @@ def compile_expression(source: str) -> Expression:
     for use in uses(tree):
         least, most = ARITIES.get(use.function, (0, -1))
         if not least <= use.arguments <= most:
-            message = (
-                f"`{use.function}` does not take {use.arguments} arguments"
-                if use.function in ARITIES
-                else f"there is no function `{use.function}`"
-            )
-            raise ExpressionError(message, source=source, offset=use.offset)
+            message, hint = _wrong_use(use)
+            raise ExpressionError(message, source=source, offset=use.offset, hint=hint)
         if use.function in FUNCTIONS:
             called.append(use.function)
     return Expression(source, tree, tuple(references(tree)), program, tuple(sorted(set(called))))
+
+
+def _wrong_use(use: Use) -> tuple[str, str | None]:
+    if use.function not in ARITIES:
+        return f"there is no function `{use.function}`", did_you_mean(use.function, ARITIES)
+    function = FUNCTIONS.get(use.function)
+    hint = None if function is None else function.help
+    return f"`{use.function}` does not take {use.arguments} arguments", hint
 
 
 def holds(condition: str | bool, scope: Scope) -> bool:  # noqa: FBT001  # YAML's `if: true`

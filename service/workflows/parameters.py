@@ -31,15 +31,18 @@ def check_parameters(
     """Give the faults. A value with an expression is not typed before it is rendered."""
     fields = parameter_fields(signature.params)
     is_open = signature.params.model_config.get("extra") == "allow"
+    meant: set[str] = set()
     for name, value in given.items():
         if name not in fields:
             if not is_open:
                 message = f"`{signature.name}` takes no `{name}`"
-                yield ParameterFault((name,), message, did_you_mean(name, fields), at_key=True)
+                hint = did_you_mean(name, fields)
+                meant |= {field for field in fields if hint and f"`{field}`?" in hint}
+                yield ParameterFault((name,), message, hint, at_key=True)
         elif not _has_expression(value):
             yield from _literal_faults(name, fields[name], value, signature.params)
     for name, field in fields.items():
-        if field.is_required() and name not in given:
+        if field.is_required() and name not in given and name not in meant:
             yield ParameterFault((), f"`{signature.name}` needs `{name}`")
 
 
@@ -63,8 +66,15 @@ def _literal_faults(
         adapter.validate_python(value, strict=model.model_config.get("strict"))
     except ValidationError as error:
         for fault in error.errors(include_url=False):
-            message = f"`{name}`: {_lowered(fault['msg'])}, not {_shown(fault['input'])}"
-            yield ParameterFault((name, *fault["loc"]), message)
+            inner = fault["loc"]
+            if fault["type"] == "extra_forbidden":
+                message = f"`{name}` takes no `{inner[-1]}`"
+                yield ParameterFault((name, *inner), message, at_key=True)
+            elif fault["type"] == "missing":
+                yield ParameterFault((name, *inner), f"`{name}` needs `{inner[-1]}`")
+            else:
+                message = f"`{name}`: {_lowered(fault['msg'])}, not {_shown(fault['input'])}"
+                yield ParameterFault((name, *inner), message)
 
 
 def _has_expression(value: Json) -> bool:

@@ -106,10 +106,15 @@ def _findings(faults: list[ErrorDetails], tree: YamlTree, file: str) -> Iterator
                 place = tree.place(path)
                 message = f"`{fault['loc'][-1]}` is missing"
                 yield Finding(file, place.line, place.column, message, None)
-        elif path not in told:
+        elif path not in told and not _is_echo(fault):
             told.add(path)
             place = tree.place(path)
             yield Finding(file, place.line, place.column, _message(fault, path), None)
+
+
+def _is_echo(fault: ErrorDetails) -> bool:
+    """Say whether a list is only called empty because its elements have faults of their own."""
+    return fault["type"] == "too_short" and bool(fault["input"])
 
 
 def _is_later(loc: tuple[int | str, ...]) -> bool:
