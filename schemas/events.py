@@ -79,6 +79,19 @@ class CreditsFacts(Facts):
     account: str | None = None
 
 
+class BugFacts(Facts):
+    """Facts of `bug.*`: a fault of the application that a vendor found."""
+
+    bug_id: str | None = None
+    title: str | None = None
+    status: str | None = None
+    severity: str | None = None
+    url: str | None = None
+    tags: tuple[str, ...] = ()
+    run_id: str | None = None
+    repository: str | None = None
+
+
 class EventDraft(BaseModel):
     """An event as a vendor's `normalise` or a poll gives it, before it has an id.
 

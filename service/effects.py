@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from sqlmodel import Session
 
 from schemas.events import Json
+from schemas.storable import storable
 from schemas.tables import EffectRow, EffectState
 from service.actions import VendorAction
 from service.connections import OpenConnection
@@ -205,7 +206,7 @@ def record(session: Session, call: Call, result: Result, *, now: datetime) -> No
         row.reference = dict(result.reference) if result.reference else row.reference
         row.made_at = now
     else:
-        row.error = result.outcome.message
+        row.error = storable(result.outcome.message)
     if call.target is not None:
         leases.release(session, _target_lease(call.connection.name, call.target), str(call.run_id))
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from schemas.events import Event, EventDraft, Json
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun
+from schemas.storable import storable
 from schemas.tables import DeliveryRow, DeliveryState, EventRow, RunRow
 from schemas.workflow import RunStatus
 from service.runtime import Runtime
@@ -81,16 +82,16 @@ def make_event(
     """Give the row of an event, with texts that every database can hold."""
     return EventRow(
         dedupe_key=dedupe_key[:KEY_LENGTH],
-        type=_storable(draft.type)[:TYPE_LENGTH],
+        type=storable(draft.type)[:TYPE_LENGTH],
         vendor=vendor,
-        vendor_type=_storable(draft.vendor_type)[:TYPE_LENGTH],
+        vendor_type=storable(draft.vendor_type)[:TYPE_LENGTH],
         source=source,
         delivery_id=delivery_id,
-        subject=None if draft.subject is None else _storable(draft.subject)[:SUBJECT_LENGTH],
+        subject=None if draft.subject is None else storable(draft.subject)[:SUBJECT_LENGTH],
         time=draft.time or received_at,
         received_at=received_at,
-        facts=_storable(draft.facts),
-        payload=_storable(draft.payload),
+        facts=storable(draft.facts),
+        payload=storable(draft.payload),
         correlation_id=new_id(),
     )
 
@@ -116,7 +117,7 @@ def _read(runtime: Runtime, row: DeliveryRow, options: Mapping[str, Any]) -> lis
     except ValueError as error:
         # It is authentic and understood no better by trying again: kept, marked, answered.
         row.state = DeliveryState.MALFORMED
-        row.error = _storable(f"the body is not what {row.vendor} documents: {error}"[:2000])
+        row.error = storable(f"the body is not what {row.vendor} documents: {error}"[:2000])
         row.due_at = None
         log.warning("delivery_malformed", delivery_id=str(row.id), source=row.source)
         return []
@@ -148,7 +149,7 @@ def _normalise(incoming: Incoming, row: DeliveryRow, options: Options) -> list[E
 
 def _fail(runtime: Runtime, row: DeliveryRow, reason: str) -> None:
     row.failures += 1
-    row.error = _storable(reason[:2000])
+    row.error = storable(reason[:2000])
     if row.failures < MOST_FAILURES:
         row.due_at = runtime.clock() + FIRST_PAUSE * 2 ** (row.failures - 1)
         return
@@ -171,7 +172,7 @@ def _start(
     now: datetime,
 ) -> RunRow | None:
     match = matches(version.document, view, version.vars)
-    if not match.started and not match.faulty:
+    if not match.started and match.error is None:
         return None
     status = RunStatus.PENDING if match.started else RunStatus.SKIPPED
     return RunRow(
@@ -186,16 +187,3 @@ def _start(
         ended_at=None if match.started else now,
         due_at=now + RING_AGAIN if match.started else None,
     )
-
-
-def _storable(value: Json) -> Any:
-    """Replace what PostgreSQL cannot hold in text: NUL, and halves of surrogate pairs."""
-    if isinstance(value, str):
-        if "\0" in value:
-            value = value.replace("\0", "\ufffd")
-        return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, Mapping):
-        return {_storable(str(key)): _storable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(item) for item in value]
-    return value

@@ -7,7 +7,7 @@ the run over after a crash reads from its rows how far it came.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from schemas.events import Json
 from schemas.jobs import AdvanceRun
+from schemas.storable import storable
 from schemas.tables import AttemptRow, StepRow, WaitRow
 from schemas.workflow import RunStatus, StepError, StepState, StepStatus, WaitKind
 from service import alerts, effects
@@ -146,6 +147,7 @@ def _begin(
     run.row.status = RunStatus.RUNNING
     _store_state(work, run, version, decision.state, now)
     step = run.steps[decision.step.id]
+    work.session.flush()  # the step's row first: nothing else tells the session their order
     work.session.add(
         AttemptRow(
             step_id=step.id,
@@ -225,6 +227,8 @@ def _record_outcome(
     runtime: Runtime, work: UnitOfWork, run: LoadedRun, decision: Perform, outcome: Outcome
 ) -> None:
     now = runtime.clock()
+    if isinstance(outcome, Failed):
+        outcome = replace(outcome, message=storable(outcome.message))
     version = runtime.versions.open(run.row.workflow, run.version)
     state = after_attempt(
         version.document,

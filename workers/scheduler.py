@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 LEADER = "scheduler"
 LEADER_LEASE = timedelta(seconds=5)
-RENEW_BEFORE = timedelta(seconds=3)
+RENEW_AFTER = timedelta(seconds=2)
 TICK_S = 0.5
 HEARTBEAT_S = 4.0
 RING_AGAIN = timedelta(seconds=10)
@@ -42,7 +42,7 @@ class Scheduler:
         self._runtime = runtime
         self._heartbeat_file = heartbeat_file
         self._stop = threading.Event()
-        self._leads_until = datetime.min.replace(tzinfo=UTC)
+        self._renew_at = datetime.min.replace(tzinfo=UTC)
         self._threads = (
             threading.Thread(target=self._every, args=(TICK_S, self.ring_due), name="scheduler"),
             threading.Thread(target=self._every, args=(HEARTBEAT_S, self.beat), name="heartbeat"),
@@ -87,11 +87,11 @@ class Scheduler:
     def _leads(self, session: Session, now: datetime) -> bool:
         # Two leaders for a moment would only ring twice, so a lease that is still good is not
         # renewed with every tick: an idle installation should not write all the time.
-        if now < self._leads_until - RENEW_BEFORE:
+        if now < self._renew_at:
             return True
         leads = leases.acquire(session, LEADER, self._runtime.owner, now=now, ttl=LEADER_LEASE)
         if leads:
-            self._leads_until = now + LEADER_LEASE
+            self._renew_at = now + RENEW_AFTER
         return leads
 
     def beat(self) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,15 +18,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from schemas.events import EventDraft, Json
+from schemas.storable import storable
 from service.errors import SignatureError
 
 if TYPE_CHECKING:
     from service.http import VendorHttp
-
-
-MAX_JSON_DEPTH = 200
-_TOO_DEEP = f"the JSON has more than {MAX_JSON_DEPTH} levels"
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Options(BaseModel):
@@ -337,22 +331,8 @@ def read_json(text: str | bytes) -> Json:
     try:
         value = json.loads(plain, parse_constant=lambda _name: None)
     except RecursionError as error:
-        raise ValueError(_TOO_DEEP) from error
-    return _storable(value, MAX_JSON_DEPTH)
-
-
-def _storable(value: Json, levels: int) -> Json:
-    if isinstance(value, str):
-        if "\x00" in value:
-            value = value.replace("\x00", "\ufffd")
-        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict | list) and levels == 0:
-        raise ValueError(_TOO_DEEP)
-    if isinstance(value, dict):
-        return {_storable(k, levels): _storable(v, levels - 1) for k, v in value.items()}
-    return [_storable(v, levels - 1) for v in value] if isinstance(value, list) else value
+        raise ValueError("the JSON is nested too deep") from error
+    return storable(value)
 
 
 def dig(value: Json, path: str) -> Json:

@@ -1,0 +1,34 @@
+"""JSON that every database can hold, whatever a sender or a vendor put into it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.events import Json
+
+MAX_JSON_DEPTH = 200
+_TOO_DEEP = f"the JSON has more than {MAX_JSON_DEPTH} levels"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def storable(value: Json, levels: int = MAX_JSON_DEPTH) -> Any:
+    """Give the value with NUL and lone surrogates as U+FFFD, NaN and infinities as None.
+
+    Raises ValueError for more than `levels` levels of nesting.
+    """
+    if isinstance(value, str):
+        if "\x00" in value:
+            value = value.replace("\x00", "\ufffd")
+        return value if value.isascii() else _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping | list | tuple):
+        if levels == 0:
+            raise ValueError(_TOO_DEEP)
+        if isinstance(value, Mapping):
+            return {storable(str(k)): storable(v, levels - 1) for k, v in value.items()}
+        return [storable(v, levels - 1) for v in value]
+    return value

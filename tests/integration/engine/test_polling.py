@@ -1,0 +1,141 @@
+"""Polls: events and position together, nothing repeated, a fault only puts it off."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from schemas.events import EventDraft
+from schemas.tables import EventRow, PollRow, RunRow
+from service.errors import RateLimited, Unreachable
+from service.polling import perform_poll
+from service.runtime import Runtime
+from service.vendors.base import CallContext, Options, Poll, PollAnswer
+from tests.integration.engine.installation import Installation
+
+
+class Ledger:
+    """A vendor's list, asked for what is newer than the position."""
+
+    def __init__(self) -> None:
+        self.entries: list[int] = []
+        self.faults: list[Exception] = []
+
+    def ask(
+        self, _context: CallContext, _options: Options, position: Mapping[str, Any] | None
+    ) -> PollAnswer:
+        if self.faults:
+            raise self.faults.pop(0)
+        last = 0 if position is None else position["last"]
+        new = [entry for entry in self.entries if entry > last]
+        drafts = [EventDraft(type="go", vendor_type="entry", key=f"e{entry}") for entry in new]
+        return PollAnswer(drafts, {"last": max([last, *new])})
+
+
+@pytest.fixture
+def ledger(installation: Installation) -> Ledger:
+    ledger = Ledger()
+    poll = Poll(name="entries", summary="entries", options=Options, ask=ledger.ask)
+    vendor = replace(installation.runtime.vendors["robot"], polls=(poll,))
+    installation.runtime.vendors = {"robot": vendor}
+    installation.workflow("{name: w, on: [{event: go}], steps: [{id: read, uses: robot.read}]}")
+    return ledger
+
+
+@pytest.fixture
+def poll_id(installation: Installation) -> UUID:
+    row = PollRow(
+        name="entries",
+        connection="robot",
+        poll="entries",
+        every_seconds=60,
+        due_at=installation.now,
+        updated_at=installation.now,
+    )
+    poll_id = row.id
+    installation.store(row)
+    return poll_id
+
+
+def stored(installation: Installation) -> PollRow:
+    (row,) = installation.rows(PollRow)
+    return row
+
+
+def test_each_entry_becomes_one_event_and_starts_its_run(
+    installation: Installation, ledger: Ledger, poll_id: UUID
+) -> None:
+    for entries in ([1, 2], [1, 2, 3], [1, 2, 3]):
+        ledger.entries = entries
+        perform_poll(installation.runtime, poll_id)
+        installation.now += timedelta(minutes=1)
+    assert len(installation.rows(EventRow)) == 3
+    assert len(installation.rows(RunRow)) == 3
+    row = stored(installation)
+    assert row.position == {"last": 3}
+    assert row.due_at == row.asked_at + timedelta(seconds=60)
+
+
+def test_an_answer_read_twice_because_of_a_crash_repeats_nothing(
+    installation: Installation, ledger: Ledger, poll_id: UUID
+) -> None:
+    ledger.entries = [1, 2]
+    perform_poll(installation.runtime, poll_id)
+    row = stored(installation)
+    row.position = None
+    installation.store(row)
+    perform_poll(installation.runtime, poll_id)
+    assert len(installation.rows(EventRow)) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "pause"),
+    [
+        (Unreachable(), timedelta(seconds=60)),
+        (RateLimited(retry_after=timedelta(minutes=10)), timedelta(minutes=10)),
+        (RuntimeError("a bug in vendor code"), timedelta(seconds=60)),
+    ],
+    ids=["unreachable", "limited", "bug"],
+)
+def test_a_fault_puts_the_poll_off_and_keeps_its_position(
+    installation: Installation, ledger: Ledger, poll_id: UUID, fault: Exception, pause: timedelta
+) -> None:
+    ledger.entries = [1]
+    perform_poll(installation.runtime, poll_id)
+    ledger.faults = [fault]
+    perform_poll(installation.runtime, poll_id)
+    row = stored(installation)
+    assert (row.failures, row.position) == (1, {"last": 1})
+    assert row.due_at == installation.now + pause
+    assert row.error
+    perform_poll(installation.runtime, poll_id)
+    assert (stored(installation).failures, stored(installation).error) == (0, None)
+
+
+def test_a_poll_is_asked_by_one_worker_at_a_time(
+    installation: Installation, ledger: Ledger, poll_id: UUID
+) -> None:
+    other = installation.another_worker()
+    other.vendors = installation.runtime.vendors
+    asked: list[Runtime] = []
+    ask = ledger.ask
+
+    def ask_while_another_tries(*given: Any) -> PollAnswer:
+        asked.append(installation.runtime)
+        if len(asked) == 1:
+            perform_poll(other, poll_id)
+        return ask(*given)
+
+    ledger_poll = installation.runtime.vendors["robot"].polls[0]
+    vendor = replace(
+        installation.runtime.vendors["robot"],
+        polls=(replace(ledger_poll, ask=ask_while_another_tries),),
+    )
+    installation.runtime.vendors = other.vendors = {"robot": vendor}
+    perform_poll(installation.runtime, poll_id)
+    assert len(asked) == 1

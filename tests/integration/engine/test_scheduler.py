@@ -1,0 +1,86 @@
+"""The sweeper rings for every kind of row whose time has come, and only the leader rings."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from schemas.jobs import AdvanceRun, IngestDeliveries, PerformPoll
+from schemas.tables import PollRow
+from service.runs import LEASE, advance_run
+from service.vendors.base import Done
+from tests.integration.engine.installation import Installation, Made
+from workers.scheduler import LEADER_LEASE, RING_AGAIN, Scheduler
+
+
+def test_a_delivery_whose_bell_was_lost_is_rung_for_again_and_again(
+    installation: Installation,
+) -> None:
+    delivery_id = installation.deliver({"type": "go"})
+    scheduler = Scheduler(installation.runtime)
+    scheduler.ring_due()
+    assert installation.bell.rung == []
+    for _ in range(2):
+        installation.now += RING_AGAIN
+        scheduler.ring_due()
+        scheduler.ring_due()
+    assert installation.bell.rung == [IngestDeliveries((delivery_id,))] * 2
+
+
+def test_runs_and_polls_are_rung_for_when_they_are_due(installation: Installation) -> None:
+    installation.workflow("{name: w, on: [{event: go}], steps: [{id: read, uses: robot.read}]}")
+    run_id = installation.start()
+    poll = PollRow(
+        name="p",
+        connection="robot",
+        poll="x",
+        every_seconds=60,
+        due_at=installation.now + timedelta(seconds=30),
+        updated_at=installation.now,
+    )
+    poll_id = poll.id
+    installation.store(poll)
+    installation.bell.rung.clear()
+    installation.now += timedelta(seconds=30)
+    Scheduler(installation.runtime).ring_due()
+    assert installation.bell.rung == [AdvanceRun(run_id), PerformPoll(poll_id)]
+
+
+def test_a_run_that_has_ended_is_not_rung_for(installation: Installation) -> None:
+    installation.workflow("{name: w, on: [{event: go}], steps: [{id: read, uses: robot.read}]}")
+    installation.advance(installation.start())
+    installation.bell.rung.clear()
+    installation.now += timedelta(hours=1)
+    Scheduler(installation.runtime).ring_due()
+    assert installation.bell.rung == []
+
+
+def test_one_leads_until_it_says_nothing_any_more(installation: Installation) -> None:
+    first = Scheduler(installation.runtime)
+    second = Scheduler(installation.another_worker())
+    first.ring_due()
+    delivery_id = installation.deliver({"type": "go"})
+    installation.now += timedelta(seconds=4)
+    assert second.ring_due() == 0
+    installation.now += LEADER_LEASE + timedelta(seconds=1)
+    assert second.ring_due() == 1
+    assert first.ring_due() == 0
+    assert installation.bell.rung == [IngestDeliveries((delivery_id,))]
+
+
+def test_a_beating_worker_keeps_a_run_however_long_its_call_lasts(
+    installation: Installation,
+) -> None:
+    installation.workflow("{name: w, on: [{event: go}], steps: [{id: only, uses: robot.once}]}")
+    run_id = installation.start()
+    scheduler = Scheduler(installation.runtime)
+
+    def long_call() -> Done:
+        for _ in range(5):
+            installation.now += LEASE - timedelta(seconds=1)
+            scheduler.beat()
+            advance_run(installation.another_worker(), run_id)
+        return Done(Made(value=1))
+
+    installation.script.answers = [long_call]
+    assert installation.advance(run_id).status == "succeeded"
+    assert len(installation.script.calls) == 1
