@@ -1,0 +1,250 @@
+"""Making the database say what a configuration file declares: idempotent, all or nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+from uuid import UUID
+
+from sqlmodel import Session
+
+from schemas.config import PollConfig
+from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow, WorkflowVersionRow
+from service.configuration import Declared, DeclaredConnection, DeclaredSource, DeclaredWorkflow
+from service.db import Database
+from service.errors import ConfigurationError
+from service.queue import Queue
+from service.secretbox import SecretBox
+from service.source_secrets import open_secrets, path_token_digest, seal_secrets
+from service.store import applied
+from service.store.marks import bump_mark
+from service.unit_of_work import unit_of_work
+from service.vendors.base import Secret
+
+Row = TypeVar("Row", SourceRow, ConnectionRow, PollRow)
+Item = TypeVar("Item")
+Opened = TypeVar("Opened")
+Values = Mapping[str, Any]
+
+
+class What(StrEnum):
+    """What became of one thing the file names, or no longer names."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+    REMOVED = "removed"
+    LEFT = "left"
+    """An earlier file declared it, this one does not; `prune` removes it."""
+
+
+_NEWS = frozenset({What.CREATED, What.UPDATED, What.REMOVED})
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One line of what was done. `fields` names what differs, never the values."""
+
+    kind: str
+    name: str
+    what: What
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Everything that was done, kind by kind."""
+
+    items: tuple[Change, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Say whether anything is different now."""
+        return any(item.what in _NEWS for item in self.items)
+
+    def count(self, what: What) -> int:
+        """Give how many things this became of."""
+        return sum(item.what is what for item in self.items)
+
+
+def apply_configuration(
+    declared: Declared,
+    *,
+    database: Database,
+    queue: Queue,
+    box: SecretBox,
+    now: datetime,
+    prune: bool = False,
+    dry_run: bool = False,
+) -> Changes:
+    """Make the database say what the file declares and tell what that changed.
+
+    `prune` removes what an earlier file declared and this one does not; a workflow is then only
+    switched off, for its runs are history. `dry_run` only tells. Raises Unavailable.
+    """
+    with unit_of_work(database, queue) as work:
+        # Changing this row first lets two processes that apply at the same time take turns.
+        bump_mark(work.session, "configuration")
+        applier = _Applier(work.session, box, now, prune=prune)
+        items = tuple(applier.apply(declared))
+        for kind in dict.fromkeys(item.kind for item in items if item.what in _NEWS):
+            bump_mark(work.session, f"{kind}s")
+        if dry_run:
+            work.session.rollback()
+    return Changes(items)
+
+
+class _Applier:
+    """Compares what is declared with what there is, in one transaction."""
+
+    def __init__(self, session: Session, box: SecretBox, now: datetime, *, prune: bool) -> None:
+        self._session = session
+        self._box = box
+        self._now = now
+        self._prune = prune
+
+    def apply(self, declared: Declared) -> Iterator[Change]:
+        """Apply everything, in the order in which it is told."""
+        sources = {item.config.name: item for item in declared.sources}
+        connections = {item.config.name: item for item in declared.connections}
+        polls = {item.name: item for item in declared.polls}
+        yield from self._rows("source", SourceRow, sources, self._source)
+        yield from self._rows("connection", ConnectionRow, connections, self._connection)
+        yield from self._rows("poll", PollRow, polls, self._poll)
+        yield from self._workflows(declared.workflows)
+
+    def _rows(
+        self,
+        kind: str,
+        model: type[Row],
+        declared: Mapping[str, Item],
+        values_of: Callable[[Item, Row | None], Values],
+    ) -> Iterator[Change]:
+        rows = applied.rows_by_name(self._session, model)
+        for name, item in declared.items():
+            row = rows.pop(name, None)
+            values = {**values_of(item, row), "from_file": True}
+            if row is None:
+                self._session.add(model(name=name, updated_at=self._now, **values))
+                yield Change(kind, name, What.CREATED)
+                continue
+            fields = tuple(name for name, value in values.items() if getattr(row, name) != value)
+            for field in fields:
+                setattr(row, field, values[field])
+            if fields:
+                row.updated_at = self._now
+            yield Change(kind, name, What.UPDATED if fields else What.UNCHANGED, fields)
+        for name, row in sorted(rows.items()):
+            if row.from_file and self._prune:
+                self._session.delete(row)
+            if row.from_file:
+                yield Change(kind, name, What.REMOVED if self._prune else What.LEFT)
+
+    def _source(self, item: DeclaredSource, row: SourceRow | None) -> Values:
+        secrets = [Secret(value) for value in item.secrets]
+        kept = None if row is None else self._kept(row.secrets, open_secrets, secrets)
+        return {
+            "vendor": item.config.vendor,
+            "secrets": kept or seal_secrets(self._box, secrets),
+            "path_token_sha256": item.path_token and path_token_digest(item.path_token),
+            "options": item.config.options,
+            "limits": item.config.limits.model_dump(mode="json"),
+            "enabled": item.config.enabled,
+        }
+
+    def _connection(self, item: DeclaredConnection, row: ConnectionRow | None) -> Values:
+        credentials = dict(item.credentials)
+        kept = None if row is None else self._kept(row.credentials, SecretBox.open, credentials)
+        return {
+            "vendor": item.config.vendor,
+            "base_url": item.config.base_url,
+            "credentials": kept or self._box.seal(credentials),
+            "options": item.config.options,
+        }
+
+    def _poll(self, item: PollConfig, row: PollRow | None) -> Values:
+        values: dict[str, Any] = {
+            "connection": item.connection,
+            "poll": item.poll,
+            "every_seconds": item.every.total_seconds(),
+            "options": item.options,
+            "enabled": True,
+        }
+        if row is None:
+            return {**values, "due_at": self._now}
+        if any(getattr(row, name) != value for name, value in values.items()):
+            # What was answered to another question is no position of this one.
+            same = (row.connection, row.poll) == (item.connection, item.poll)
+            values |= {"due_at": self._now, "position": row.position if same else None}
+        return values
+
+    def _kept(
+        self, sealed: bytes, opened_by: Callable[[SecretBox, bytes], Opened], wanted: Opened
+    ) -> bytes | None:
+        # Sealing the same secret twice gives two texts: only what is inside can be compared.
+        try:
+            return sealed if opened_by(self._box, sealed) == wanted else None
+        except ConfigurationError:
+            return None
+
+    def _workflows(self, declared: Sequence[DeclaredWorkflow]) -> Iterator[Change]:
+        rows = applied.rows_by_name(self._session, WorkflowRow)
+        for item in declared:
+            row = rows.pop(item.document.name, None)
+            yield self._workflow(item, row)
+        for name, row in sorted(rows.items()):
+            if not row.from_file:
+                continue
+            if self._prune:
+                row.enabled = row.from_file = False
+                row.updated_at = self._now
+            yield Change("workflow", name, What.REMOVED if self._prune else What.LEFT)
+
+    def _workflow(self, item: DeclaredWorkflow, row: WorkflowRow | None) -> Change:
+        name = item.document.name
+        is_new = row is None
+        if row is None:
+            row = WorkflowRow(name=name, from_file=True, updated_at=self._now)
+            self._session.add(row)
+            self._session.flush()
+        document = item.document.model_dump(mode="json")
+        digest = _digest(document, item.vars)
+        current = applied.version(self._session, row.current_version_id)
+        fields = []
+        if current is None or current.digest != digest:
+            fields.append("document")
+            row.current_version_id = self._add_version(row, item, document, digest)
+        if not (row.enabled and row.from_file):
+            fields.append("enabled")
+        if fields:
+            row.enabled = row.from_file = True
+            row.updated_at = self._now
+        if is_new:
+            return Change("workflow", name, What.CREATED)
+        return Change("workflow", name, What.UPDATED if fields else What.UNCHANGED, tuple(fields))
+
+    def _add_version(
+        self, row: WorkflowRow, item: DeclaredWorkflow, document: dict[str, Any], digest: str
+    ) -> UUID:
+        version = WorkflowVersionRow(
+            workflow_id=row.id,
+            number=applied.newest_number(self._session, row.id) + 1,
+            digest=digest,
+            document=document,
+            vars=dict(item.vars),
+            source_text=item.text,
+            created_at=self._now,
+        )
+        self._session.add(version)
+        self._session.flush()
+        return version.id
+
+
+def _digest(document: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    plain = json.dumps({"document": document, "vars": values}, sort_keys=True)
+    return hashlib.sha256(plain.encode()).hexdigest()
