@@ -10,8 +10,9 @@ from __future__ import annotations
 import random
 import threading
 import time
+import weakref
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
@@ -21,7 +22,7 @@ import httpx
 
 from schemas.clock import Clock, utc_now
 from schemas.events import Json
-from service.address_guard import AddressGuard
+from service.address_guard import AddressGuard, Network
 from service.errors import (
     ConfigurationError,
     HookwrightError,
@@ -124,6 +125,9 @@ class VendorHttp:
             trust_env=False,
             follow_redirects=False,
         )
+        # A client that nobody refers to any more, such as one replaced while a call used it,
+        # closes its connections by itself.
+        self._closing = weakref.finalize(self, self._client.close)
         self._memory: dict[str, Any] = {}
         self._memory_lock = threading.Lock()
 
@@ -138,7 +142,7 @@ class VendorHttp:
 
     def close(self) -> None:
         """Close every connection that is kept open."""
-        self._client.close()
+        self._closing()
 
     def remember(self, key: str, make: Callable[[], T]) -> T:
         """Give what `make` gave the first time, as long as this client lives; errors are not kept.
@@ -355,14 +359,15 @@ def connect(
     base_url: str | None,
     credentials: Any,
     options: Any,
-    guard: AddressGuard,
+    allow_private: bool | Sequence[Network] = False,
     timing: Timing | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> VendorHttp:
     """Give the client of one connection; the caller keeps it and closes it.
 
     `credentials` and `options` are the vendor's own models. An option `per_minute` replaces the
-    vendor's rate. Raises ConfigurationError when the vendor has no API or the address is none.
+    vendor's rate. `allow_private` is what AddressGuard takes. Raises ConfigurationError when the
+    vendor has no API or the address is none.
     """
     outgoing = vendor.outgoing
     if outgoing is None:
@@ -378,7 +383,7 @@ def connect(
         base_url=base_url or outgoing.base_url,
         headers=outgoing.headers(credentials, options),
         limiter=limiter,
-        guard=guard,
+        guard=AddressGuard(allow_private),
         who=vendor.title,
         timing=used,
         transport=transport,

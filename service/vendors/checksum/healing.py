@@ -1,0 +1,179 @@
+"""Healing a failed run, and watching the heal.
+
+The vendor takes no idempotency key: a run is healed once, ever, and not at all when it was started
+with an `autoHeal` block, since such a run heals by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from uuid import UUID
+
+from pydantic import Field
+
+from schemas.events import Json
+from service.errors import Refused
+from service.vendors.base import CallContext, Done, Outputs, Params
+from service.vendors.checksum.client import ChecksumClient, ChecksumOptions, RunState
+from service.vendors.checksum.payloads import run_url
+from service.vendors.checksum.questions import NOT_FOUND, Repo, Text, ask_status, repository_for
+
+DISPATCHING = (
+    "checksum.run_grep",
+    "checksum.run_suite",
+    "checksum.run_collection",
+    "checksum.run_tests",
+)
+MOST_ASKED = 20
+"""How many earlier runs are asked for their UUID before a heal: one call each."""
+
+
+class AutoHealParams(Params):
+    """What to heal. `repo` defaults to the connection's `repository`."""
+
+    test_run_id: UUID
+    repo: Repo | None = None
+    branch: Text | None = None
+    pr_number: int | None = Field(default=None, ge=1)
+    auto_create_pr: bool = True
+    metadata: dict[str, Json] = Field(default_factory=dict)
+
+
+class AutoHealOutputs(Outputs):
+    """The heal that was started, or `already_healing` when the run heals by itself."""
+
+    batch_id: str | None
+    session_ids: tuple[str, ...] = ()
+    failure_count: int = 0
+    url: str
+    already_healing: bool = False
+
+
+def auto_heal(context: CallContext, params: AutoHealParams) -> Done:
+    """Heal a failed run, unless it was started by us to heal by itself."""
+    options: ChecksumOptions = context.options
+    client = ChecksumClient(context.http, options)
+    run_id = str(params.test_run_id)
+    repo = repository_for(
+        params.repo, options, needed=params.auto_create_pr or params.pr_number is not None
+    )
+    started = _started_healing(client, context, run_id)
+    if started is not None:
+        outputs = AutoHealOutputs(
+            batch_id=started.heal_batch_id, url=run_url(run_id), already_healing=True
+        )
+        return Done(outputs, changed=False)
+    told = client.auto_heal(
+        test_run_id=run_id,
+        auto_create_pr=params.auto_create_pr,
+        repo=repo,
+        branch=params.branch,
+        pr_number=params.pr_number,
+        metadata={"correlation_id": context.idempotency_key, **params.metadata},
+    )
+    outputs = AutoHealOutputs(
+        batch_id=told.batch_id,
+        session_ids=told.session_ids,
+        failure_count=told.failure_count,
+        url=told.session_url or told.test_run_url or run_url(run_id),
+    )
+    return Done(outputs, {"batch_id": told.batch_id, "test_run_id": run_id})
+
+
+def _started_healing(
+    client: ChecksumClient, context: CallContext, test_run_id: str
+) -> RunState | None:
+    """Give the state of the run we started with an `autoHeal` block, if this is one."""
+    asked = 0
+    for reference in _healing_references(context):
+        known = reference.get("test_run_id") or reference.get("run_id")
+        if isinstance(known, str) and known.lower() == test_run_id:
+            return _state_of(client, reference) or RunState("failed", True, test_run_id)
+        if asked == MOST_ASKED or isinstance(reference.get("test_run_id"), str):
+            continue
+        asked += 1
+        state = _state_of(client, reference)
+        if state and state.test_run_id and state.test_run_id.lower() == test_run_id:
+            return state
+    return None
+
+
+def _healing_references(context: CallContext) -> Iterator[Mapping[str, Json]]:
+    for action in DISPATCHING:
+        for reference in context.earlier(action):
+            if reference.get("auto_heal"):
+                yield reference
+
+
+def _state_of(client: ChecksumClient, reference: Mapping[str, Json]) -> RunState | None:
+    """Ask where a run we started stands; None when the vendor no longer knows it."""
+    name, run_id = reference.get("name"), reference.get("run_id")
+    try:
+        return ask_status(client, name, run_id, version=2)
+    except Refused as fault:
+        if fault.status == NOT_FOUND:  # a run of v1, or one that is gone
+            return None
+        raise
+
+
+class HealProgressParams(Params):
+    """Which heal to look at."""
+
+    batch_id: Text
+
+
+class HealSession(Outputs):
+    """One session of a heal."""
+
+    session_id: str | None
+    test_id: str | None
+    status: str | None
+    pr_url: str | None
+
+
+class HealProgressOutputs(Outputs):
+    """How far a heal has come. It has ended when `all_terminal`, whatever `status` says.
+
+    `bug_suspected`: it ended well and made no pull request, so the fault is not in the tests.
+    """
+
+    batch_id: str
+    test_run_id: str | None
+    status: str
+    all_terminal: bool
+    total: int
+    completed: int
+    failed: int
+    pr_urls: tuple[str, ...]
+    sessions: tuple[HealSession, ...]
+    bug_suspected: bool
+
+
+def heal_progress(context: CallContext, params: HealProgressParams) -> Done:
+    """Give how far a heal has come."""
+    batch = ChecksumClient(context.http, context.options).heal(params.batch_id)
+    urls = tuple(dict.fromkeys(one.pr_url for one in batch.sessions if one.pr_url))
+    failed = batch.failed_count
+    return Done(
+        HealProgressOutputs(
+            batch_id=batch.batch_id or params.batch_id,
+            test_run_id=batch.test_run_id,
+            status=batch.status or "unknown",
+            all_terminal=batch.all_terminal,
+            total=len(batch.sessions) if batch.total_sessions is None else batch.total_sessions,
+            completed=batch.completed_count,
+            failed=failed,
+            pr_urls=urls,
+            sessions=tuple(
+                HealSession(
+                    session_id=one.session_id,
+                    test_id=one.checksum_test_id,
+                    status=one.status,
+                    pr_url=one.pr_url,
+                )
+                for one in batch.sessions
+            ),
+            bug_suspected=batch.all_terminal and not failed and not urls,
+        ),
+        changed=False,
+    )

@@ -1,0 +1,569 @@
+"""Checksum's client, actions and polls against its twin."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from pydantic import ValidationError
+
+from examples.twins.launch import TwinProcess
+from service.errors import Permanent, RateLimited, Refused, TimedOut, VendorBroken
+from service.vendors.checksum import VENDOR
+from service.vendors.checksum.client import ChecksumClient
+from tests.integration.vendors.conftest import Caller, Start
+
+REPO = "acme-co/my-tests"
+FAST = {"per_minute": 6000, "repository": REPO}
+
+
+@pytest.fixture
+def checksum(twin: Start) -> TwinProcess:
+    process = twin("checksum")
+    process.set(pace=1.0, show_batch_id=True, dispatch_answer="name", sessions="one")
+    return process
+
+
+def caller_of(twin: TwinProcess, **options: Any) -> Caller:
+    credentials = {"api_key": "checksum-key"}
+    return Caller(VENDOR, twin.url, credentials, {**FAST, **options})
+
+
+@pytest.fixture
+def caller(checksum: TwinProcess) -> Caller:
+    return caller_of(checksum)
+
+
+def failed_run(twin: TwinProcess, **more: Any) -> str:
+    added: Any = twin.lever("runs", {"status": "failed", **more})
+    return str(added["id"])
+
+
+# --- who, and how errors come out ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("header", ["authorization", "ChecksumAppCode"])
+def test_the_check_names_the_project_with_either_header(checksum: TwinProcess, header: str) -> None:
+    caller = caller_of(checksum, key_header=header)
+    outgoing = VENDOR.outgoing
+    assert outgoing is not None
+    assert outgoing.check is not None
+    assert outgoing.check(caller.context()) == "project My Project"
+
+
+def test_a_wrong_key_is_refused_with_a_hint(checksum: TwinProcess) -> None:
+    caller = Caller(VENDOR, checksum.url, {"api_key": "wrong-key-value"}, FAST)
+    with pytest.raises(Refused, match="Invalid or missing API key") as caught:
+        caller.do("checksum.run_suite")
+    assert caught.value.status == 401
+    assert caught.value.hint is not None
+    assert "wrong-key-value" not in repr(caught.value) + repr(caller.credentials)
+
+
+def test_options_and_credentials_are_typed() -> None:
+    outgoing = VENDOR.outgoing
+    assert outgoing is not None
+    for wrong in ({"key_header": "x"}, {"repository": "no-owner"}, {"unknown": 1}):
+        with pytest.raises(ValidationError):
+            outgoing.options.model_validate(wrong)
+    for wrong in ({}, {"api_key": ""}, {"api_key": "k", "more": 1}):
+        with pytest.raises(ValidationError):
+            outgoing.credentials.model_validate(wrong)
+
+
+def test_a_limit_is_rate_limited_and_holds_the_next_call(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    checksum.fault("status", path="*/execution/suite", status=429, headers={"retry-after": "9"})
+    for _ in range(2):
+        with pytest.raises(RateLimited) as caught:
+            caller.do("checksum.run_suite")
+        assert timedelta(seconds=8) < (caught.value.retry_after or timedelta())
+    assert len(checksum.calls(path="*/execution/suite")) == 1
+    checksum.clear_faults()
+
+
+# --- healing ------------------------------------------------------------------------------------
+
+
+def test_a_failed_run_is_healed_and_watched_to_its_end(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    run_id = failed_run(checksum)
+    started = caller.outputs(
+        "checksum.auto_heal", test_run_id=run_id, pr_number=42, metadata={"link": "x"}
+    )
+    assert started.failure_count == 2
+    assert started.already_healing is False
+    assert started.url.startswith("https://app.checksum.ai/")
+    sent: Any = checksum.calls(path="*/auto-heal")[0]
+    assert sent["body"]["testRunId"] == run_id
+    assert sent["body"]["repoName"] == REPO
+    assert sent["body"]["prNumber"] == 42
+    assert sent["body"]["metadata"] == {"correlation_id": "run:step:0", "link": "x"}
+
+    begun = caller.outputs("checksum.heal_progress", batch_id=started.batch_id)
+    assert (begun.all_terminal, begun.bug_suspected) == (False, False)
+    checksum.advance(10)
+    ended = caller.outputs("checksum.heal_progress", batch_id=started.batch_id)
+    assert (ended.all_terminal, ended.status, ended.failed) == (True, "completed", 0)
+    assert (ended.total, ended.completed) == (1, 1)
+    assert len(ended.pr_urls) == 1
+    assert ended.test_run_id == run_id
+    assert ended.bug_suspected is False
+
+
+def test_sessions_that_share_a_pull_request_and_fail_at_different_times(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    checksum.lever("outcomes", {"heals": [{"sessions": ["failed", "pr", "pr"]}]})
+    started = caller.outputs("checksum.auto_heal", test_run_id=failed_run(checksum))
+    checksum.advance(2.5)
+    half = caller.outputs("checksum.heal_progress", batch_id=started.batch_id)
+    assert (half.status, half.all_terminal) == ("failed", False), "failed is no end"
+    checksum.advance(10)
+    ended = caller.outputs("checksum.heal_progress", batch_id=started.batch_id)
+    assert ended.all_terminal
+    assert ended.failed == 1
+    assert len(ended.pr_urls) == len(set(ended.pr_urls)) > 0
+
+
+def test_a_heal_that_ends_well_without_pull_request_suspects_a_bug(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    checksum.lever("outcomes", {"heals": ["bugs"]})
+    started = caller.outputs("checksum.auto_heal", test_run_id=failed_run(checksum))
+    checksum.advance(10)
+    ended = caller.outputs("checksum.heal_progress", batch_id=started.batch_id)
+    assert (ended.all_terminal, ended.pr_urls, ended.bug_suspected) == (True, (), True)
+
+
+def test_a_heal_that_failed_does_not_suspect_a_bug(checksum: TwinProcess, caller: Caller) -> None:
+    checksum.lever("outcomes", {"heals": ["failed"]})
+    started = caller.outputs("checksum.auto_heal", test_run_id=failed_run(checksum))
+    checksum.advance(10)
+    ended = caller.outputs("checksum.heal_progress", batch_id=started.batch_id)
+    assert (ended.all_terminal, ended.bug_suspected) == (True, False)
+
+
+@pytest.mark.parametrize("shape", ["name", "run_id"])
+def test_a_run_that_heals_by_itself_is_not_healed_again(
+    checksum: TwinProcess, caller: Caller, shape: str
+) -> None:
+    checksum.set(dispatch_answer=shape)
+    checksum.lever("outcomes", {"runs": ["failed"]})
+    told = caller.outputs("checksum.run_grep", grep="@login", auto_heal={"pr_number": 42})
+    checksum.advance(3)
+    ended = caller.outputs("checksum.run_status", name=told.name, run_id=told.run_id)
+    assert (ended.status, ended.terminal, ended.succeeded) == ("failed", True, False)
+    assert ended.heal_batch_id is not None
+    healing = caller.do("checksum.auto_heal", test_run_id=ended.test_run_id)
+    assert healing.outputs.already_healing is True  # type: ignore[attr-defined]  # outputs of auto_heal
+    assert healing.outputs.batch_id == ended.heal_batch_id  # type: ignore[attr-defined]  # likewise
+    assert healing.changed is False
+    assert checksum.calls(path="*/auto-heal") == []
+
+
+def test_runs_started_without_heal_or_by_somebody_else_are_healed(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    checksum.lever("outcomes", {"runs": ["failed", "failed"]})
+    caller.do("checksum.run_suite")
+    caller.do("checksum.run_suite", auto_heal={})
+    other = failed_run(checksum)
+    checksum.advance(3)
+    assert caller.outputs("checksum.auto_heal", test_run_id=other).already_healing is False
+    assert len(checksum.effects(path="*/auto-heal")) == 1
+
+
+def test_a_heal_needs_the_repository_only_when_it_speaks_to_it(checksum: TwinProcess) -> None:
+    caller = caller_of(checksum, repository=None)
+    run_id = failed_run(checksum)
+    with pytest.raises(Permanent, match="repository"):
+        caller.do("checksum.auto_heal", test_run_id=run_id)
+    with pytest.raises(Permanent, match="repository"):
+        caller.do("checksum.run_suite", auto_heal={"auto_create_pr": False, "pr_number": 4})
+    assert caller.outputs("checksum.auto_heal", test_run_id=run_id, auto_create_pr=False).batch_id
+    assert caller.outputs("checksum.auto_heal", test_run_id=run_id, repo="a/b").batch_id
+
+
+def test_only_run_uuids_can_be_healed(caller: Caller) -> None:
+    with pytest.raises(ValidationError):
+        caller.do("checksum.auto_heal", test_run_id="job-name-12345")
+
+
+def test_what_cannot_be_healed_is_refused_in_the_vendors_words(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    with pytest.raises(Refused, match="Test run not found"):
+        caller.do("checksum.auto_heal", test_run_id=str(uuid4()))
+    passed: Any = checksum.lever("runs", {"status": "passed"})
+    with pytest.raises(Refused, match="no failed tests"):
+        caller.do("checksum.auto_heal", test_run_id=passed["id"])
+
+
+@pytest.mark.parametrize("mode", ["drop_after", "drop_before", "garbage", "truncate"])
+def test_a_heal_whose_answer_is_lost_is_perhaps_done(
+    checksum: TwinProcess, caller: Caller, mode: str
+) -> None:
+    run_id = failed_run(checksum)
+    checksum.fault(mode, method="POST", path="*/auto-heal", times=1)
+    with pytest.raises(VendorBroken) as caught:
+        caller.do("checksum.auto_heal", test_run_id=run_id)
+    assert caught.value.perhaps_done is True
+    assert len(checksum.calls(method="POST", path="*/auto-heal")) == 1
+
+
+@pytest.mark.parametrize(("status", "done"), [(500, True), (503, False), (408, False)])
+def test_a_heal_that_is_answered_with_a_failure(
+    checksum: TwinProcess, caller: Caller, status: int, *, done: bool
+) -> None:
+    run_id = failed_run(checksum)
+    checksum.fault("status", path="*/auto-heal", status=status, times=1)
+    with pytest.raises(VendorBroken) as caught:
+        caller.do("checksum.auto_heal", test_run_id=run_id)
+    assert caught.value.perhaps_done is done
+
+
+def test_the_natural_key_of_a_heal_is_its_run(caller: Caller) -> None:
+    action = caller.action("checksum.auto_heal")
+    run_id = uuid4()
+    params = action.params.model_validate({"test_run_id": str(run_id).upper()})
+    assert action.key is not None
+    assert action.key(params) == str(run_id)
+
+
+# --- runs ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("action", "params", "path", "body"),
+    [
+        ("checksum.run_suite", {}, "/public-api/v1/execution/suite", {}),
+        (
+            "checksum.run_collection",
+            {"collection_id": "c1"},
+            "/public-api/v1/execution/collection/c1",
+            {},
+        ),
+        (
+            "checksum.run_tests",
+            {"test_ids": ["a", "b"]},
+            "/public-api/v1/execution/tests",
+            {"testIds": ["a", "b"]},
+        ),
+        (
+            "checksum.run_grep",
+            {"grep": "@x", "branch": "b", "env_overrides": {"A": "1"}},
+            "/public-api/v2/execution/grep",
+            {"grep": "@x", "branch": "b", "envOverrides": {"A": "1"}},
+        ),
+    ],
+)
+def test_every_way_to_start_a_run(
+    checksum: TwinProcess,
+    caller: Caller,
+    action: str,
+    params: dict[str, Any],
+    path: str,
+    body: dict[str, Any],
+) -> None:
+    heal = {"branch": "main", "pr_number": 42}
+    done = caller.do(action, **params, auto_heal=heal)
+    call: Any = checksum.calls(path=path)[0]
+    block = {"autoCreatePR": True, "branch": "main", "repoName": REPO, "prNumber": 42}
+    assert call["body"] == {**body, "autoHeal": block}
+    assert done.reference is not None
+    assert done.reference["auto_heal"] is True
+    assert done.reference["name"] == done.outputs.model_dump()["name"]
+
+
+def test_a_run_is_followed_by_name_through_its_states(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    checksum.lever("outcomes", {"runs": ["process-error"]})
+    name = caller.outputs("checksum.run_grep", grep="@x").name
+    queued = caller.outputs("checksum.run_status", name=name)
+    assert (queued.status, queued.terminal, queued.test_run_id) == ("queued", False, None)
+    checksum.advance(3)
+    ended = caller.outputs("checksum.run_status", name=name)
+    assert (ended.status, ended.terminal, ended.succeeded) == ("process-error", True, False)
+    assert ended.url is not None
+
+
+def test_version_1_runs_are_asked_by_version_1(checksum: TwinProcess, caller: Caller) -> None:
+    name = caller.outputs("checksum.run_suite").name
+    checksum.advance(3)
+    ended = caller.outputs("checksum.run_status", name=name, version=1)
+    assert (ended.status, ended.succeeded, ended.passed) == ("passed", True, 5)
+    assert ended.test_run_id is None
+    with pytest.raises(Refused, match="Job not found"):
+        caller.outputs("checksum.run_status", name=name)
+
+
+def test_a_run_known_by_id_alone_is_followed_by_its_verdict(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    checksum.set(dispatch_answer="run_id")
+    checksum.lever("outcomes", {"runs": ["failed"]})
+    run_id = caller.outputs("checksum.run_grep", grep="@x").run_id
+    assert caller.outputs("checksum.run_status", run_id=run_id).terminal is False
+    checksum.advance(3)
+    ended = caller.outputs("checksum.run_status", run_id=run_id)
+    assert (ended.status, ended.terminal, ended.test_run_id) == ("failed", True, run_id)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"),
+    [
+        (
+            {"isTerminal": True, "verdict": "fail", "phase": "done", "executedCount": 0},
+            "process-error",
+        ),
+        ({"isTerminal": True, "verdict": "fail", "phase": "done", "executedCount": 3}, "failed"),
+        ({"isTerminal": True, "verdict": "pass", "phase": "done"}, "passed"),
+        ({"isTerminal": False, "verdict": "pending", "phase": "warming up"}, "warming up"),
+    ],
+)
+def test_verdicts_without_a_status(
+    checksum: TwinProcess, caller: Caller, verdict: dict[str, Any], status: str
+) -> None:
+    checksum.fault("status", path="*/status/run/*", status=200, body=verdict, times=1)
+    told = caller.outputs("checksum.run_status", run_id=str(uuid4()))
+    assert (told.status, told.terminal) == (status, verdict["isTerminal"])
+
+
+def test_an_unknown_status_is_no_end(checksum: TwinProcess, caller: Caller) -> None:
+    checksum.fault("status", path="*/status/job", status=200, body={"status": "paused"}, times=1)
+    told = caller.outputs("checksum.run_status", name="job")
+    assert (told.status, told.terminal, told.succeeded) == ("paused", False, False)
+
+
+def test_a_name_serves_when_the_run_id_is_not_known(checksum: TwinProcess, caller: Caller) -> None:
+    name = caller.outputs("checksum.run_grep", grep="@x").name
+    told = caller.outputs("checksum.run_status", name=name, run_id=str(uuid4()))
+    assert told.status == "queued"
+
+
+def test_a_dispatch_that_names_nothing_is_perhaps_done(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    checksum.fault("status", path="*/execution/suite", status=200, body={"ok": True}, times=1)
+    with pytest.raises(VendorBroken) as caught:
+        caller.do("checksum.run_suite")
+    assert caught.value.perhaps_done is True
+
+
+def test_a_status_needs_name_or_run_id(caller: Caller) -> None:
+    with pytest.raises(ValidationError, match="name or run_id"):
+        caller.do("checksum.run_status")
+
+
+# --- results, report, attachments, bugs, generation ---------------------------------------------
+
+
+def test_results_report_and_attachments(checksum: TwinProcess, caller: Caller) -> None:
+    run_id = failed_run(checksum, branch="feature/x")
+    found = caller.outputs("checksum.results", test_run_id=run_id)
+    assert (found.status, found.branch, found.passed, found.failed) == ("failed", "feature/x", 3, 2)
+    assert {test.status for test in found.tests} == {"failed"}
+    assert len(caller.outputs("checksum.results", test_run_id=run_id, status=None).tests) == 5
+    assert caller.outputs("checksum.report", test_run_id=run_id).url.startswith("https://")
+    client = ChecksumClient(caller.http, caller.options)
+    attached = client.attachments(run_id, str(found.tests[0].id))
+    assert {one.type for one in attached} == {"trace", "screenshot"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"reportUrl": "https://x/r"}, "https://x/r", {"data": {"url": "https://x/r"}}],
+)
+def test_reports_come_in_several_shapes(
+    checksum: TwinProcess, caller: Caller, body: object
+) -> None:
+    checksum.fault("status", path="*/report", status=200, body=body, times=1)
+    assert caller.outputs("checksum.report", test_run_id=str(uuid4())).url == "https://x/r"
+
+
+@pytest.mark.parametrize("body", [{"report": None}, "javascript:alert(1)", []])
+def test_a_report_without_address_is_broken(
+    checksum: TwinProcess, caller: Caller, body: object
+) -> None:
+    checksum.fault("status", path="*/report", status=200, body=body, times=1)
+    with pytest.raises(VendorBroken):
+        caller.outputs("checksum.report", test_run_id=str(uuid4()))
+
+
+def test_bugs_are_paged_and_bounded(checksum: TwinProcess, caller: Caller) -> None:
+    for number in range(53):
+        severity = "critical" if number % 2 else "minor"
+        checksum.lever("bugs", {"id": f"bug-{number}", "severity": severity})
+    everything = caller.outputs("checksum.bugs")
+    assert (everything.count, everything.more) == (53, False)
+    assert len({bug.id for bug in everything.bugs}) == 53
+    some = caller.outputs("checksum.bugs", severity="critical", limit=10)
+    assert (some.count, some.more) == (10, True)
+
+
+def test_tests_are_generated_for_a_pull_request(checksum: TwinProcess, caller: Caller) -> None:
+    client = ChecksumClient(caller.http, caller.options)
+    begun = client.auto_generate(pr_number=42, repo=REPO, branch="feature/x", metadata={"a": 1})
+    assert begun.links.session is not None
+    checksum.advance(10)
+    assert client.generation(begun.batch_id).all_terminal
+
+
+# --- polls --------------------------------------------------------------------------------------
+
+
+def test_the_poll_of_runs_tells_each_end_once(checksum: TwinProcess, caller: Caller) -> None:
+    empty = caller.ask("runs")
+    assert list(empty.events) == []
+    run_id = failed_run(checksum, branch="feature/x")
+    first = caller.ask("runs", empty.position)
+    event = first.events[0]
+    assert (event.type, event.subject, event.key) == (
+        "test_run.failed",
+        run_id,
+        f"run:{run_id}:failed",
+    )
+    facts = event.facts
+    assert facts["counts"] == {"passed": 3, "failed": 2, "recovered": 0, "bug": 0}
+    assert len(facts["failed_tests"]) == 2
+    assert (facts["branch"], facts["repository"]) == ("feature/x", REPO)
+    assert facts["url"] == f"https://app.checksum.ai/#/test-runs/{run_id}"
+    assert list(caller.ask("runs", first.position).events) == []
+    assert caller.ask("runs", empty.position).events[0].key == event.key, "same after a crash"
+
+
+def test_runs_that_overlap_are_all_told(checksum: TwinProcess, caller: Caller) -> None:
+    checksum.lever("outcomes", {"runs": ["failed", "passed"]})
+    caller.do("checksum.run_suite")
+    begun = caller.ask("runs")
+    caller.do("checksum.run_suite")
+    both = caller.ask("runs", begun.position)
+    assert [*begun.events, *both.events] == []
+    checksum.advance(5)
+    ended = caller.ask("runs", both.position)
+    assert sorted(event.type for event in ended.events) == ["test_run.failed", "test_run.passed"]
+    assert ended.position["watched"] == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "event"),
+    [
+        ("passed", "test_run.passed"),
+        ("healed", "test_run.healed"),
+        ("process-error", "test_run.errored"),
+        ("cancelled", "test_run.cancelled"),
+    ],
+)
+def test_every_end_has_its_event(
+    checksum: TwinProcess, caller: Caller, status: str, event: str
+) -> None:
+    checksum.lever("runs", {"status": status})
+    assert [one.type for one in caller.ask("runs").events] == [event]
+
+
+@pytest.mark.parametrize(
+    ("strict", "event"), [(False, "test_run.passed"), (True, "test_run.failed")]
+)
+def test_a_passed_run_with_failures_follows_the_policy(
+    checksum: TwinProcess, caller: Caller, event: str, *, strict: bool
+) -> None:
+    checksum.lever("runs", {"status": "passed", "passed": 45, "failed": 2, "bug": 1})
+    assert caller.ask("runs", strict=strict).events[0].type == event
+
+
+def test_failures_that_are_all_bugs_do_not_fail_a_passed_run(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    checksum.lever("runs", {"status": "passed", "passed": 45, "failed": 2, "bug": 2})
+    assert caller.ask("runs", strict=True).events[0].type == "test_run.passed"
+
+
+def test_a_run_that_heals_after_failing_is_told_again(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    checksum.lever("outcomes", {"runs": ["failed"]})
+    caller.do("checksum.run_suite", auto_heal={})
+    checksum.advance(2.5)
+    failed = caller.ask("runs")
+    checksum.advance(10)
+    healed = caller.ask("runs", failed.position)
+    assert [event.type for event in (*failed.events, *healed.events)] == [
+        "test_run.failed",
+        "test_run.healed",
+    ]
+
+
+def test_the_first_answer_can_be_a_silent_beginning(checksum: TwinProcess, caller: Caller) -> None:
+    failed_run(checksum)
+    first = caller.ask("runs", report_first=False)
+    assert list(first.events) == []
+    assert list(caller.ask("runs", first.position, report_first=False).events) == []
+    failed_run(checksum)
+    assert len(caller.ask("runs", first.position, report_first=False).events) == 1
+
+
+def test_a_run_that_never_ends_is_told_once(checksum: TwinProcess, caller: Caller) -> None:
+    checksum.set(pace=10_000_000)
+    caller.do("checksum.run_suite")
+    begun = caller.ask("runs")
+    caller.now += timedelta(hours=7)
+    late = caller.ask("runs", begun.position)
+    assert [event.type for event in late.events] == ["checksum.run_unfinished"]
+    assert list(caller.ask("runs", late.position).events) == []
+
+
+def test_a_run_that_is_gone_does_not_stop_the_poll(checksum: TwinProcess, caller: Caller) -> None:
+    position = {"watched": {str(uuid4()): caller.now.isoformat()}, "told": []}
+    failed_run(checksum)
+    answer = caller.ask("runs", position)
+    assert len(answer.events) == 1
+    assert answer.position["watched"] == {}
+
+
+@pytest.mark.parametrize("position", [{}, {"watched": [1], "told": "x"}, {"watched": {"a": 3}}])
+def test_an_odd_position_is_read_as_far_as_possible(
+    checksum: TwinProcess, caller: Caller, position: dict[str, Any]
+) -> None:
+    run_id = failed_run(checksum)
+    assert [event.subject for event in caller.ask("runs", position).events] == [run_id]
+
+
+def test_the_poll_of_bugs_tells_new_ones_and_changes(checksum: TwinProcess, caller: Caller) -> None:
+    checksum.lever("bugs", {"id": "bug-1"})
+    first = caller.ask("bugs")
+    assert list(first.events) == []
+    assert len(caller.ask("bugs", report_existing=True).events) == 1
+    checksum.lever("bugs", {"id": "bug-2", "severity": "critical"})
+    second = caller.ask("bugs", first.position)
+    assert [(event.type, event.subject) for event in second.events] == [("bug.found", "bug-2")]
+    assert second.events[0].facts["severity"] == "critical"
+    seen = set()
+    position = second.position
+    for status in ("confirmed", "fixed", "confirmed"):
+        bug = {"id": "bug-1", "title": "t", "status": status, "severity": "major"}
+        checksum.fault("status", path="*/bugs", status=200, body={"bugs": [bug]}, times=1)
+        answer = caller.ask("bugs", position)
+        position = answer.position
+        assert [event.type for event in answer.events] == ["bug.changed"]
+        seen.add(answer.events[0].key)
+    assert len(seen) == 3, "a bug that returns to an earlier state is told again"
+
+
+def test_a_slow_vendor_times_out_and_a_write_is_perhaps_done(checksum: TwinProcess) -> None:
+    caller = caller_of(checksum)
+    checksum.fault("slow", path="*/auto-heal", delay_s=3, times=1)
+    run_id = failed_run(checksum)
+    with pytest.raises(TimedOut) as caught:
+        caller.http.request(
+            "POST",
+            "/public-api/v1/auto-heal",
+            json={"testRunId": run_id, "repoName": REPO},
+            timeout_s=0.2,
+        )
+    assert caught.value.perhaps_done is True
