@@ -9,6 +9,7 @@ worse than asking.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from service.actions import VendorAction
 from service.connections import OpenConnection
 from service.db import Database
 from service.errors import HookwrightError, RateLimited, Transient
+from service.http_transport import deadline
 from service.store import effects as store
 from service.store import leases
 from service.unit_of_work import reading
@@ -176,7 +178,8 @@ def perform(call: Call, database: Database, *, now: datetime) -> Result:
         earlier=lambda action: _earlier(database, call.connection.name, action, now),
     )
     try:
-        done = _look_up_or_perform(call, context)
+        with nullcontext() if call.timeout is None else deadline(call.timeout.total_seconds()):
+            done = _look_up_or_perform(call, context)
     except _Unknowable as doubt:
         return Result(InDoubt(doubt.message), EffectState.IN_DOUBT)
     except Transient as error:

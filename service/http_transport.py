@@ -31,8 +31,13 @@ _SocketOption = (
 
 @contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Let every connection this thread uses inside the block end within so many seconds."""
-    token = _deadline.set(time.monotonic() + seconds)
+    """Let every connection this thread uses inside the block end within so many seconds.
+
+    Inside another deadline the earlier one holds.
+    """
+    end = time.monotonic() + seconds
+    outer = _deadline.get()
+    token = _deadline.set(end if outer is None else min(end, outer))
     try:
         yield
     finally:
