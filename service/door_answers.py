@@ -1,0 +1,90 @@
+"""What the door says: answers and problems (RFC 9457) as ASGI messages."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from schemas.ids import new_id
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+JSON_TYPE: Header = (b"content-type", b"application/json")
+PROBLEM_TYPE: Header = (b"content-type", b"application/problem+json")
+CLOSE: Header = (b"connection", b"close")
+ALLOW: Header = (b"allow", b"POST, OPTIONS")
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+_INSTANCE_CHARS = 200
+
+UNKNOWN = "There is no such receiving address."
+UNPROVEN = "The delivery could not be verified."
+
+
+class Reply(NamedTuple):
+    """One whole answer, but for the headers that every answer has."""
+
+    status: int
+    body: bytes = b""
+    headers: tuple[Header, ...] = (JSON_TYPE,)
+
+
+class Refusal(Exception):  # noqa: N818  # the end of a request, not an error of ours
+    """The request is not taken. `reason` stays inside (log, counters, quarantine)."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        reason: str,
+        detail: str,
+        *headers: Header,
+        retry_after: float | None = None,
+    ) -> None:
+        """`retry_after`: seconds; sent as whole seconds, at least 1."""
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+        self.headers = headers
+        if retry_after is not None:
+            seconds = max(1, math.ceil(retry_after))
+            self.headers = (*headers, (b"retry-after", b"%d" % seconds))
+
+    def reply(self, path: str, request_id: bytes) -> Reply:
+        """Give the problem that the sender reads."""
+        problem = {
+            "type": "about:blank",
+            "title": self.status.phrase,
+            "status": self.status.value,
+            "detail": self.detail,
+            "instance": path[:_INSTANCE_CHARS],
+            "request_id": request_id.decode("ascii"),
+        }
+        return Reply(self.status, json.dumps(problem).encode(), (PROBLEM_TYPE, *self.headers))
+
+
+def choose_request_id(sent: bytes | None) -> bytes:
+    """Give the sender's request id when it is short and harmless, else a new one."""
+    if sent is not None and _REQUEST_ID.fullmatch(sent):
+        return sent
+    return str(new_id()).encode()
+
+
+def stored_body(delivery: UUID, status: str) -> bytes:
+    """Give the body that names a stored delivery."""
+    return b'{"id": "%b", "status": "%b"}' % (str(delivery).encode(), status.encode())
+
+
+async def send_reply(send: Send, reply: Reply, request_id: bytes) -> None:
+    """Send a whole answer."""
+    headers = [*reply.headers, (b"x-request-id", request_id)]
+    if reply.status != HTTPStatus.NO_CONTENT:
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    await send({"type": "http.response.start", "status": int(reply.status), "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

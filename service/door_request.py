@@ -1,0 +1,129 @@
+"""Reading one request at the door: its path, its headers as they are kept, and its bounded body."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+
+from service.door_answers import CLOSE, Refusal
+from service.redaction import STRUCK, is_sensitive_name
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+PREFIX = "/hooks/"
+WATCH_EVERY_S = 0.5
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+
+
+class SenderGone(Exception):  # noqa: N818  # the end of a request, not an error of ours
+    """The sender hung up before the request was complete."""
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """Give the source's name and the path token (empty when there is none)."""
+    name, _, token = path.partition(PREFIX)[2].partition("/")
+    return name, token
+
+
+def kept_headers(
+    items: Iterable[tuple[str, str]], secrets: Collection[str]
+) -> list[tuple[str, str]]:
+    """Give headers as they may be stored: secrets struck out, signatures left for reverifying."""
+    return [
+        (name, STRUCK if _holds_secret(name) or value in secrets else value)
+        for name, value in items
+    ]
+
+
+def headers_as_json(items: Iterable[tuple[str, str]], secrets: Collection[str]) -> str:
+    """Give the JSON of the kept headers, without NUL, which PostgreSQL cannot hold."""
+    text = _encode(kept_headers(items, secrets))
+    return text.replace("\\u0000", "\\ufffd") if "\\u0000" in text else text
+
+
+@lru_cache(maxsize=1024)
+def _holds_secret(name: str) -> bool:
+    return is_sensitive_name(name) and not name.endswith("-signature")
+
+
+def too_large(limit: int) -> Refusal:
+    """Give the refusal of a body above the source's limit."""
+    detail = f"The body is larger than {limit} bytes."
+    return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", detail, CLOSE)
+
+
+class BodyReader:
+    """Reads bodies no larger than a limit and in no more than a time.
+
+    One timer watches over all requests: a timer for each would cost more than reading the body.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._began: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to watch."""
+        every = min(WATCH_EVERY_S, self._timeout_s / 4)
+        self._timer = asyncio.get_running_loop().call_later(every, self._watch)
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def read(self, receive: Receive, limit: int) -> bytes:
+        """Give the whole body. Raises Refusal (408, 413) or SenderGone."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # for the type checker
+        self._began[task] = time.monotonic()
+        try:
+            message = await receive()
+            body: bytes = message.get("body", b"")
+            if not message.get("more_body", False) and message["type"] == "http.request":
+                if len(body) > limit:
+                    raise too_large(limit)
+                return body
+            return await _read_on(message, receive, limit)
+        except asyncio.CancelledError:
+            if task not in self._late:
+                raise
+            self._late.discard(task)
+            task.uncancel()
+            detail = f"The body did not arrive within {self._timeout_s:g} seconds."
+            raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "slow_body", detail, CLOSE) from None
+        finally:
+            del self._began[task]
+
+    def _watch(self) -> None:
+        self.start()
+        oldest = time.monotonic() - self._timeout_s
+        for task, began in self._began.items():
+            if began > oldest:  # they stand in the order in which they began
+                break
+            if task not in self._late:
+                self._late.add(task)
+                task.cancel()
+
+
+async def _read_on(message: MutableMapping[str, Any], receive: Receive, limit: int) -> bytes:
+    chunks = []
+    size = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise SenderGone
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)
+        message = await receive()

@@ -1,0 +1,259 @@
+"""What the door knows of the sources, kept in memory: no delivery costs a query.
+
+A thread asks once a second whether the mark of the sources has changed and only then reads them
+again. The book of sources is replaced as a whole; a source whose row cannot be used is closed by
+itself and does not hinder the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from hmac import compare_digest
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from schemas.config import Limits
+from schemas.tables import SourceRow
+from service.db import Database
+from service.errors import ConfigurationError, Unavailable
+from service.secretbox import SecretBox
+from service.source_secrets import open_secrets
+from service.store.sources import read_sources, read_sources_mark
+from service.unit_of_work import reading
+from service.vendors.base import Delivery, Incoming, Secret, Vendor, Verifier
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_S = 1.0
+LOOK_AGAIN_S = 1.0
+"""An unknown name makes the book be read again, at most once in this time."""
+
+LOOK_AGAIN_TIMEOUT_S = 2.0
+STOP_TIMEOUT_S = 5.0
+_NO_TOKEN = sha256(b"").digest()
+
+
+@dataclass(slots=True)
+class LiveSource:
+    """One source, ready to judge deliveries.
+
+    `closed` says why nothing is taken (`disabled`, `no_secret`, `misconfigured`), None when it is
+    open. `_row` is what it was made from: an unchanged row keeps its source, and with it the
+    state of its rate.
+    """
+
+    id: UUID
+    name: str
+    vendor: str
+    closed: str | None
+    limits: Limits
+    incoming: Incoming | None = None
+    options: Any = None
+    verify: Verifier | None = None
+    path_token: bytes | None = None
+    secret_values: frozenset[str] = frozenset()
+    _row: dict[str, Any] = field(default_factory=dict)
+    _tokens: float = 0.0
+    _seen: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._tokens = float(self.limits.burst)
+
+    def was_made_from(self, row: dict[str, Any]) -> bool:
+        """Say whether the row has not changed since."""
+        return self._row == row
+
+    def token_fits(self, token: str) -> bool:
+        """Compare the path's token in constant time; without one configured none may be sent."""
+        digest = sha256(token.encode("utf-8", "replace")).digest()
+        return compare_digest(digest, self.path_token or _NO_TOKEN)
+
+    def take_turn(self, monotonic: float) -> float:
+        """Take one delivery from the rate: 0.0 when it fits, else the seconds until one does."""
+        limits = self.limits
+        tokens = self._tokens + (monotonic - self._seen) * limits.per_second
+        self._seen = monotonic
+        tokens = min(tokens, limits.burst)
+        if tokens >= 1:
+            self._tokens = tokens - 1
+            return 0.0
+        self._tokens = tokens
+        return (1 - tokens) / limits.per_second
+
+
+def unproven(_delivery: Delivery, _now: object) -> None:
+    """Verify nothing: the source's vendor signs nothing, and its path token was compared."""
+
+
+def open_source(row: SourceRow, vendors: Mapping[str, Vendor], box: SecretBox) -> LiveSource:
+    """Make a row ready for the door. A row that cannot be used gives a closed source."""
+    kept = row.model_dump()
+    try:
+        return _open_source(row, kept, vendors, box)
+    except ConfigurationError as error:
+        fault = error.message
+    except (ValueError, TypeError) as error:
+        # Pydantic repeats what it was given, which may be a secret put in the wrong place.
+        fault = f"{type(error).__name__} in options or limits"
+    log.warning(
+        "source_cannot_be_used",
+        source=row.name,
+        vendor=row.vendor,
+        error=fault,
+        consequence="its deliveries are answered 404 until it is corrected",
+    )
+    return _closed(row, kept, "misconfigured")
+
+
+def _open_source(
+    row: SourceRow, kept: dict[str, Any], vendors: Mapping[str, Vendor], box: SecretBox
+) -> LiveSource:
+    if not row.enabled:
+        return _closed(row, kept, "disabled")
+    vendor = vendors.get(row.vendor)
+    if vendor is None or vendor.incoming is None:
+        raise ConfigurationError(f"the vendor {row.vendor!r} sends no webhooks known here")
+    incoming = vendor.incoming
+    options = incoming.options.model_validate(row.options)
+    secrets = open_secrets(box, row.secrets)
+    verify = _verifier(incoming, options, secrets, has_path_token=bool(row.path_token_sha256))
+    if verify is None:
+        log.warning("source_has_no_secret", source=row.name, vendor=row.vendor)
+        return _closed(row, kept, "no_secret")
+    return LiveSource(
+        id=row.id,
+        name=row.name,
+        vendor=row.vendor,
+        closed=None,
+        limits=Limits.model_validate(row.limits),
+        incoming=incoming,
+        options=options,
+        verify=verify,
+        path_token=bytes.fromhex(row.path_token_sha256) if row.path_token_sha256 else None,
+        secret_values=frozenset(secret.value for secret in secrets),
+        _row=kept,
+    )
+
+
+def _verifier(
+    incoming: Incoming, options: Any, secrets: list[Secret], *, has_path_token: bool
+) -> Verifier | None:
+    """Give the check of a source, or None when nothing would prove where a delivery is from."""
+    if secrets or incoming.needs_secret:
+        return incoming.verifier(options, secrets) if secrets else None
+    return unproven if has_path_token else None
+
+
+def _closed(row: SourceRow, kept: dict[str, Any], reason: str) -> LiveSource:
+    return LiveSource(
+        id=row.id, name=row.name, vendor=row.vendor, closed=reason, limits=Limits(), _row=kept
+    )
+
+
+class SourceBook:
+    """Every source by name, kept up to date by a thread."""
+
+    def __init__(
+        self,
+        database: Database,
+        vendors: Mapping[str, Vendor],
+        box: SecretBox,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._database = database
+        self._vendors = vendors
+        self._box = box
+        self._monotonic = monotonic
+        self._sources: dict[str, LiveSource] = {}
+        self._mark: int | None = None
+        self._wanted = threading.Event()
+        self._stopping = False
+        self._asked = -LOOK_AGAIN_S
+        self._readers: list[asyncio.Future[None]] = []
+        self._thread = threading.Thread(target=self._keep, name="door-sources", daemon=True)
+
+    @property
+    def is_known(self) -> bool:
+        """Say whether the sources were ever read: without that no name can be called unknown."""
+        return self._mark is not None
+
+    def get(self, name: str) -> LiveSource | None:
+        """Give the source of this name."""
+        return self._sources.get(name)
+
+    async def start(self) -> None:
+        """Start the thread and wait until it has read the sources, or could not."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        await self._next_reading()
+
+    async def stop(self) -> None:
+        """End the thread."""
+        self._stopping = True
+        self._wanted.set()
+        await asyncio.to_thread(self._thread.join, STOP_TIMEOUT_S)
+
+    async def look_again(self, name: str) -> LiveSource | None:
+        """Give a source that was not there a moment ago, reading again at most once a second."""
+        now = self._monotonic()
+        if now - self._asked >= LOOK_AGAIN_S:
+            self._asked = now
+            await self._next_reading()
+        return self._sources.get(name)
+
+    async def _next_reading(self) -> None:
+        reader = self._loop.create_future()
+        self._readers.append(reader)
+        self._wanted.set()
+        try:
+            await asyncio.wait_for(reader, LOOK_AGAIN_TIMEOUT_S)
+        except TimeoutError:
+            log.warning("sources_not_read_in_time")
+
+    def _keep(self) -> None:
+        while not self._stopping:
+            self._wanted.clear()
+            try:
+                self._refresh()
+            except Unavailable as error:
+                log.warning("sources_not_read", error=error.message)
+            except Exception:
+                log.exception("sources_not_read")
+            try:
+                self._loop.call_soon_threadsafe(self._wake_readers)
+            except RuntimeError:  # the loop was closed under us
+                return
+            self._wanted.wait(LOOK_EVERY_S)
+
+    def _wake_readers(self) -> None:
+        readers, self._readers = self._readers, []
+        for reader in readers:
+            if not reader.done():
+                reader.set_result(None)
+
+    def _refresh(self) -> None:
+        with reading(self._database) as session:
+            mark = read_sources_mark(session)
+            if mark == self._mark:
+                return
+            # The mark first: what changes after this line changes the mark once more.
+            rows = read_sources(session)
+        kept = self._sources
+        sources = {}
+        for row in rows:
+            earlier = kept.get(row.name)
+            if earlier is not None and earlier.was_made_from(row.model_dump()):
+                sources[row.name] = earlier
+            else:
+                sources[row.name] = open_source(row, self._vendors, self._box)
+        self._sources = sources
+        self._mark = mark
+        log.info("sources_read", sources=len(sources), mark=mark)
