@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import re
+import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,11 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 RUNTIME = ROOT / "requirements.txt"
 DEVELOPMENT = ROOT / "requirements-dev.txt"
+
+PRODUCT = ("schemas", "service", "workers", "migrations")
+AROUND_IT = ("examples", "bench", "tests")
+# Installed by a declared package as its own other half.
+HALVES = {"pydantic_core": "pydantic"}
 
 both_files = pytest.mark.parametrize("path", [RUNTIME, DEVELOPMENT], ids=lambda path: path.name)
 
@@ -79,3 +88,39 @@ def test_every_dependency_has_its_reason() -> None:
 
     assert asked - named == set()
     assert named - asked == set()
+
+
+def imported_names(packages: tuple[str, ...]) -> Iterator[str]:
+    """The top-level names that the modules of these packages import, in-tree packages apart."""
+    for path in [path for package in packages for path in (ROOT / package).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module.partition(".")[0]
+
+
+@pytest.mark.parametrize(
+    ("packages", "groups"),
+    [(PRODUCT, ("runtime",)), (AROUND_IT, ("runtime", "build", "dev"))],
+    ids=["product", "around-it"],
+)
+def test_whatever_is_imported_is_asked_for(
+    packages: tuple[str, ...], groups: tuple[str, ...]
+) -> None:
+    """A package that only happens to be installed may be gone with the next release of another."""
+    asked = {
+        canonicalize_name(Requirement(line).name) for group in groups for line in stated()[group]
+    }
+    distributions = importlib.metadata.packages_distributions()
+    own = set(sys.stdlib_module_names) | {*PRODUCT, *AROUND_IT}
+    names = {HALVES.get(name, name) for name in imported_names(packages)} - own
+
+    missing = {
+        name
+        for name in names
+        if not asked & {canonicalize_name(dist) for dist in distributions.get(name, [name])}
+    }
+
+    assert names
+    assert missing == set()

@@ -1,0 +1,64 @@
+"""What the documents promise exists: links, make targets, decisions with all their parts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted(
+    path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")] if path.is_file()
+)
+DECISIONS = ROOT / "docs" / "adr"
+
+every_document = pytest.mark.parametrize(
+    "path", DOCUMENTS, ids=[str(path.relative_to(ROOT)) for path in DOCUMENTS]
+)
+
+
+def targets() -> set[str]:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE))
+
+
+@every_document
+def test_links_inside_the_project_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\(([^)\s#]+)[^)]*\)", path.read_text(encoding="utf-8"))
+    inside = [link for link in links if "://" not in link and not link.startswith("mailto:")]
+
+    assert [link for link in inside if not (path.parent / link).exists()] == []
+
+
+@every_document
+def test_make_targets_that_are_named_exist(path: Path) -> None:
+    named = set(
+        re.findall(r"(?:`|^\s*)make ([a-z][a-z-]*)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    )
+
+    assert named - targets() == set()
+
+
+def test_the_index_lists_every_decision() -> None:
+    index = (DECISIONS / "README.md").read_text(encoding="utf-8")
+    files = sorted(path.name for path in DECISIONS.glob("0*.md"))
+
+    assert re.findall(r"\((\d{4}-[a-z-]+\.md)\)", index) == files
+
+
+@pytest.mark.parametrize("path", sorted(DECISIONS.glob("0*.md")), ids=lambda path: path.stem)
+def test_a_decision_has_its_four_parts(path: Path) -> None:
+    headings = re.findall(r"^## (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert headings == ["Context", "Decision", "Rejected", "Consequences"]
+
+
+def test_make_without_a_target_lists_them() -> None:
+    printed = subprocess.run(
+        ["make"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+    for name in ("demo", "run", "test", "check", "setup", "bench", "lock"):
+        assert re.search(rf"^  {name} +\S", printed, re.MULTILINE), name
