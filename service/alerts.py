@@ -8,9 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import Field
-from sqlmodel import Session
 
 from schemas.tables import AlertRow, AlertState
+from service.db import Session
 from service.store import alerts as store
 from service.vendors.base import Outputs, Params
 

@@ -11,12 +11,10 @@ from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlmodel import Session
-
 from schemas.config import PollConfig
 from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow, WorkflowVersionRow
 from service.configuration import Declared, DeclaredConnection, DeclaredSource, DeclaredWorkflow
-from service.db import Database
+from service.db import Database, Session
 from service.errors import ConfigurationError
 from service.queue import Queue
 from service.secretbox import SecretBox

@@ -14,6 +14,10 @@ from sqlmodel import Session
 
 from service.errors import ConfigurationError, Unavailable
 
+# Use cases are handed a session and hand it on. They take its name from here, and need nothing else
+# of SQLModel.
+__all__ = ["Database", "Session", "is_outage", "normalise_url", "prepare_sqlite"]
+
 SQLITE_BUSY_MS = 10_000
 POOL_SIZE = 12
 POOL_TIMEOUT_S = 10

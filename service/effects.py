@@ -17,14 +17,13 @@ from uuid import UUID
 
 import structlog
 from pydantic import BaseModel
-from sqlmodel import Session
 
 from schemas.events import Json
 from schemas.storable import storable
 from schemas.tables import EffectRow, EffectState
 from service.actions import VendorAction
 from service.connections import OpenConnection
-from service.db import Database
+from service.db import Database, Session
 from service.errors import HookwrightError, RateLimited, Transient
 from service.http_transport import deadline
 from service.store import effects as store

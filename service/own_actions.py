@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlmodel import Session
-
 from service.alerts import AlertOutputs, OpenParams, ResolveParams, open_alert, resolve_alert
+from service.db import Session
 from service.vendors.base import Outputs, Params
 
 

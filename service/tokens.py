@@ -10,9 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlmodel import Session
-
 from schemas.tables import TokenRow
+from service.db import Session
 from service.errors import NotFound, Unauthenticated
 from service.store import tokens as store
 

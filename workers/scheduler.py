@@ -13,9 +13,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import structlog
-from sqlmodel import Session
 
 from schemas.jobs import AdvanceRun, IngestDeliveries, PerformPoll
+from service.db import Session
 from service.errors import HookwrightError
 from service.runs import LEASE
 from service.runtime import Runtime

@@ -8,10 +8,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlmodel import Session
 
 from schemas.clock import Clock, utc_now
-from service.db import Database
+from service.db import Database, Session
 from service.errors import Forbidden, Unauthenticated
 from service.queue import Queue
 from service.settings import Settings
