@@ -18,16 +18,19 @@ from service.workflows.functions import FUNCTIONS, MOST_CHARACTERS
 from service.workflows.syntax import Call, Collection, Index, Literal, Macro, Name, Node, Select
 
 MOST_MICROSECONDS = 1_000_000
-MOST_ATOMS = 16 * 1024 * 1024
+MOST_ATOMS = 4 * 1024 * 1024
 """Size of any value on the way: characters of texts, and 1 for everything else."""
 DEEPEST_VALUE = 100
 """Nesting of values; handing a value nested 50 000 deep to the library kills the process."""
 
 _ESCAPED = 6
 """A character can become this many, as `\\u0000` in JSON and `&quot;` in marked-up texts."""
+_NUMBER = 24
+"""Characters of the longest number."""
 _PER_ITERATION = 0.5
 _PER_COPY = 0.03
 _PER_ATOM = 0.02
+_PER_ATOM_IN_PYTHON = 0.3
 _SMALL = {"!", "-", "*", "/", "%", "<", "<=", ">", ">=", "==", "!=", "in", "&&", "||"}
 _SMALL |= {"size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double"}
 
@@ -158,12 +161,13 @@ def _called(function: str, parts: list[Bound]) -> Bound:
         )
     if function in {"join", "replace", "format"}:
         # Each element or character may be followed by, or become, another argument.
-        first = parts[0].atoms if parts else 1
+        first = _NUMBER * parts[0].atoms if parts else 1
         total = first + (first + 1) * sum(part.atoms for part in parts[1:])
     else:
         total = _ESCAPED * total + 64
     if function in FUNCTIONS:
         total = min(total, MOST_CHARACTERS)
+        time += _PER_ATOM_IN_PYTHON * sum(part.atoms for part in parts)
     return Bound(total, total, total, time + _PER_ATOM * total)
 
 

@@ -10,6 +10,7 @@ panic of its Rust side arrives as a BaseException named `PanicException`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -39,6 +40,7 @@ LONGEST_SOURCE = 4096
 MOST_RESULT_ATOMS = 1024 * 1024
 """Size of what an expression gives: characters of texts, and 1 for everything else."""
 CACHED_EXPRESSIONS = 2048
+_COMPLAINT = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<what>.*)")
 
 
 class ExpressionError(Permanent):
@@ -118,7 +120,8 @@ def compile_expression(source: str) -> Expression:
     except ExpressionSyntaxError as error:
         raise ExpressionError(str(error), source=source, offset=error.offset) from error
     except Exception as error:
-        raise ExpressionError(_first_line(error, source), source=source) from error
+        message, offset = _first_fault(error, source)
+        raise ExpressionError(message, source=source, offset=offset) from error
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise
@@ -271,6 +274,11 @@ def _is_null(reference: Reference, bindings: Mapping[str, Json]) -> bool:
     return value is None
 
 
-def _first_line(error: Exception, source: str) -> str:
-    text = str(error).removeprefix(f"Failed to parse expression '{source}': ")
-    return text.split("\n", 1)[0].removeprefix("ERROR: ").removeprefix("<input>:")[:200]
+def _first_fault(error: Exception, source: str) -> tuple[str, int]:
+    """Read the library's first complaint: `ERROR: <input>:1:14: Syntax error: …`."""
+    text = str(error).removeprefix(f"Failed to parse expression '{source}': ").split("\n", 1)[0]
+    found = _COMPLAINT.match(text)
+    if found is None:
+        return text[:200], 0
+    lines = source.split("\n")[: int(found["line"]) - 1]
+    return found["what"][:200], sum(len(line) + 1 for line in lines) + int(found["column"]) - 1

@@ -12,7 +12,7 @@ _MOST_LISTED = 8
 _MOST_SHOWN = 20
 
 
-@dataclass(frozen=True, order=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One fault. `line` and `column` count from 1."""
 
@@ -27,6 +27,10 @@ class Finding:
         return f"{self.file}:{self.line}:{self.column}: {self.message}{hint}"
 
 
+def _order(finding: Finding) -> tuple[int, int, str]:
+    return finding.line, finding.column, finding.message
+
+
 class DocumentError(Invalid):
     """The workflow document has faults; `findings` holds all of them in the document's order."""
 
@@ -34,7 +38,7 @@ class DocumentError(Invalid):
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         """Keep the findings; the message names the first ones."""
-        self.findings = tuple(sorted(set(findings), key=lambda item: (item.line, item.column)))
+        self.findings = tuple(sorted(set(findings), key=_order))
         shown = [str(finding) for finding in self.findings[:_MOST_SHOWN]]
         left = len(self.findings) - len(shown)
         super().__init__("\n".join([*shown, f"… and {left} more"] if left else shown))

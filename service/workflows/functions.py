@@ -79,7 +79,7 @@ def _text(value: Json, what: str) -> str:
     if not isinstance(value, str):
         message = f"{what} must be a text, not {_kind(value)}"
         raise ValueError(message)  # noqa: TRY004  # one error for whatever the function cannot take
-    return value
+    return _short(value)
 
 
 def _list(value: Json, what: str = "the list") -> list[Json]:
@@ -104,10 +104,15 @@ def _kind(value: Json) -> str:
 
 
 def _short(text: str) -> str:
-    if len(text) > MOST_CHARACTERS:
+    _check_length(len(text))
+    return text
+
+
+def _check_length(length: int) -> None:
+    """Refuse a text before it is made."""
+    if length > MOST_CHARACTERS:
         message = f"the text would be longer than {MOST_CHARACTERS} characters"
         raise ValueError(message)
-    return text
 
 
 def _few(values: list[Json]) -> list[Json]:
@@ -118,7 +123,9 @@ def _few(values: list[Json]) -> list[Json]:
 
 
 def _join(values: Json, separator: Json = "") -> str:
-    return _short(_text(separator, "the separator").join(map(to_text, _list(values))))
+    between, parts = _text(separator, "the separator"), list(map(to_text, _list(values)))
+    _check_length(sum(map(len, parts)) + len(between) * max(len(parts) - 1, 0))
+    return between.join(parts)
 
 
 def _split(text: Json, separator: Json) -> list[Json]:
@@ -132,8 +139,7 @@ def _replace(text: Json, old: Json, new: Json) -> str:
     whole, wanted, put = _text(text, "the text"), _text(old, "the old"), _text(new, "the new")
     if not wanted:
         raise ValueError("what is replaced must not be empty")
-    if len(whole) + whole.count(wanted) * max(len(put) - len(wanted), 0) > MOST_CHARACTERS:
-        return _short(" " * (MOST_CHARACTERS + 1))
+    _check_length(len(whole) + whole.count(wanted) * max(len(put) - len(wanted), 0))
     return whole.replace(wanted, put)
 
 
@@ -222,8 +228,10 @@ def _format(pattern: Json, values: Json) -> str:
     if wanted != len(left) or any(part not in {"%s", "%%"} for part in parts[1::2]):
         message = f"the pattern has {wanted} %s for {len(left)} values; write %% for a percent sign"
         raise ValueError(message)
-    supply = map(to_text, left)
-    return _short("".join(_placed(part, supply) for part in parts))
+    texts = list(map(to_text, left))
+    _check_length(len(str(pattern)) + sum(map(len, texts)))
+    supply = iter(texts)
+    return "".join(_placed(part, supply) for part in parts)
 
 
 def _placed(part: str, supply: Iterator[str]) -> str:
@@ -238,7 +246,7 @@ def escape_markdown(text: Json) -> str:
     Nobody is mentioned, no issue is linked, no HTML or comment begins, no code, link, table,
     emphasis or heading is opened, and the text stays on one line.
     """
-    flat = " ".join(to_text(text).split())
+    flat = " ".join(_short(to_text(text)).split())
     flat = re.sub(r"([\\`*_{}\[\]()|~])", r"\\\1", flat)
     flat = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     flat = re.sub(r"([@#])", rf"\1{_WORD_JOINER}", flat)
@@ -251,7 +259,7 @@ def escape_slack(text: Json) -> str:
 
     Slack names exactly three characters to escape (docs.slack.dev, "Formatting message text").
     """
-    found = to_text(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    found = _short(to_text(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return _short(found)
 
 

@@ -6,7 +6,6 @@ attempt's outcome means for its step is decided in `transitions`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from schemas.workflow import (
@@ -55,14 +54,6 @@ def plan(document: Document, view: RunView, now: datetime) -> Decision:
         if not state.status.is_final:
             return _advance(step, state, run_scope(document, view), now)
     return Finish(RunStatus.SUCCEEDED)
-
-
-def failed_states(document: Document, view: RunView) -> Iterator[StepState]:
-    """Give the recorded states of the steps that failed, in the order of the document."""
-    for step in (*document.steps, *document.on_failure):
-        state = _state(view, step)
-        if state.status is StepStatus.FAILED:
-            yield state
 
 
 def _state(view: RunView, step: Step) -> StepState:

@@ -85,7 +85,8 @@ def _after_success(
 def _after_failure(
     step: Step, state: StepState, outcome: Failed, scope: Scope, now: datetime, jitter: float
 ) -> StepState:
-    pause = None if outcome.retry_after is None else min(outcome.retry_after, LONGEST_PAUSE)
+    asked = outcome.retry_after
+    pause = None if asked is None else min(max(asked, timedelta(0)), LONGEST_PAUSE)
     error = StepError(
         code=outcome.code,
         message=outcome.message,
@@ -99,7 +100,9 @@ def _after_failure(
     retry = step.retry or DEFAULT_RETRY
     if state.attempts >= resolve_count(retry.attempts, scope):
         return _changed(state, StepStatus.FAILED, error=error)
-    due_at = now + (pause or jitter * _pause(retry, state.attempts, scope))
+    if pause is None:
+        pause = jitter * _pause(retry, state.attempts, scope)
+    due_at = now + pause
     return _changed(state, StepStatus.WAITING, error=error, due_at=due_at, wait=WaitKind.RETRY)
 
 

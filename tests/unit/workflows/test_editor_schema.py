@@ -1,0 +1,51 @@
+"""The published schema: agrees with the checker in both directions, as far as it can tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from ruamel.yaml import YAML
+
+from service.workflows.catalogue import Catalogue
+from service.workflows.editor_schema import document_schema
+
+HERE = Path(__file__).parent
+
+
+def _read(path: Path) -> Any:
+    return YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+
+
+def _faults(catalogue: Catalogue, value: Any) -> list[str]:
+    validator = jsonschema.Draft202012Validator(document_schema(catalogue))
+    return [error.message for error in validator.iter_errors(value)]
+
+
+def test_it_is_a_schema_and_accepts_what_is_accepted(catalogue: Catalogue) -> None:
+    jsonschema.Draft202012Validator.check_schema(document_schema(catalogue))
+    assert _faults(catalogue, _read(HERE / "documents" / "heal-failed-run.yaml")) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "unknown-action",
+        "unknown-key-of-step",
+        "unknown-parameter",
+        "missing-parameter",
+        "parameter-of-wrong-type",
+        "nested-parameter-unknown",
+        "later-constructs",
+        "mode-unknown",
+        "no-steps",
+        "on-is-a-text",
+        "poll-without-timeout",
+        "step-id-of-wrong-form",
+        "unknown-vendor",
+    ],
+)
+def test_it_underlines_what_can_be_seen_without_evaluating(name: str, catalogue: Catalogue) -> None:
+    assert _faults(catalogue, _read(HERE / "wrong" / f"{name}.yaml"))
