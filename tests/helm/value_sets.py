@@ -48,7 +48,7 @@ EVERYTHING: dict[str, Any] = {
         "autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 12},
         "podAnnotations": {"example.com/team": "qa"},
         "podLabels": {"team": "qa"},
-        "extraEnv": [{"name": "HTTPS_PROXY", "value": "http://proxy:3128"}],
+        "extraEnv": [{"name": "TZ", "value": "Europe/Berlin"}],
         "nodeSelector": {"kubernetes.io/os": "linux"},
         "tolerations": [{"key": "dedicated", "operator": "Exists", "effect": "NoSchedule"}],
         "affinity": {

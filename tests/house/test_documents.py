@@ -7,6 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+
+from schemas.config import Configuration
+from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -62,3 +66,30 @@ def test_make_without_a_target_lists_them() -> None:
 
     for name in ("demo", "run", "test", "check", "setup", "bench", "lock"):
         assert re.search(rf"^  {name} +\S", printed, re.MULTILINE), name
+
+
+def test_every_variable_is_documented_and_no_other() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| `HOOKWRIGHT_([A-Z_]+)` \|", text, re.MULTILINE)
+
+    assert sorted(documented) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_the_documented_configuration_is_one_that_is_accepted() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+
+    configuration = Configuration.model_validate(yaml.safe_load(example))
+
+    assert set(configuration.model_fields_set) == set(Configuration.model_fields)
+
+
+@pytest.mark.parametrize("package", ["schemas", "service", "workers"])
+def test_documents_that_the_code_points_to_exist(package: str) -> None:
+    named = {
+        link
+        for path in (ROOT / package).rglob("*.py")
+        for link in re.findall(r"\bdocs/[a-z0-9/_-]+\.md\b", path.read_text(encoding="utf-8"))
+    }
+
+    assert [link for link in sorted(named) if not (ROOT / link).is_file()] == []
