@@ -58,7 +58,9 @@ class FaultyConfigurationError(ConfigurationError):
     def __init__(self, findings: Sequence[Finding]) -> None:
         """Keep the findings; the message shows every one of them."""
         self.findings = tuple(findings)
-        super().__init__("\n".join(str(finding) for finding in self.findings))
+        count = "1 fault" if len(findings) == 1 else f"{len(findings)} faults"
+        lines = "\n".join(f"  {finding}" for finding in self.findings)
+        super().__init__(f"the configuration has {count}; nothing was changed\n{lines}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +109,42 @@ def read_configuration(
     `environment` answers `{env: NAME}`. Raises FaultyConfigurationError naming file, line and
     column of everything that is wrong, ConfigurationError when there is no such file.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"the configuration file {path} cannot be read: {error}",
-            hint="`hookwright init` writes one to begin with",
-        ) from error
-    try:
-        tree = read_yaml(text)
-    except YamlFault as fault:
-        finding = Finding(str(path), fault.line, fault.column, str(fault), fault.hint)
-        raise FaultyConfigurationError([finding]) from fault
+    tree = _read_tree(path)
     reader = _Reader(path, tree, environment, {vendor.name: vendor for vendor in vendors})
     declared = reader.read()
     if reader.findings:
         raise FaultyConfigurationError(sorted(set(reader.findings)))
     return declared
+
+
+def read_source(path: Path, environment: Mapping[str, str], name: str) -> DeclaredSource:
+    """Give one source of a configuration file, whatever is wrong with the rest of the file.
+
+    Raises ConfigurationError when there is no such source or its secrets cannot be had.
+    """
+    tree = _read_tree(path)
+    reader = _Reader(path, tree, environment, {vendor.name: vendor for vendor in VENDORS})
+    found = {item.config.name: item for item in reader.sources()}
+    if name not in found:
+        raise ConfigurationError(
+            f"{path} declares no source `{name}`", hint=did_you_mean(name, found)
+        )
+    if len(found[name].secrets) != len(found[name].config.secrets):
+        raise FaultyConfigurationError(sorted(set(reader.findings)))
+    return found[name]
+
+
+def _read_tree(path: Path) -> YamlTree:
+    try:
+        return read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"the configuration file {path} cannot be read: {error}",
+            hint="`hookwright init` writes one to begin with",
+        ) from error
+    except YamlFault as fault:
+        finding = Finding(str(path), fault.line, fault.column, str(fault), fault.hint)
+        raise FaultyConfigurationError([finding]) from fault
 
 
 class _Reader:
@@ -162,7 +183,7 @@ class _Reader:
         polls = tuple(self._polls({item.config.name: item.config for item in connections}))
         names = {item.config.name for item in connections}
         return Declared(
-            sources=tuple(self._sources()),
+            sources=tuple(self.sources()),
             connections=connections,
             polls=polls,
             workflows=tuple(self._workflows(names)),
@@ -171,7 +192,10 @@ class _Reader:
 
     # --- sections ------------------------------------------------------------------------------
 
-    def _sources(self) -> Iterator[DeclaredSource]:
+    def sources(self) -> Iterator[DeclaredSource]:
+        """Give the sources, noting what is wrong with them."""
+        if not isinstance(self._tree.value, dict):
+            return
         for path, config, lost in self._items("sources", SourceConfig):
             secrets = [
                 self._secret((*path, "secrets", at), reference, f"source `{config.name}`")

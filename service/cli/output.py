@@ -1,0 +1,128 @@
+"""How commands print: tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+STATE_STYLES = {
+    "succeeded": "green",
+    "ingested": "green",
+    "resolved": "green",
+    "made": "green",
+    "ok": "green",
+    "created": "green",
+    "running": "cyan",
+    "waiting": "cyan",
+    "pending": "cyan",
+    "received": "cyan",
+    "updated": "yellow",
+    "acknowledged": "yellow",
+    "warning": "yellow",
+    "left": "yellow",
+    "in_doubt": "magenta",
+    "shadowed": "magenta",
+    "skipped": "bright_black",
+    "unchanged": "bright_black",
+    "failed": "red",
+    "open": "red",
+    "critical": "red",
+    "malformed": "red",
+    "dead": "red",
+    "removed": "red",
+    "cancelled": "red",
+}
+_SECONDS_A_MINUTE = 60
+_SECONDS_AN_HOUR = 3600
+_SECONDS_A_DAY = 86400
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def console() -> Console:
+    """Give the console of standard output; without a terminal lines are not cut at 80."""
+    found = Console(highlight=False, soft_wrap=True)
+    return found if found.is_terminal else Console(highlight=False, soft_wrap=True, width=200)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_line(value: object) -> None:
+    """Print a value as JSON on one line."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":")))
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
+    """Print rows under their columns, or the sentence for when there are none."""
+    if not rows:
+        console().print(Text(empty, style="bright_black"))
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console().print(table)
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Print names and values, one a line."""
+    width = max(len(name) for name in fields)
+    for name, value in fields.items():
+        console().print(Text(f"{name:<{width}}  ", style="bold").append_text(_cell(value)))
+
+
+def state(text: str) -> Text:
+    """Give a state's name in its colour."""
+    return Text(text, style=STATE_STYLES.get(text, ""))
+
+
+def moment(text: str | None) -> str:
+    """Give a time of the API as local clock time, with the date when it is not today's."""
+    if text is None:
+        return "-"
+    local = datetime.fromisoformat(text).astimezone()
+    same_day = local.date() == datetime.now(UTC).astimezone().date()
+    return local.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S")
+
+
+def duration(seconds: float) -> str:
+    """Give a time span in the two units that matter."""
+    if seconds < 1:
+        return f"{round(seconds * 1000)} ms"
+    if seconds < _SECONDS_A_MINUTE:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < _SECONDS_AN_HOUR:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < _SECONDS_A_DAY:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def between(start: str | None, end: str | None) -> float | None:
+    """Give the seconds between two times of the API."""
+    if start is None or end is None:
+        return None
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+def _cell(value: Any) -> Text:
+    if isinstance(value, Text):
+        return value
+    if value is None:
+        return Text("-", style="bright_black")
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    return Text(str(value))

@@ -1,0 +1,178 @@
+"""`up`, `serve` and `work`: the processes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+import structlog
+
+from schemas.api import Question
+from schemas.clock import utc_now
+from service.apply import What, apply_configuration
+from service.cli.output import console
+from service.configuration import read_configuration
+from service.db import Database
+from service.errors import ConfigurationError, HookwrightError
+from service.local_token import make_local_token
+from service.log import configure_logging
+from service.queue import DramatiqQueue, Queue, make_broker
+from service.secretbox import SecretBox
+from service.settings import Settings, environment, load_settings
+from service.store import listing, schema
+from service.unit_of_work import reading
+from service.web import main as web
+from workers import main as workers
+
+log = structlog.get_logger(__name__)
+
+HEARTBEAT_LIMIT_S = 30.0
+
+
+@click.command("up", epilog="Example: HOOKWRIGHT_PORT=9000 hookwright up")
+def up_command() -> int:
+    """Migrate, apply the configuration, receive and work: everything in one process.
+
+    Uses SQLite and a queue in the process unless HOOKWRIGHT_DATABASE_URL and
+    HOOKWRIGHT_REDIS_URL name others. Secrets keys are generated in the data directory.
+    """
+    settings = load_settings().with_generated_keys()
+    configure_logging(settings)
+    with _opened(settings) as (database, queue):
+        schema.upgrade(database)
+        _apply(settings, database, queue)
+        make_local_token(settings, database, queue, now=utc_now())
+        application = web.make_application(settings, database, queue)
+        listening = web.listen(settings)
+        running = workers.start(settings, database, queue.broker)
+        try:
+            good = web.serve(application, settings, listening, on_ready=_banner(settings, database))
+        finally:
+            running.stop()
+    return 0 if good else 1
+
+
+@click.command("serve", epilog="Example: HOOKWRIGHT_HOST=0.0.0.0 hookwright serve")
+def serve_command() -> int:
+    """Receive deliveries and serve the API; `hookwright work` does what they ask for.
+
+    Refuses to start without HOOKWRIGHT_SECRET_KEYS and HOOKWRIGHT_REDIS_URL.
+    """
+    settings = load_settings()
+    _demand_shared_parts(settings)
+    configure_logging(settings)
+    with _opened(settings) as (database, queue):
+        application = web.make_application(settings, database, queue)
+        listening = web.listen(settings)
+        good = web.serve(
+            application,
+            settings,
+            listening,
+            on_ready=lambda: log.info("serving", address=settings.server_url),
+        )
+    return 0 if good else 1
+
+
+@click.command("work", epilog="Example: hookwright work --check")
+@click.option(
+    "--check", is_flag=True, help="Only say whether the worker of this data directory is alive."
+)
+def work_command(*, check: bool) -> int:
+    """Perform what is to be done: read deliveries, carry runs on, ask polls.
+
+    Refuses to start without HOOKWRIGHT_SECRET_KEYS and HOOKWRIGHT_REDIS_URL.
+    """
+    settings = load_settings()
+    if check:
+        return _check_heartbeat(settings.data_dir / workers.HEARTBEAT_FILE)
+    _demand_shared_parts(settings)
+    configure_logging(settings)
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    with _opened(settings) as (database, queue):
+        running = workers.start(settings, database, queue.broker)
+        stopping.wait()
+        running.stop()
+    return 0
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[tuple[Database, DramatiqQueue]]:
+    broker = make_broker(settings.redis_url, namespace=settings.redis_namespace)
+    database = Database(settings.effective_database_url)
+    try:
+        yield database, DramatiqQueue(broker)
+    finally:
+        database.dispose()
+        broker.close()
+
+
+def _demand_shared_parts(settings: Settings) -> None:
+    settings.required_secret_keys()
+    if settings.redis_url is None:
+        raise ConfigurationError(
+            "HOOKWRIGHT_REDIS_URL is not set",
+            hint="separate processes ring one another through Redis (redis://host:6379/0); "
+            "`hookwright up` needs none",
+        )
+
+
+def _apply(settings: Settings, database: Database, queue: Queue) -> None:
+    if not settings.config.is_file():
+        log.warning(
+            "no_configuration",
+            file=str(settings.config),
+            hint="`hookwright init` writes one to begin with",
+        )
+        return
+    declared = read_configuration(settings.config, environment())
+    changes = apply_configuration(
+        declared,
+        database=database,
+        queue=queue,
+        box=SecretBox(settings.required_secret_keys()),
+        now=utc_now(),
+    )
+    log.info(
+        "configuration_applied",
+        file=str(settings.config),
+        **{what.value: changes.count(what) for what in What if changes.count(what)},
+    )
+
+
+def _banner(settings: Settings, database: Database) -> Callable[[], None]:
+    def tell() -> None:
+        with reading(database) as session:
+            sources = listing.every_source(session, Question(limit=100)).rows
+        base = (settings.public_url or settings.server_url).rstrip("/")
+        out = console()
+        out.print(f"\n[bold green]Hookwright is up[/] at [bold]{base}[/]")
+        for source in sorted(sources, key=lambda row: row.name):
+            out.print(f"  {source.vendor:<10} sends to  {base}/hooks/{source.name}")
+        if not sources:
+            out.print("  no sources yet: `hookwright init` writes a configuration to begin with")
+        out.print("\n  watch it  hookwright tail runs        hookwright run list")
+        if sources:
+            example = next((row for row in sources if row.vendor == "vibeview"), sources[0])
+            sample = "run.failed" if example.vendor == "vibeview" else "SAMPLE"
+            out.print(f"  try it    hookwright send {example.name} {sample}")
+        out.print("  stop it   Ctrl-C\n")
+
+    return tell
+
+
+def _check_heartbeat(file: Path) -> int:
+    try:
+        age = time.time() - file.stat().st_mtime
+    except FileNotFoundError as error:
+        raise HookwrightError(f"no worker runs here: there is no {file}") from error
+    if age > HEARTBEAT_LIMIT_S:
+        raise HookwrightError(f"the worker's last sign of life is {round(age)} seconds old")
+    click.echo(f"alive: the last sign of life is {round(age)} seconds old")
+    return 0

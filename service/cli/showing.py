@@ -1,0 +1,280 @@
+"""`run`, `delivery`, `event`, `alert` and `source`: lists and single things, over the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from service.cli.client import ApiClient, remote
+from service.cli.output import (
+    between,
+    console,
+    duration,
+    json_option,
+    moment,
+    print_fields,
+    print_json,
+    print_table,
+    state,
+)
+from service.cli.timeline import render_run
+
+Row = dict[str, Any]
+
+limit_option = click.option(
+    "--limit", metavar="N", type=click.IntRange(1), default=20, help="How many at most."
+)
+
+
+def _list(
+    api: ApiClient,
+    path: str,
+    limit: int,
+    columns: Sequence[str],
+    cells: Callable[[Row], Sequence[object]],
+    *,
+    as_json: bool,
+    **filters: object,
+) -> None:
+    rows = list(api.rows(path, limit, filters))
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(columns, [cells(row) for row in rows], empty="nothing yet")
+
+
+# --- runs -------------------------------------------------------------------------------------
+
+
+@click.group("run")
+def run_command() -> None:
+    """Runs: executions of workflows."""
+
+
+@run_command.command("list", epilog="Example: hookwright run list --status failed")
+@click.option("--workflow", help="Only of this workflow.")
+@click.option("--status", help="Only in this state.")
+@click.option("--event", metavar="ID", help="Only for this event.")
+@limit_option
+@json_option
+@remote
+def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
+    """List runs, newest first."""
+    _list(
+        api,
+        "/runs",
+        limit,
+        ["id", "workflow", "status", "began", "took"],
+        lambda row: [
+            row["id"],
+            row["workflow"],
+            state(row["status"]),
+            moment(row["created_at"]),
+            None if (took := between(row["created_at"], row["ended_at"])) is None
+            else duration(took),
+        ],
+        as_json=as_json,
+        **filters,
+    )  # fmt: skip
+
+
+@run_command.command("show", epilog="Example: hookwright run show 0197c9bb-…")
+@click.argument("run_id", metavar="ID")
+@json_option
+@remote
+def run_show(api: ApiClient, *, run_id: str, as_json: bool) -> None:
+    """Show a run as a timeline: its event, steps, tries, waits and effects."""
+    found = api.get(f"/runs/{run_id}")
+    if as_json:
+        print_json(found)
+    else:
+        console().print(render_run(found))
+
+
+# --- deliveries -------------------------------------------------------------------------------
+
+
+@click.group("delivery")
+def delivery_command() -> None:
+    """Deliveries: requests as they came."""
+
+
+@delivery_command.command("list", epilog="Example: hookwright delivery list --source vibeview")
+@click.option("--source", help="Only of this source.")
+@click.option("--vendor", help="Only of this vendor.")
+@click.option("--state", help="Only in this state.")
+@click.option("--q", metavar="TEXT", help="Only with this text in the delivery key.")
+@limit_option
+@json_option
+@remote
+def delivery_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
+    """List deliveries, newest first."""
+    _list(
+        api,
+        "/deliveries",
+        limit,
+        ["id", "source", "state", "received", "bytes", "key"],
+        lambda row: [
+            row["id"],
+            row["source"],
+            state(row["state"]),
+            moment(row["received_at"]),
+            row["body_bytes"],
+            row["delivery_key"],
+        ],
+        as_json=as_json,
+        **filters,
+    )
+
+
+@delivery_command.command("show", epilog="Example: hookwright delivery show 0197c9bb-…")
+@click.argument("delivery_id", metavar="ID")
+@json_option
+@remote
+def delivery_show(api: ApiClient, *, delivery_id: str, as_json: bool) -> None:
+    """Show a delivery: what came, and what became of it."""
+    found = api.get(f"/deliveries/{delivery_id}")
+    if as_json:
+        print_json(found)
+        return
+    print_fields(
+        {
+            "id": found["id"],
+            "source": f"{found['source']} ({found['vendor']})",
+            "received": moment(found["received_at"]),
+            "verdict": found["verdict"],
+            "state": state(found["state"]),
+            "error": found["error"],
+            "key": found["delivery_key"],
+        }
+    )
+    out = console()
+    out.print("\n[bold]events[/]")
+    for event in found["events"]:
+        out.print(f"  {event['type']}  {event['subject'] or ''}  {event['id']}")
+    out.print("\n[bold]runs[/]")
+    for run in found["runs"]:
+        out.print("  ", state(run["status"]), f" {run['workflow']}  {run['id']}", sep="")
+    out.print("\n[bold]headers[/]")
+    for name, value in found["headers"]:
+        out.print(f"  {name}: {value}", markup=False)
+    out.print(f"\n[bold]body[/] ({found['body_bytes']} bytes, {found['body']['encoding']})")
+    out.print(found["body"]["content"], markup=False)
+
+
+# --- events, alerts, sources ------------------------------------------------------------------
+
+
+@click.group("event")
+def event_command() -> None:
+    """Events: normalised facts."""
+
+
+@event_command.command("list", epilog="Example: hookwright event list --type 'test_run.*'")
+@click.option("--type", help="Only of this type; * stands for anything.")
+@click.option("--vendor", help="Only of this vendor.")
+@click.option("--subject", help="Only about this thing.")
+@click.option("--q", metavar="TEXT", help="Only with this text in subject or type.")
+@limit_option
+@json_option
+@remote
+def event_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
+    """List events, newest first."""
+    _list(
+        api,
+        "/events",
+        limit,
+        ["id", "type", "vendor", "subject", "received"],
+        lambda row: [
+            row["id"],
+            row["type"],
+            row["vendor"],
+            row["subject"],
+            moment(row["received_at"]),
+        ],
+        as_json=as_json,
+        **filters,
+    )
+
+
+@event_command.command("show", epilog="Example: hookwright event show 0197c9bb-…")
+@click.argument("event_id", metavar="ID")
+@json_option
+@remote
+def event_show(api: ApiClient, *, event_id: str, as_json: bool) -> None:
+    """Show an event with its facts and the runs it started."""
+    found = api.get(f"/events/{event_id}")
+    if as_json:
+        print_json(found)
+        return
+    print_fields(
+        {
+            "id": found["id"],
+            "type": found["type"],
+            "vendor": f"{found['vendor']} ({found['vendor_type']})",
+            "source": found["source"],
+            "delivery": found["delivery_id"],
+            "subject": found["subject"],
+            "time": moment(found["time"]),
+        }
+    )
+    out = console()
+    out.print("\n[bold]runs[/]")
+    for run in found["runs"]:
+        out.print("  ", state(run["status"]), f" {run['workflow']}  {run['id']}", sep="")
+    out.print("\n[bold]facts[/]")
+    print_json(found["facts"])
+
+
+@click.group("alert")
+def alert_command() -> None:
+    """Alerts: conditions with a life."""
+
+
+@alert_command.command("list", epilog="Example: hookwright alert list --state open")
+@click.option("--state", help="Only in this state.")
+@click.option("--severity", help="Only of this severity.")
+@limit_option
+@json_option
+@remote
+def alert_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
+    """List alerts, newest first."""
+    _list(
+        api,
+        "/alerts",
+        limit,
+        ["state", "severity", "title", "opened", "resolved", "key"],
+        lambda row: [
+            state(row["state"]),
+            state(row["severity"]),
+            row["title"],
+            moment(row["opened_at"]),
+            moment(row["resolved_at"]),
+            row["key"],
+        ],
+        as_json=as_json,
+        **filters,
+    )
+
+
+@click.group("source")
+def source_command() -> None:
+    """Sources: receiving addresses."""
+
+
+@source_command.command("list", epilog="Example: hookwright source list")
+@limit_option
+@json_option
+@remote
+def source_list(api: ApiClient, *, limit: int, as_json: bool) -> None:
+    """List sources and the addresses vendors send to."""
+    _list(
+        api,
+        "/sources",
+        limit,
+        ["name", "vendor", "address", "enabled", "from file"],
+        lambda row: [row["name"], row["vendor"], row["url"], row["enabled"], row["from_file"]],
+        as_json=as_json,
+    )

@@ -1,0 +1,186 @@
+"""A run as a timeline, from its form in the API: for `run show` and the demo."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from service.cli.output import STATE_STYLES, between, duration, moment
+
+SIGNS = {
+    "succeeded": "✓",
+    "failed": "✗",
+    "skipped": "○",
+    "cancelled": "⊘",
+    "in_doubt": "?",
+    "running": "◐",
+    "waiting": "◔",
+    "pending": "·",
+}
+_EFFECT_SIGNS = {"made": "⇒", "in_doubt": "?", "shadowed": "⇢", "not_made": "✗", "intended": "…"}
+_EFFECT_WORDS = {"made": "changed", "shadowed": "would change", "not_made": "did not change"}
+_RAIL = "│"
+_NAME_WIDTH = 16
+_ACTION_WIDTH = 26
+_MOST_LINKS = 5
+_FAINT = "bright_black"
+_LONGEST_TEXT = 110
+
+Row = Mapping[str, Any]
+
+
+def render_run(run: Row) -> Text:
+    """Give a run's timeline as styled lines."""
+    lines = [*_head(run), *_event(run["event"]), Text(_RAIL, style=_FAINT)]
+    effects: dict[str, list[Row]] = {}
+    for effect in run["effects"]:
+        effects.setdefault(effect["step"], []).append(effect)
+    for step in run["steps"]:
+        lines.extend(_step(step, run, effects.get(step["step"], ())))
+    lines.extend(_end(run))
+    return Text("\n").join(lines)
+
+
+def _head(run: Row) -> Iterator[Text]:
+    line = Text("╭─ ", style=_FAINT)
+    line.append(run["workflow"], style="bold")
+    line.append(f"  version {run['version']}", style=_FAINT)
+    if run["shadow"]:
+        line.append("  shadow: effects are only recorded", style="magenta")
+    yield line
+    yield _railed(Text(f"run {run['id']}", style=_FAINT))
+
+
+def _event(event: Row) -> Iterator[Text]:
+    yield Text(_RAIL, style=_FAINT)
+    line = Text("◆ ", style="bold blue")
+    line.append(event["type"], style="bold").append(f"  {event['vendor']}")
+    line.append(f"  {event['subject'] or ''}", style=_FAINT)
+    line.append(f"  {moment(event['received_at'])}", style=_FAINT)
+    yield line
+    told = _facts(event["facts"])
+    if told:
+        yield _railed(Text(told))
+
+
+def _facts(facts: Row) -> str:
+    parts = []
+    if suite := (facts.get("suite") or {}).get("name"):
+        parts.append(str(suite))
+    if counts := facts.get("counts"):
+        parts.append(f"{counts['failed']} failed, {counts['passed']} passed")
+    if visual := facts.get("visual"):
+        parts.append(f"visual {visual}")
+    if facts.get("repository"):
+        number = facts.get("pr_number")
+        parts.append(f"{facts['repository']}{f'#{number}' if number else ''}")
+    if (left := facts.get("remaining_micro")) is not None:
+        parts.append(f"${left / 1_000_000:.2f} left")
+    if tier := facts.get("tier"):
+        parts.append(f"tier {tier}")
+    return " · ".join(parts)
+
+
+def _step(step: Row, run: Row, effects: Sequence[Row]) -> Iterator[Text]:
+    status = step["status"]
+    style = STATE_STYLES.get(status, "")
+    faint = status in {"skipped", "pending"}
+    line = Text(f"{SIGNS.get(status, '·')} ", style=style)
+    line.append(f"{step['step']:<{_NAME_WIDTH}} ", style=_FAINT if faint else "bold")
+    line.append(f"{step['action'] or '':<{_ACTION_WIDTH}} ", style=_FAINT if faint else "")
+    line.append(_how(step), style=_FAINT)
+    yield line
+    yield from _tries(step)
+    for effect in effects:
+        yield _railed(_effect(effect))
+    for link in _links(step["output"]):
+        yield _railed(Text(f"↗ {link}", style="blue"))
+    wait = run["wait"]
+    if wait and wait["step"] == step["step"]:
+        until = f" until {moment(wait['due_at'])}" if wait["due_at"] else ""
+        yield _railed(Text(f"◔ waits ({wait['kind']}){until}", style="cyan"))
+    if step["error"]:
+        yield _railed(_fault(step["error"]))
+
+
+def _how(step: Row) -> str:
+    if step["reason"]:
+        return str(step["reason"])
+    parts = []
+    took = between(step["started_at"], step["ended_at"])
+    if took is not None:
+        parts.append(duration(took))
+    if step["polls"]:
+        parts.append(f"asked {step['polls']} time{'s' if step['polls'] > 1 else ''}")
+    elif len(step["attempts"]) > 1:
+        parts.append(f"{len(step['attempts'])} attempts")
+    return " · ".join(parts)
+
+
+def _tries(step: Row) -> Iterator[Text]:
+    attempts = step["attempts"]
+    for attempt, after in zip(attempts, [*attempts[1:], None], strict=True):
+        # The last try's error is the step's, and is told there.
+        if not attempt["error"] or after is None:
+            continue
+        line = Text(f"↻ attempt {attempt['number']}: ", style="yellow")
+        line.append(_short(str(attempt["error"].get("message", attempt["error"]))))
+        waited = between(attempt["ended_at"], after["started_at"])
+        if waited is not None:
+            line.append(f" · waited {duration(waited)}", style=_FAINT)
+        yield _railed(line)
+
+
+def _effect(effect: Row) -> Text:
+    state = effect["state"]
+    line = Text(f"{_EFFECT_SIGNS.get(state, '·')} ", style=STATE_STYLES.get(state, "green"))
+    line.append(f"{_EFFECT_WORDS.get(state, state)} {effect['connection']}")
+    if effect["target"]:
+        line.append(f" {effect['target']}")
+    if effect["error"]:
+        line.append(f": {_short(effect['error'])}", style="red")
+    return line
+
+
+def _fault(error: Row) -> Text:
+    return Text(f"{error.get('code', 'error')}: {_short(str(error.get('message', '')))}", "red")
+
+
+def _end(run: Row) -> Iterator[Text]:
+    status = run["status"]
+    line = Text("╰─ ", style=_FAINT)
+    line.append(f"{SIGNS.get(status, '·')} {status}", style=f"bold {STATE_STYLES.get(status, '')}")
+    took = between(run["created_at"], run["ended_at"])
+    if took is not None:
+        line.append(f" after {duration(took)}")
+    if run["reason"]:
+        line.append(f": {run['reason']}")
+    yield line
+    if run["error"]:
+        yield Text("   ").append_text(_fault(run["error"]))
+
+
+def _railed(text: Text) -> Text:
+    return Text(f"{_RAIL}   ", style=_FAINT).append_text(text)
+
+
+def _links(output: Any) -> list[str]:
+    """Give the addresses in a step's output, in order, each once."""
+    found: dict[str, None] = {}
+    waiting = [output]
+    while waiting and len(found) < _MOST_LINKS:
+        value = waiting.pop(0)
+        if isinstance(value, Mapping):
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
+        elif isinstance(value, str) and value.startswith(("https://", "http://")):
+            found[value] = None
+    return list(found)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_TEXT else f"{line[: _LONGEST_TEXT - 1]}…"

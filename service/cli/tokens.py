@@ -1,0 +1,118 @@
+"""`token create|list|revoke`, on the database itself: the first token needs no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import click
+
+from schemas.clock import utc_now
+from schemas.config import parse_duration
+from schemas.tables import TokenRow
+from service.cli.output import json_option, print_json, print_table
+from service.db import Database
+from service.errors import Invalid
+from service.queue import DramatiqQueue, make_broker
+from service.settings import load_settings
+from service.store import tokens as store
+from service.tokens import Role, create_token, revoke_token
+from service.unit_of_work import UnitOfWork, reading, unit_of_work
+
+
+@click.group("token")
+def token_command() -> None:
+    """Tokens of the API: made, listed and revoked on the database itself."""
+
+
+@token_command.command("create", epilog="Example: hookwright token create --role viewer --label ci")
+@click.option("--role", type=click.Choice([role.value for role in Role]), default=Role.VIEWER.value)
+@click.option("--label", required=True, help="What the token is for.")
+@click.option("--expires", help="After how long it ends, such as 30d (default: never).")
+@json_option
+def create(*, role: str, label: str, expires: str | None, as_json: bool) -> None:
+    """Make a token. It is shown this once."""
+    now = utc_now()
+    with _writing() as work:
+        row, token = create_token(
+            work.session,
+            label=label,
+            role=Role(role),
+            now=now,
+            expires_at=None if expires is None else now + _span(expires),
+        )
+        shown = {**_shape(row), "token": token}
+    if as_json:
+        print_json(shown)
+    else:
+        click.echo(token)
+        click.echo(f"role {role}, label {label}; it is not shown again", err=True)
+
+
+@token_command.command("list", epilog="Example: hookwright token list --json")
+@json_option
+def list_tokens(*, as_json: bool) -> None:
+    """List tokens, newest first, without their secret part."""
+    database = Database(load_settings().effective_database_url)
+    try:
+        with reading(database) as session:
+            rows = [_shape(row) for row in store.every_token(session)]
+    finally:
+        database.dispose()
+    if as_json:
+        print_json(rows)
+        return
+    print_table(
+        ["id", "begins with", "role", "label", "expires", "revoked"],
+        [
+            [row["id"], row["prefix"], row["role"], row["label"], row["expires_at"],
+             row["revoked_at"]]
+            for row in rows
+        ],
+        empty="no tokens yet",
+    )  # fmt: skip
+
+
+@token_command.command("revoke", epilog="Example: hookwright token revoke hw_3f9a2c")
+@click.argument("name")
+@json_option
+def revoke(*, name: str, as_json: bool) -> None:
+    """Revoke the token with this id, beginning or label."""
+    with _writing() as work:
+        shown = _shape(revoke_token(work.session, name, now=utc_now()))
+    if as_json:
+        print_json(shown)
+    else:
+        click.echo(f"revoked {shown['prefix']}… ({shown['label']})")
+
+
+@contextmanager
+def _writing() -> Iterator[UnitOfWork]:
+    database = Database(load_settings().effective_database_url)
+    try:
+        with unit_of_work(database, DramatiqQueue(make_broker(None))) as work:
+            yield work
+    finally:
+        database.dispose()
+
+
+def _span(text: str) -> timedelta:
+    try:
+        span = parse_duration(text)
+    except ValueError as error:
+        raise Invalid(str(error)) from error
+    if not isinstance(span, timedelta) or span <= timedelta(0):
+        raise Invalid(f"{text!r} is no time to live")
+    return span
+
+
+def _shape(row: TokenRow) -> dict[str, object]:
+    times = ("created_at", "expires_at", "revoked_at")
+    return {
+        "id": str(row.id),
+        "label": row.label,
+        "role": row.role,
+        "prefix": row.prefix,
+        **{name: value.isoformat() if (value := getattr(row, name)) else None for name in times},
+    }

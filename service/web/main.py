@@ -1,0 +1,104 @@
+"""The composition root of the HTTP face: a socket, the door, the API, and uvicorn around them."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+
+import uvicorn
+
+from service.db import Database
+from service.door import Door
+from service.errors import ConfigurationError
+from service.queue import Queue
+from service.secretbox import SecretBox
+from service.settings import Settings
+from service.vendors import BY_NAME
+from service.web.app import Application, create_app
+from service.web.deps import Parts
+
+BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """Uvicorn that says when it has begun to take requests."""
+
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._on_ready()
+
+
+def make_application(settings: Settings, database: Database, queue: Queue) -> Application:
+    """Put door and API together. Raises ConfigurationError when there is no secret key."""
+    box = SecretBox(settings.required_secret_keys())
+    return create_app(Parts(settings, database, queue), door=Door(database, queue, BY_NAME, box))
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Open the listening socket. Raises ConfigurationError when the address cannot be had."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM
+        )[0]
+        opened = socket.socket(family, socket.SOCK_STREAM)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(address)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
+            hint="set HOOKWRIGHT_PORT (or HOOKWRIGHT_HOST) to another address",
+        ) from error
+    return opened
+
+
+def serve(
+    application: Application,
+    settings: Settings,
+    listening: socket.socket,
+    *,
+    on_ready: Callable[[], None],
+) -> bool:
+    """Serve until SIGTERM or SIGINT, finish what is under way, and return.
+
+    Gives False when the start failed. Takes at most `settings.shutdown_seconds` to finish.
+    """
+    config = uvicorn.Config(
+        application,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+    )
+    server = Server(config, on_ready)
+    # Uvicorn raises the signal once more after it has finished, for whoever handled it before.
+    # We have yet to stop the workers and close the database, so it must not end the process.
+    before = {
+        number: signal.signal(number, _stopping) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        server.run(sockets=[listening])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        with suppress(OSError, ssl.SSLError):
+            listening.close()
+    return server.started
+
+
+def _stopping(_number: int, _frame: FrameType | None) -> None:
+    """Let the process go on to its orderly end."""
