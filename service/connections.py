@@ -10,12 +10,13 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from pydantic import ValidationError
-from sqlmodel import Session, select
 
 from schemas.tables import ConnectionRow
+from service.db import Session
 from service.errors import ConfigurationError
 from service.http import VendorHttp, connect
 from service.secretbox import SecretBox
+from service.store import connections as store
 from service.vendors.base import Outgoing, Vendor
 
 
@@ -49,16 +50,14 @@ class Connections:
         Raises ConfigurationError when there is none, more than one, or one of another vendor.
         """
         if name is not None:
-            row = session.exec(select(ConnectionRow).where(ConnectionRow.name == name)).first()
+            row = store.named(session, name)
             if row is None or row.vendor != vendor.name:
                 found = "does not exist" if row is None else f"belongs to {row.vendor}"
                 raise ConfigurationError(
                     f"the step needs a connection of {vendor.name}, but {name!r} {found}"
                 )
             return row
-        rows = session.exec(
-            select(ConnectionRow).where(ConnectionRow.vendor == vendor.name).limit(2)
-        ).all()
+        rows = store.of_vendor(session, vendor.name, limit=2)
         if not rows:
             raise ConfigurationError(
                 f"there is no connection of {vendor.name}",
@@ -73,7 +72,7 @@ class Connections:
 
     def by_name(self, session: Session, name: str) -> ConnectionRow:
         """Give a connection. Raises ConfigurationError when there is none of this name."""
-        row = session.exec(select(ConnectionRow).where(ConnectionRow.name == name)).first()
+        row = store.named(session, name)
         if row is None:
             raise ConfigurationError(f"the connection {name!r} does not exist")
         return row
