@@ -64,6 +64,13 @@ def test_tables_are_migrated_before_the_configuration_is_applied(render: Render)
     ]
 
 
+def test_pruning_is_asked_for(render: Render) -> None:
+    pod = only(render(EVERYTHING | {"migration": {"prune": True}}), "Job")["spec"]["template"]
+
+    (apply,) = pod["spec"]["containers"]
+    assert apply["args"] == ["apply", "-f", "/config/hookwright.yaml", "--prune"]
+
+
 @pytest.mark.parametrize("values", [MINIMAL, EXISTING_SECRET], ids=["minimal", "existing-secret"])
 def test_without_configuration_only_the_tables_are_migrated(
     render: Render, values: dict[str, Any]
