@@ -6,9 +6,17 @@ leave open about signatures and bodies (vendors.md §1.1, marked as assumed) is 
 
 from __future__ import annotations
 
-from service.vendors.base import Incoming, Vendor
+from service.vendors.base import Incoming, Outgoing, Vendor
+from service.vendors.vibeview.actions import ACTIONS
+from service.vendors.vibeview.client import (
+    VibeViewConnectionOptions,
+    VibeViewCredentials,
+    auth_headers,
+    check,
+)
 from service.vendors.vibeview.events import delivery_key, normalise
 from service.vendors.vibeview.options import VibeViewOptions
+from service.vendors.vibeview.polling import POLLS
 from service.vendors.vibeview.signing import sign, verifier
 
 VENDOR = Vendor(
@@ -21,4 +29,15 @@ VENDOR = Vendor(
         normalise=normalise,
         sign=sign,
     ),
+    outgoing=Outgoing(
+        base_url="https://vibeview.io",
+        credentials=VibeViewCredentials,
+        options=VibeViewConnectionOptions,
+        headers=auth_headers,
+        per_minute=100,
+        burst=20,
+        check=check,
+    ),
+    actions=ACTIONS,
+    polls=POLLS,
 )

@@ -1,0 +1,250 @@
+"""What must be asked of VibeView: its credit, as no billing webhook is certain, and its ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from pydantic import Field, model_validator
+
+from schemas.events import CreditsFacts, EventDraft, Json
+from service.errors import Refused, Transient
+from service.vendors.base import CallContext, Options, Poll, PollAnswer
+from service.vendors.reading import as_mapping, as_text, as_time, as_whole
+from service.vendors.vibeview.answers import DEDUCTION, REFILLS, Balance, LedgerEntry
+from service.vendors.vibeview.client import LEDGER_PAGE, VibeViewClient
+from service.vendors.vibeview.credits import (
+    CreditLimits,
+    Judgement,
+    Tier,
+    judge,
+    may_depend_on_refill,
+)
+
+MICRO = 1_000_000
+LEDGER_PAGES = 5
+POLLED_LEDGER_PAGES = 20
+DAY = timedelta(hours=24)
+_TIERS: dict[object, Tier] = {"warn": "warn", "critical": "critical", "zero": "zero"}
+
+
+class CreditBalanceOptions(Options):
+    """Options of the poll `credit_balance`. `critical_usd` is a fifth of the floor by default.
+
+    `topup_url` is the page where a person can buy credit; the vendor's API gives none to look at.
+    """
+
+    floor_usd: Decimal = Field(default=Decimal(5), gt=0, le=1_000_000)
+    critical_usd: Decimal | None = Field(default=None, ge=0, le=1_000_000)
+    rearm: float = Field(default=1.2, ge=1, le=10)
+    topup_url: str | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> CreditBalanceOptions:
+        if self.critical_usd is not None and self.critical_usd > self.floor_usd:
+            message = "critical_usd must not be above floor_usd"
+            raise ValueError(message)
+        return self
+
+    def limits(self) -> CreditLimits:
+        """Give the limits in micro-credits."""
+        critical = self.floor_usd / 5 if self.critical_usd is None else self.critical_usd
+        return CreditLimits(int(self.floor_usd * MICRO), int(critical * MICRO), self.rearm)
+
+
+@dataclass(frozen=True, slots=True)
+class CreditPosition:
+    """What the poll remembers.
+
+    `tier` is the alert that is open, `told` the number of the last event, `since` when that was,
+    `mark` the newest ledger entry then (empty: there was none, None: it could not be read).
+    """
+
+    tier: Tier | None
+    told: int
+    since: datetime | None = None
+    mark: str | None = None
+
+    @classmethod
+    def read(cls, position: Mapping[str, Json] | None, now: datetime) -> CreditPosition:
+        """Read a stored position; numbers begin at the present second where there is none.
+
+        So a poll that was removed and added again does not give numbers a second time.
+        """
+        known = as_mapping(position)
+        told = as_whole(known.get("told"))
+        mark = known.get("mark")
+        return cls(
+            _TIERS.get(known.get("tier")),
+            int(now.timestamp()) if told is None else told,
+            as_time(known.get("since")),
+            mark if isinstance(mark, str) else None,
+        )
+
+    def write(self) -> dict[str, Json]:
+        """Give the form that is stored."""
+        since = self.since.isoformat() if self.since else None
+        return {"tier": self.tier, "told": self.told, "since": since, "mark": self.mark}
+
+
+def ask_credit_balance(
+    context: CallContext, options: CreditBalanceOptions, position: Mapping[str, Json] | None
+) -> PollAnswer:
+    """Tell when credit gets low, lower, is used up, or is back; each once."""
+    client = VibeViewClient(context.http)
+    known = CreditPosition.read(position, context.now)
+    limits = options.limits()
+    balance = client.credit_balance()
+    total, low = balance.total_micro, balance.low_balance
+    asks = may_depend_on_refill(known.tier, total, limits, low_balance=low)
+    refilled = asks and _was_refilled(client, known)
+    verdict = judge(known.tier, total, limits, low_balance=low, refilled=refilled)
+    if verdict.told is None:
+        kept = CreditPosition(verdict.tier, known.told, known.since, known.mark)
+        return PollAnswer([], kept.write())
+    ledger = _newest(client)
+    number = known.told + 1
+    event = _event(context, options, balance, verdict, number=number, ledger=ledger)
+    mark = None if ledger is None else (ledger[0].id or "" if ledger else "")
+    return PollAnswer([event], CreditPosition(verdict.tier, number, context.now, mark).write())
+
+
+def _was_refilled(client: VibeViewClient, known: CreditPosition) -> bool:
+    """Say whether credit came in after the alert; False when the ledger cannot be read."""
+    try:
+        for entry in client.ledger(pages=LEDGER_PAGES):
+            if known.mark:
+                if entry.id == known.mark:
+                    return False
+            elif known.mark is None and not _is_after(entry.created_at, known.since):
+                return False
+            if entry.is_refill:
+                return True
+    except (Refused, Transient):
+        # The balance is the authority: without the ledger the alert ends by distance alone.
+        return False
+    return False
+
+
+def _is_after(at: datetime | None, since: datetime | None) -> bool:
+    return at is not None and since is not None and at > since
+
+
+def _newest(client: VibeViewClient) -> list[LedgerEntry] | None:
+    """Give the newest page of the ledger; None when it cannot be read, which stops no alert."""
+    try:
+        return client.ledger_page()
+    except (Refused, Transient):
+        return None
+
+
+def _event(
+    context: CallContext,
+    options: CreditBalanceOptions,
+    balance: Balance,
+    verdict: Judgement,
+    *,
+    number: int,
+    ledger: list[LedgerEntry] | None,
+) -> EventDraft:
+    limits = options.limits()
+    end = balance.plan_period_end
+    facts = CreditsFacts(
+        remaining_micro=balance.total_micro,
+        allowance_micro=balance.allowance_micro,
+        prepaid_micro=balance.prepaid_micro,
+        floor_micro=limits.floor_micro,
+        period_end=end,
+        topup_url=options.topup_url,
+        tier=verdict.tier,
+        account=context.connection,
+    )
+    period = end.date().isoformat() if end else "none"
+    return EventDraft(
+        type=verdict.told or "",
+        vendor_type="poll.credit_balance",
+        subject=context.connection,
+        facts=facts.model_dump(mode="json"),
+        payload={
+            "balance": balance.model_dump(mode="json"),
+            "burn": _burn(ledger, balance.total_micro, context.now),
+        },
+        key=f"credits:{verdict.tier or 'restored'}:{period}:{number}",
+    )
+
+
+def _burn(ledger: list[LedgerEntry] | None, total_micro: int, now: datetime) -> Json:
+    """Give what was used in the last 24 h, from the newest page of the ledger.
+
+    `complete` is False when that page does not reach back so far: then it is a lower bound.
+    """
+    if ledger is None:
+        return None
+    used = sum(
+        -(entry.amount_micro or 0)
+        for entry in ledger
+        if entry.entry_type == DEDUCTION and _is_after(entry.created_at, now - DAY)
+    )
+    oldest = ledger[-1].created_at if ledger else None
+    complete = len(ledger) < LEDGER_PAGE or not _is_after(oldest, now - DAY)
+    hours = round(total_micro / used * 24, 1) if used > 0 and total_micro > 0 else None
+    return {"used_micro_24h": used, "complete": complete, "hours_left": hours}
+
+
+class LedgerOptions(Options):
+    """Options of the poll `ledger`: which movements are told. An empty list tells all of them."""
+
+    entry_types: tuple[str, ...] = tuple(sorted(REFILLS))
+
+
+def ask_ledger(
+    context: CallContext, options: LedgerOptions, position: Mapping[str, Json] | None
+) -> PollAnswer:
+    """Tell new movements of credit, oldest first. The first question only notes where it begins."""
+    client = VibeViewClient(context.http)
+    if position is None:
+        newest = client.ledger_page(limit=1)
+        return PollAnswer([], {"mark": (newest[0].id or "") if newest else ""})
+    mark = as_text(as_mapping(position).get("mark")) or ""
+    found: list[LedgerEntry] = []
+    for entry in client.ledger(pages=POLLED_LEDGER_PAGES):
+        if entry.id == mark:
+            break
+        found.append(entry)
+    newest_id = next((entry.id for entry in found if entry.id is not None), mark)
+    events = [
+        EventDraft(
+            type="vibeview.ledger_entry",
+            vendor_type=f"ledger.{entry.entry_type or 'unknown'}",
+            subject=entry.id,
+            time=entry.created_at,
+            facts={
+                "account": context.connection,
+                **entry.model_dump(mode="json", exclude={"id", "created_at"}),
+            },
+            payload=entry.model_dump(mode="json"),
+            key=f"ledger:{entry.id}",
+        )
+        for entry in reversed(found)
+        if entry.id is not None
+        and (not options.entry_types or entry.entry_type in options.entry_types)
+    ]
+    return PollAnswer(events, {"mark": newest_id})
+
+
+POLLS = (
+    Poll(
+        name="credit_balance",
+        summary="Credit that gets low, is used up, or is back",
+        options=CreditBalanceOptions,
+        ask=ask_credit_balance,
+    ),
+    Poll(
+        name="ledger",
+        summary="Top-ups, refills and other movements of credit",
+        options=LedgerOptions,
+        ask=ask_ledger,
+    ),
+)
