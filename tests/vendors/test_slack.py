@@ -1,0 +1,184 @@
+"""Slack's handshake, buttons, slash commands and the Events API."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from service.errors import HandshakeError
+from service.vendors import BY_NAME, samples
+from service.vendors.base import Delivery, Secret
+from service.vendors.slack.options import SlackOptions
+from tests.vendors.deliveries import NOW, as_delivery, make_delivery, refusal
+
+INCOMING = BY_NAME["slack"].incoming
+OPTIONS = SlackOptions()
+JSON = [("Content-Type", "application/json")]
+FORM = [("Content-Type", "application/x-www-form-urlencoded")]
+
+
+def sample(name: str) -> Delivery:
+    """The recorded body, as it is."""
+    raw = samples.read("slack", name)
+    return make_delivery(JSON if raw.startswith(b"{") else FORM, raw)
+
+
+def pressed(**changes: Any) -> Delivery:
+    """A pressed button with something changed."""
+    payload: dict[str, Any] = {
+        "type": "block_actions",
+        "user": {"id": "U1"},
+        "container": {"message_ts": "1.1", "channel_id": "C1"},
+        "trigger_id": "t1",
+        "actions": [{"action_id": "approve", "value": "v", "action_ts": "2.2"}],
+    }
+    body = urlencode({"payload": json.dumps({**payload, **changes})}).encode()
+    return make_delivery(FORM, body)
+
+
+def key(delivery: Delivery) -> str:
+    return INCOMING.delivery_key(delivery, OPTIONS)
+
+
+def read(delivery: Delivery):
+    return INCOMING.normalise(delivery, OPTIONS)
+
+
+# --- handshake ----------------------------------------------------------------------------------
+
+
+def test_the_challenge_is_given_back():
+    answer = INCOMING.handshake(sample("url_verification"), OPTIONS)
+    assert answer is not None
+    assert answer.status == 200
+    assert answer.content_type == "application/json"
+    assert json.loads(answer.body) == {
+        "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"
+    }
+
+
+def test_the_handshake_is_signed_like_everything_else():
+    signed = INCOMING.sign(
+        samples.read("slack", "url_verification"), "s", NOW, OPTIONS, event="", delivery_id="d"
+    )
+    INCOMING.verifier(OPTIONS, [Secret("s")])(as_delivery(signed), NOW)
+    wrong = INCOMING.verifier(OPTIONS, [Secret("other")])
+    assert refusal(wrong, as_delivery(signed)) == "signature_mismatch"
+
+
+@pytest.mark.parametrize("challenge", [None, "", 7, ["x"], "x" * 1001])
+def test_malformed_handshake(challenge):
+    body = json.dumps({"type": "url_verification", "challenge": challenge}).encode()
+    with pytest.raises(HandshakeError):
+        INCOMING.handshake(make_delivery(JSON, body), OPTIONS)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{url_verification",
+        b'["url_verification"]',
+        b'{"type":"event_callback","event":{"text":"url_verification"}}',
+        b"",
+    ],
+)
+def test_what_is_no_handshake(body):
+    assert INCOMING.handshake(make_delivery(JSON, body), OPTIONS) is None
+
+
+def test_a_form_is_no_handshake():
+    assert INCOMING.handshake(sample("block_actions"), OPTIONS) is None
+
+
+# --- events -------------------------------------------------------------------------------------
+
+
+def test_a_pressed_button():
+    (draft,) = read(sample("block_actions"))
+    assert draft.type == "slack.block_actions"
+    assert draft.subject == "approve"
+    assert draft.facts == {
+        "user_id": "U2CERLKJA",
+        "channel_id": "CBR2V3XEX",
+        "team_id": "T1DC2JH3J",
+        "message_ts": "1777377900.000200",
+        "action_id": "approve",
+        "block_id": "decision",
+        "value": "ref_01J8Z3",
+    }
+    assert draft.time is not None
+    assert draft.time.isoformat().startswith("2026-04-28T12:06:01")
+
+
+def test_a_chosen_option_is_the_value():
+    assert read(sample("block_actions+select"))[0].facts["value"] == "high"
+
+
+def test_several_elements_are_several_events():
+    drafts = read(pressed(actions=[{"action_id": "a"}, {"action_id": "b"}]))
+    assert [draft.facts["action_id"] for draft in drafts] == ["a", "b"]
+    assert len({draft.key for draft in drafts}) == 2
+
+
+def test_other_interactions():
+    (draft,) = read(sample("view_submission"))
+    assert draft.type == "slack.view_submission"
+    assert draft.facts["user_id"] == "U2CERLKJA"
+
+
+def test_a_slash_command():
+    (draft,) = read(sample("slash_command"))
+    assert (draft.type, draft.subject) == ("slack.slash_command", "/heal")
+    assert draft.facts["text"] == "sr9def456y"
+
+
+@pytest.mark.parametrize(
+    ("name", "user", "channel"),
+    [("app_mention", "U2CERLKJA", "CBR2V3XEX"), ("reaction_added", "U2CERLKJA", None)],
+)
+def test_the_events_api(name, user, channel):
+    (draft,) = read(sample(name))
+    assert draft.type == f"slack.{name}"
+    assert (draft.facts["user_id"], draft.facts["channel_id"]) == (user, channel)
+    assert draft.time is not None
+
+
+@pytest.mark.parametrize("name", [n for n in samples.names("slack") if n != "url_verification"])
+def test_the_old_verification_token_is_left_out(name):
+    assert b"token" in samples.read("slack", name)
+    for draft in read(sample(name)):
+        assert "token" not in draft.payload
+
+
+# --- keys ---------------------------------------------------------------------------------------
+
+
+def test_key_of_an_event_is_its_id():
+    assert key(sample("app_mention")) == "Ev0MDYGDKJ"
+
+
+def test_key_of_a_button_is_who_pressed_what_and_when():
+    assert key(pressed()) == "1.1:approve:U1:2.2"
+    assert key(pressed(trigger_id="t2")) == key(pressed())
+    assert key(pressed(user={"id": "U2"})) != key(pressed())
+
+
+def test_key_of_what_has_no_element_is_the_trigger():
+    assert key(pressed(actions=[])) == "t1"
+    assert key(sample("slash_command")) == "13345224609.738474920.8088930838d88f008e0"
+
+
+def test_answer_is_200_without_a_body():
+    assert (INCOMING.status_code, INCOMING.answer_body) == (200, False)
+
+
+def test_tolerance_by_option():
+    options = SlackOptions(tolerance_s=10)
+    signed = INCOMING.sign(b"{}", "s", NOW, options, event="", delivery_id="d")
+    verify = INCOMING.verifier(options, [Secret("s")])
+    verify(as_delivery(signed), NOW)
+    late = NOW.replace(second=11)
+    assert refusal(verify, as_delivery(signed), late) == "stale"
