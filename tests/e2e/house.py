@@ -1,0 +1,289 @@
+"""A whole installation as its users run it: real processes, real sockets, twins of the vendors.
+
+One machine is `hookwright up` on SQLite with the queue in the process; many machines are a receiver
+and a worker as processes of their own on PostgreSQL and Redis.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from examples.twins.launch import TwinProcess
+from service.vendors import BY_NAME
+from service.vendors.base import Signed
+from tests.servers import free_port, wait_until
+
+ROOT = Path(__file__).parents[2]
+WORKFLOWS = ROOT / "examples" / "workflows"
+HOOKWRIGHT = str(Path(sys.executable).with_name("hookwright"))
+ADMIN_TOKEN = "hw_" + "a" * 40
+SECRETS = {
+    "vibeview": "vibeview-webhook-secret",
+    "github": "github-webhook-secret",
+    "slack": "slack-signing-secret",
+}
+REPOSITORY = "acme-co/webapp"
+TESTS_REPOSITORY = "acme-co/my-tests"
+START_S = 30.0
+END_S = 25.0
+
+
+@dataclass
+class Twins:
+    """The vendors' stand-ins."""
+
+    vibeview: TwinProcess
+    checksum: TwinProcess
+    github: TwinProcess
+    slack: TwinProcess
+
+    def reset(self) -> None:
+        for twin in (self.vibeview, self.checksum, self.github, self.slack):
+            twin.clear_faults()
+            twin.reset()
+
+
+@dataclass
+class House:
+    """One installation: where it is, its processes, and what outsiders do with it."""
+
+    directory: Path
+    environment: dict[str, str]
+    port: int = field(default_factory=free_port)
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def run(self, *arguments: str) -> str:
+        """Run a command to its end; gives what it printed."""
+        done = subprocess.run(
+            [HOOKWRIGHT, *arguments],
+            cwd=self.directory,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def start(self, *arguments: str) -> None:
+        """Start a command that stays."""
+        name = arguments[0]
+        with (self.directory / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [HOOKWRIGHT, *arguments],
+                cwd=self.directory,
+                env=self._environment(),
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self, name: str) -> None:
+        """End a process as the kernel would: at once, without a word."""
+        process = self.processes.pop(name)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def stop(self) -> dict[str, int]:
+        """End every process with SIGTERM; gives their exit codes."""
+        for process in self.processes.values():
+            process.terminate()
+        codes = {name: process.wait(60) for name, process in self.processes.items()}
+        self.processes.clear()
+        return codes
+
+    def wait_ready(self) -> None:
+        def ready() -> bool:
+            for name, process in self.processes.items():
+                assert process.poll() is None, f"{name} ended:\n{self.log(name)}"
+            try:
+                return httpx.get(f"{self.url}/health/ready").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait_until(ready, START_S, what="the server is ready")
+
+    def log(self, name: str) -> str:
+        return (self.directory / f"{name}.log").read_text()
+
+    def get(self, path: str, **params: Any) -> Any:
+        answer = httpx.get(
+            f"{self.url}/api/v1{path}",
+            params=params,
+            headers={"Authorization": f"Bearer {ADMIN_TOKEN}"},
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def runs(self, workflow: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.get("/runs", workflow=workflow, limit=100)["data"]
+        return found
+
+    def ended_runs(self, workflow: str, count: int = 1) -> list[dict[str, Any]]:
+        """Wait until so many runs of a workflow have ended; gives each with steps and attempts."""
+
+        def ended() -> list[dict[str, Any]]:
+            runs = self.runs(workflow)
+            done = [run for run in runs if run["status"] in {"succeeded", "failed", "cancelled"}]
+            return done if len(done) >= count else []
+
+        try:
+            done = wait_until(ended, END_S, what=f"{count} runs of {workflow} have ended")
+        except AssertionError as error:
+            details = [self.get(f"/runs/{run['id']}") for run in self.runs(workflow)]
+            logs = "\n".join(self.log(name)[-3000:] for name in self.processes)
+            raise AssertionError(f"{error}\n{json.dumps(details, indent=1)}\n{logs}") from error
+        return [self.get(f"/runs/{run['id']}") for run in done]
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            **{name: value for name, value in os.environ.items() if "HOOKWRIGHT" not in name},
+            "PYTHONPATH": str(ROOT),
+            "HOOKWRIGHT_PORT": str(self.port),
+            "HOOKWRIGHT_DATA_DIR": str(self.directory / "data"),
+            "HOOKWRIGHT_CONFIG": str(self.directory / "hookwright.yaml"),
+            "HOOKWRIGHT_ADMIN_TOKEN": ADMIN_TOKEN,
+            "HOOKWRIGHT_ALLOW_PRIVATE_ADDRESSES": "true",
+            "HOOKWRIGHT_LOG_FORMAT": "json",
+            **self.environment,
+        }
+
+
+def write_configuration(
+    directory: Path, twins: Twins, *, polls: bool = False, sources: bool = True
+) -> None:
+    """Write the configuration of an installation whose connections are the twins."""
+    fast = {"poll_every": "100ms", "poll_timeout": "30s"}
+    configuration: dict[str, Any] = {
+        "connections": [
+            {
+                "name": "checksum",
+                "vendor": "checksum",
+                "base_url": twins.checksum.url,
+                "credentials": {"api_key": {"value": "checksum-key"}},
+                "options": {"repository": TESTS_REPOSITORY, "per_minute": 6000},
+            },
+            {
+                "name": "vibeview",
+                "vendor": "vibeview",
+                "base_url": twins.vibeview.url,
+                "credentials": {"api_token": {"value": "tok_demo"}},
+            },
+            {
+                "name": "github",
+                "vendor": "github",
+                "base_url": twins.github.url,
+                "credentials": {"token": {"value": "ghp_twin"}},
+            },
+            {
+                "name": "slack",
+                "vendor": "slack",
+                "base_url": f"{twins.slack.url}/api",
+                "credentials": {"bot_token": {"value": "xoxb-twin"}},
+                "options": {"channel": "#qa"},
+            },
+        ],
+        "workflows": [
+            {
+                "file": "workflows/heal-failed-run.yaml",
+                "vars": {**fast, "selections": {"Login Flow": "@login"}},
+            },
+            "workflows/comment-visual-regression.yaml",
+            "workflows/alert-low-credits.yaml",
+        ],
+    }
+    if sources:
+        configuration["sources"] = [
+            {"name": name, "vendor": name, "secrets": [{"value": secret}]}
+            for name, secret in SECRETS.items()
+        ]
+    if polls:
+        configuration["polls"] = [
+            {
+                "name": "credits",
+                "connection": "vibeview",
+                "poll": "credit_balance",
+                "every": "500ms",
+                "options": {"floor_usd": 5},
+            },
+            {"name": "runs", "connection": "checksum", "poll": "runs", "every": "500ms"},
+        ]
+    shutil.copytree(WORKFLOWS, directory / "workflows")
+    # JSON is YAML 1.2.
+    (directory / "hookwright.yaml").write_text(json.dumps(configuration, indent=1))
+
+
+def signed(
+    event: str, data: dict[str, Any], *, id_: str | None = None, at: datetime | None = None
+) -> Signed:
+    """A webhook as VibeView would send it."""
+    id_ = id_ or f"evt_{uuid4().hex}"
+    body = {
+        "id": id_,
+        "event": event,
+        "created_at": (at or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%S.%f"),
+        "organization_id": 1,
+        "data": data,
+    }
+    incoming = BY_NAME["vibeview"].incoming
+    assert incoming is not None
+    return incoming.sign(
+        json.dumps(body).encode(),
+        SECRETS["vibeview"],
+        datetime.now(UTC),
+        incoming.options(),
+        event=event,
+        delivery_id=id_,
+    )
+
+
+def send(house: House, webhook: Signed) -> httpx.Response:
+    return httpx.post(
+        f"{house.url}/hooks/vibeview",
+        content=webhook.body,
+        headers=dict(webhook.headers),
+        timeout=30,
+    )
+
+
+def suite_run(status: str = "failed", visual: str | None = None, **more: Any) -> dict[str, Any]:
+    """The data of a suite run as VibeView describes one."""
+    return {
+        "type": "suite_run",
+        "run_id": "sr9def456y",
+        "suite_id": "suite_abc123",
+        "suite_name": "Login Flow",
+        "status": status,
+        "passed": 4,
+        "failed": 1 if status == "failed" else 0,
+        "visual_regression_status": visual,
+        "run_url": "https://vibeview.example/tests/runs/sr9def456y",
+        "case_runs": [
+            {
+                "case_name": "Open profile @everyone",
+                "run_id": "run_pq",
+                "status": status,
+                "visual_regression_status": visual,
+                "url": "https://vibeview.example/tests/runs/run_pq",
+            }
+        ],
+        "metadata": {"pr_number": 42, "repo": REPOSITORY, "branch": "feature/checkout"},
+        **more,
+    }

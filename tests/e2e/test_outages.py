@@ -1,0 +1,58 @@
+"""What is answered 2xx is acted on, whatever the queue and the database go through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.house import REPOSITORY, House, Twins, send, signed, suite_run, write_configuration
+from tests.servers import RedisServer, wait_until
+
+OUTAGE_S = 5.0
+
+
+@pytest.fixture
+def many_machines(
+    tmp_path: Path, twins: Twins, empty_postgres_url: str, redis_server: RedisServer
+) -> Iterator[House]:
+    twins.github.lever(
+        "pulls",
+        {"repo": REPOSITORY, "number": 42, "head_sha": "ab" * 20, "branch": "feature/checkout"},
+    )
+    write_configuration(tmp_path, twins)
+    house = House(
+        tmp_path,
+        {
+            "HOOKWRIGHT_DATABASE_URL": empty_postgres_url,
+            "HOOKWRIGHT_REDIS_URL": redis_server.url,
+            "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
+        },
+    )
+    house.run("migrate")
+    house.run("apply", "-f", "hookwright.yaml")
+    house.start("serve")
+    house.start("work")
+    house.wait_ready()
+    yield house
+    for name in list(house.processes):
+        house.kill(name)
+
+
+def test_a_delivery_that_came_while_redis_was_down_ends_as_it_should(
+    many_machines: House, redis_server: RedisServer, twins: Twins
+) -> None:
+    twins.checksum.lever("outcomes", {"runs": ["failed"], "heals": ["pr"]})
+    redis_server.stop()
+    began = time.monotonic()
+    answer = send(many_machines, signed("run.failed", suite_run()))
+    assert answer.status_code == 202
+    assert time.monotonic() - began < 2
+    wait_until(lambda: time.monotonic() - began > OUTAGE_S, OUTAGE_S + 1)
+    redis_server.start()
+    (run,) = many_machines.ended_runs("heal-failed-run")
+    assert run["status"] == "succeeded", run
+    (message,) = twins.slack.state()["messages"]  # type: ignore[misc]
+    assert "Healed" in message["text"]
