@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from schemas.events import EventDraft
 from service.vendors.base import Delivery, dig
-from service.vendors.generic.options import GenericOptions, naming_of
+from service.vendors.generic.options import GenericOptions
 from service.vendors.generic.payloads import read_facts
 from service.vendors.reading import (
     as_key,
@@ -22,7 +22,7 @@ UNKNOWN = "unknown"
 
 def delivery_key(delivery: Delivery, options: GenericOptions) -> str:
     """Give the id of the header, else that of the body, else the body's digest."""
-    naming = naming_of(options)
+    naming = options.naming
     found = header_text(delivery, naming.id_headers) or body_id(delivery, naming.id_paths)
     return as_key(found) if found else delivery.body_digest()
 
@@ -33,7 +33,7 @@ def normalise(delivery: Delivery, options: GenericOptions) -> list[EventDraft]:
     Raises ValueError when the body is no JSON object.
     """
     body = read_object(delivery.body)
-    naming = naming_of(options)
+    naming = options.naming
     name = header_text(delivery, naming.event_headers) or first_text(body, naming.event_paths)
     type_ = options.events.get(name or UNKNOWN) or f"generic.{as_name(name or UNKNOWN)}"
     return [

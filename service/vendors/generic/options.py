@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -62,6 +63,13 @@ class GenericOptions(Options, Knobs):
         """Give the knobs that were set, as they were set."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
+    @cached_property
+    def naming(self) -> Knobs:
+        """The knobs that say where ids and event names are; the door asks for every delivery."""
+        if self.scheme in {CUSTOM, NONE}:
+            return self
+        return scheme_of(self)
+
     def knobs(self) -> dict[str, Any]:
         """Give the signature's knobs that were set."""
         return {name: value for name, value in self._given().items() if name in Scheme.model_fields}
@@ -80,11 +88,3 @@ def scheme_of(options: GenericOptions) -> Scheme:
     if options.scheme == CUSTOM:
         return Scheme.model_validate(options.knobs())
     return preset(options.scheme).changed(options.knobs())
-
-
-def naming_of(options: GenericOptions) -> Knobs:
-    """Give the knobs that say where ids and event names are."""
-    if options.scheme in {CUSTOM, NONE}:
-        return options
-    found: Knobs = preset(options.scheme)
-    return found.model_copy(update=options.knobs())

@@ -13,7 +13,6 @@ from service.vendors.base import Delivery, Secret, Signed, Verifier
 from service.vendors.generic.options import (
     GenericOptions,
     is_unsigned,
-    naming_of,
     scheme_of,
 )
 from service.vendors.reading import put, read_object
@@ -52,7 +51,7 @@ def sign(
     Ids, event and time go to the scheme's headers, or into a JSON object at the first of its
     paths.
     """
-    naming = naming_of(options)
+    naming = options.naming
     headers = {"Content-Type": "application/json"}
     with suppress(ValueError):  # what is no JSON is sent as it is
         document = read_object(body)

@@ -62,7 +62,7 @@ def _form_key(delivery: Delivery) -> str | None:
     try:
         if not _is_interaction(delivery):
             return Command.model_validate(_fields(delivery)).trigger_id
-        it = Interaction.model_validate(read_object(read_form(delivery.body, "payload")))
+        it = Interaction.model_validate_json(read_form(delivery.body, "payload"))
     except ValueError:
         return None
     if not it.actions or it.actions[0].action_ts is None:
