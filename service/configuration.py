@@ -286,7 +286,7 @@ class _Reader:
         catalogue = build_catalogue(vendors=self._vendors.values(), connections=connections)
         names: dict[str, str] = {}
         for path, entry, _lost in self._items("workflows", WorkflowFile, lift=_lift_file):
-            files = sorted(self._folder.glob(entry.file)) if _is_relative(entry.file) else []
+            files = _matching(self._folder, entry.file)
             if not files:
                 self._find(
                     path,
@@ -431,5 +431,8 @@ def _lift_file(value: object) -> object:
     return {"file": value} if isinstance(value, str) else value
 
 
-def _is_relative(pattern: str) -> bool:
-    return not Path(pattern).is_absolute()
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    wanted = Path(pattern)
+    if wanted.is_absolute():
+        return sorted(Path(wanted.anchor).glob(str(wanted.relative_to(wanted.anchor))))
+    return sorted(folder.glob(pattern))

@@ -1,0 +1,100 @@
+"""The tables as the migrations make them: the same as in schemas/tables.py, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from schemas.tables import Table
+from service.db import Database
+from service.errors import Unavailable
+from service.store import schema
+
+
+@pytest.fixture(params=["empty_sqlite_url", "empty_postgres_url"])
+def empty(request: pytest.FixtureRequest) -> Iterator[Database]:
+    database = Database(request.getfixturevalue(request.param))
+    yield database
+    database.dispose()
+
+
+def differences(database: Database) -> list[object]:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        return list(compare_metadata(context, Table.metadata))
+
+
+def tables(database: Database) -> set[str]:
+    return set(sa.inspect(database.engine).get_table_names()) - {"alembic_version"}
+
+
+def test_an_empty_database_is_not_current_and_becomes_so(empty: Database) -> None:
+    assert not schema.is_current(empty)
+    assert schema.upgrade(empty) == ["0001"]
+    assert schema.is_current(empty)
+
+
+def test_migrating_again_changes_nothing(empty: Database) -> None:
+    schema.upgrade(empty)
+    assert schema.upgrade(empty) == []
+
+
+def test_the_migrated_tables_are_those_of_the_code(empty: Database) -> None:
+    schema.upgrade(empty)
+    assert differences(empty) == []
+    assert tables(empty) == set(Table.metadata.tables)
+
+
+def test_a_table_that_the_migrations_do_not_know_is_seen(empty: Database) -> None:
+    schema.upgrade(empty)
+    with empty.engine.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE tokens DROP COLUMN prefix"))
+    assert differences(empty) != []
+
+
+def test_up_and_down_and_up_again(empty: Database) -> None:
+    schema.upgrade(empty)
+    schema.downgrade(empty, "base")
+    assert tables(empty) == set()
+    assert not schema.is_current(empty)
+    schema.upgrade(empty)
+    assert differences(empty) == []
+
+
+def test_several_may_start_at_once_and_one_of_them_works(empty: Database) -> None:
+    done: list[list[str]] = []
+    others = [Database(empty.url.render_as_string(hide_password=False)) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda database=database: done.append(schema.upgrade(database)))
+        for database in others
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    for database in others:
+        database.dispose()
+    assert sorted(done) == [[], [], [], ["0001"]]
+    assert differences(empty) == []
+
+
+def test_a_table_in_use_stops_the_migration_and_leaves_nothing_half_done(
+    empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "LOCK_TIMEOUT_MS", 200)
+    database = Database(empty_postgres_url)
+    schema.upgrade(database)
+    with database.engine.begin() as holder:
+        holder.execute(sa.text("LOCK TABLE deliveries IN ACCESS SHARE MODE"))
+        with pytest.raises(Unavailable, match="tables could not be changed"):
+            schema.downgrade(database, "base")
+    assert schema.is_current(database)
+    assert differences(database) == []
+    database.dispose()
