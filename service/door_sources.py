@@ -146,7 +146,7 @@ def _verifier(
     incoming: Incoming, options: Any, secrets: list[Secret], *, has_path_token: bool
 ) -> Verifier | None:
     """Give the check of a source, or None when nothing would prove where a delivery is from."""
-    if secrets or incoming.needs_secret:
+    if secrets or incoming.wants_secret(options):
         return incoming.verifier(options, secrets) if secrets else None
     return unproven if has_path_token else None
 
