@@ -11,7 +11,7 @@ are really there; what exceeds the limits is refused. The bound may be too high,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from schemas.events import Json
 from service.workflows.functions import FUNCTIONS, MOST_CHARACTERS
@@ -27,12 +27,15 @@ _ESCAPED = 6
 """A character can become this many, as `\\u0000` in JSON and `&quot;` in marked-up texts."""
 _NUMBER = 24
 """Characters of the longest number."""
+_TIME = 40
+"""Characters of the longest time or duration, which a difference may be."""
 _PER_ITERATION = 0.5
 _PER_COPY = 0.03
 _PER_ATOM = 0.02
 _PER_ATOM_IN_PYTHON = 0.3
 _SMALL = {"!", "-", "*", "/", "%", "<", "<=", ">", ">=", "==", "!=", "in", "&&", "||"}
 _SMALL |= {"size", "contains", "startsWith", "endsWith", "matches", "int", "uint", "double"}
+_PICKING = {"default", "first", "get", "last", "limit", "max", "min", "truncate", "trim"}
 
 
 class TooExpensive(Exception):  # noqa: N818  # says what is wrong with the expression
@@ -56,9 +59,9 @@ class Bound:
     known: bool = False
 
 
-def check_cost(node: Node, bindings: Mapping[str, Json]) -> None:
-    """Refuse what could take too long. Raises TooExpensive."""
-    _bound(node, {name: _measured(value) for name, value in bindings.items()})
+def check_cost(node: Node, bindings: Mapping[str, Json]) -> Bound:
+    """Give the bound of the whole expression. Raises TooExpensive when it could take too long."""
+    return _bound(node, {name: _measured(value) for name, value in bindings.items()})
 
 
 def measure(value: Json, depth: int = 0) -> int:
@@ -105,8 +108,8 @@ def _bound(node: Node, names: Mapping[str, Bound]) -> Bound:
 
 def _unchecked(node: Node, names: Mapping[str, Bound]) -> Bound:  # noqa: PLR0911  # one a kind
     match node:
-        case Literal(size=size):
-            return Bound(size, size, 1)
+        case Literal():
+            return _literal(node)
         case Name(name=name):
             return names.get(name, Bound(1, 1, 1))
         case Select(operand=operand, field=field):
@@ -122,10 +125,18 @@ def _unchecked(node: Node, names: Mapping[str, Bound]) -> Bound:  # noqa: PLR091
             return _repeated(node, names)
 
 
+def _literal(node: Literal) -> Bound:
+    if node.text is not None or node.number is not None:
+        return _measured(node.number if node.text is None else node.text)
+    return Bound(node.size, node.size, 1)
+
+
 def _collected(parts: list[Bound]) -> Bound:
     atoms = 1 + sum(part.atoms for part in parts)
     largest = max((part.atoms for part in parts), default=0)
-    return Bound(len(parts), atoms, largest, sum(part.time for part in parts) + _PER_ATOM * atoms)
+    time = sum(part.time for part in parts) + _PER_ATOM * atoms
+    # An empty list or map is what fallbacks are made of.
+    return Bound(len(parts), atoms, largest, time, [], known=not parts)
 
 
 def _inside(whole: Bound, time: float) -> Bound:
@@ -141,34 +152,57 @@ def _selected(whole: Bound, field: str) -> Bound:
 
 def _called(function: str, parts: list[Bound]) -> Bound:
     time = 1 + sum(part.time + _PER_ATOM * part.atoms for part in parts)
-    total = sum(part.atoms for part in parts)
+    if len(parts) == 1 and function in {"!", "-"}:
+        # The library takes `!!x` for `x`, whatever x is.
+        return _largest(parts, time)
     if function in _SMALL:
-        return Bound(1, 1, 1, time)
+        return Bound(1, _TIME if function == "-" else 1, 1, time)
     if function == "?:":
-        _, yes, no = parts
-        return Bound(
-            max(yes.length, no.length),
-            max(yes.atoms, no.atoms),
-            max(yes.element, no.element),
-            time,
-        )
+        return _largest(parts[1:], time)
     if function == "+":
-        return Bound(
-            sum(part.length for part in parts),
-            total,
-            max(part.element for part in parts),
-            time + _PER_ATOM * total,
-        )
+        total = sum(part.atoms for part in parts)
+        length = sum(part.length for part in parts)
+        return Bound(length, total, _largest(parts, 0).element, time + _PER_ATOM * total)
+    if function in _PICKING:
+        return _picked(function, parts, time)
+    total = sum(part.atoms for part in parts)
+    if function in FUNCTIONS:
+        time += _PER_ATOM_IN_PYTHON * total
     if function in {"join", "replace", "format"}:
         # Each element or character may be followed by, or become, another argument.
-        first = _NUMBER * parts[0].atoms if parts else 1
+        first = _NUMBER * parts[0].atoms
         total = first + (first + 1) * sum(part.atoms for part in parts[1:])
     else:
         total = _ESCAPED * total + 64
     if function in FUNCTIONS:
         total = min(total, MOST_CHARACTERS)
-        time += _PER_ATOM_IN_PYTHON * sum(part.atoms for part in parts)
     return Bound(total, total, total, time + _PER_ATOM * total)
+
+
+def _picked(function: str, parts: list[Bound], time: float) -> Bound:
+    """Bound what gives a part of an argument: what it gives is known where they are."""
+    if all(part.known for part in parts):
+        try:
+            value = FUNCTIONS[function].perform(*(part.value for part in parts))
+        except ValueError:
+            return Bound(1, 1, 1, time)  # it will fail in the same way when it is evaluated
+        return replace(_measured(value), time=time)
+    found = _largest(parts, time)
+    if function in {"first", "last", "get"}:
+        # What lies inside may itself be as long as the whole is large.
+        return Bound(found.atoms, found.atoms, found.atoms, time)
+    if function == "limit" and isinstance(parts[1].value, int):
+        return replace(found, length=min(found.length, max(parts[1].value, 0)))
+    return found
+
+
+def _largest(parts: list[Bound], time: float) -> Bound:
+    return Bound(
+        max(part.length for part in parts),
+        max(part.atoms for part in parts),
+        max(part.element for part in parts),
+        time,
+    )
 
 
 def _repeated(node: Macro, names: Mapping[str, Bound]) -> Bound:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from service.errors import Invalid
@@ -12,7 +12,7 @@ _MOST_LISTED = 8
 _MOST_SHOWN = 20
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Finding:
     """One fault. `line` and `column` count from 1."""
 
@@ -20,15 +20,11 @@ class Finding:
     line: int
     column: int
     message: str
-    hint: str | None = None
+    hint: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""
         return f"{self.file}:{self.line}:{self.column}: {self.message}{hint}"
-
-
-def _order(finding: Finding) -> tuple[int, int, str]:
-    return finding.line, finding.column, finding.message
 
 
 class DocumentError(Invalid):
@@ -38,7 +34,7 @@ class DocumentError(Invalid):
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         """Keep the findings; the message names the first ones."""
-        self.findings = tuple(sorted(set(findings), key=_order))
+        self.findings = tuple(sorted(set(findings)))
         shown = [str(finding) for finding in self.findings[:_MOST_SHOWN]]
         left = len(self.findings) - len(shown)
         super().__init__("\n".join([*shown, f"… and {left} more"] if left else shown))

@@ -17,6 +17,8 @@ DEEPEST = 32
 """Nesting of brackets and conditions."""
 TALLEST = 100
 """Height of the tree, so that whoever walks it needs no deeper stack."""
+_DIGITS = 19
+"""So many always fit into 64 bits."""
 MACROS = ("all", "exists", "exists_one", "map", "filter")
 
 
@@ -31,11 +33,15 @@ class ExpressionSyntaxError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A number, text, bytes, boolean or null. `text` is the content when it is a plain text."""
+    """A number, text, bytes, boolean or null.
+
+    `text` is the content when it is a plain text, `number` the value when it is written in digits.
+    """
 
     offset: int
     size: int
     text: str | None = None
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +323,8 @@ def _method(operand: Node, name: _Token, arguments: tuple[Node, ...]) -> Node:
 
 def _literal(token: _Token) -> Literal:
     if token.kind == "number":
-        return Literal(token.offset, 1)
+        whole = token.text.isdecimal() and len(token.text) < _DIGITS
+        return Literal(token.offset, 1, None, int(token.text) if whole else None)
     plain = (
         token.text[0] in "'\"" and "\\" not in token.text and token.text[:3] not in {'"""', "'''"}
     )

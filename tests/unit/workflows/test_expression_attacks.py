@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.workflows.cost import check_cost, measure
 from service.workflows.expressions import (
     LONGEST_SOURCE,
     ExpressionError,
@@ -222,8 +223,37 @@ def test_any_expression_gives_json_or_an_expression_error_in_time(source: str) -
     assert seconds < PATIENCE_S
 
 
+@settings(max_examples=500, deadline=None)
+@given(st.recursive(ATOMS, _grown, max_leaves=12))
+def test_no_value_is_larger_than_its_bound(source: str) -> None:
+    """The limits rest on this: what is estimated before is never less than what comes out."""
+    scope = Scope({"event": {"m": {"a": "text"}, "list": [1, "b", [2.5]]}, "vars": {"v": None}})
+    try:
+        expression = compile_expression(source)
+        value = expression.evaluate(scope)
+    except ExpressionError:
+        return
+    paths = {reference.path for reference in expression.references}
+    assert measure(value) <= check_cost(expression.tree, scope.bindings(paths)).atoms
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from("ab1.()[]{}'\"?:,+-!&|<=$@\\ \nin has"), max_size=40))
 def test_any_text_is_compiled_or_refused(source: str) -> None:
     found, _ = outcome(source)
     assert isinstance(found, ExpressionError | None | bool | int | float | str | list | dict)
+
+
+def test_a_large_payload_is_no_reason_to_refuse_a_small_part_of_it() -> None:
+    rows = [{"name": f"case {n}", "status": "warn", "log": "x" * 400} for n in range(500)]
+    scope = Scope({"event": {"payload": {"data": {"rows": rows}, "rest": "x" * 300_000}}})
+    source = (
+        "join(limit(get(event.payload, 'data.rows', []), 50)"
+        ".filter(c, get(c, 'status', '') in ['warn', 'fail'])"
+        ".map(c, '- ' + escape_markdown(get(c, 'name', ''))), ', ')"
+    )
+    found, seconds = outcome(source, scope)
+    assert isinstance(found, str), found
+    assert found.count("- case") == 50
+    assert seconds < PATIENCE_S
+    assert outcome(source, Scope({"event": {"payload": {}}}))[0] == ""
