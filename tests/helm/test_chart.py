@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,15 @@ def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:
 
 def environment(container: dict[str, Any]) -> dict[str, str]:
     return {item["name"]: item["value"] for item in container["env"]}
+
+
+def test_the_values_of_the_readme_render(render: Render) -> None:
+    text = (CHART / "README.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+
+    kinds = [item["kind"] for item in render(yaml.safe_load(example))]
+
+    assert {"Deployment", "Ingress", "Job", "ConfigMap"} <= set(kinds)
 
 
 @every_value_set

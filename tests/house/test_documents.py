@@ -14,7 +14,15 @@ from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
-    path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")] if path.is_file()
+    path
+    for path in [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "helm").rglob("*.md"),
+        *(ROOT / "examples").rglob("*.md"),
+        *(ROOT / "bench").rglob("*.md"),
+    ]
+    if path.is_file()
 )
 DECISIONS = ROOT / "docs" / "adr"
 
