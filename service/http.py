@@ -13,7 +13,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
@@ -168,13 +168,15 @@ class VendorHttp:
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         safe: bool | None = None,
+        failed_is_undone: bool = False,
     ) -> HttpAnswer:
         """Make one call and give its answer, which is a success.
 
         `path` is joined to the base address; a whole address is called without the connection's
         own headers unless it has the same host. Parameters that are None are left out. `safe` says
         that performing the call twice does no harm (None: GET, HEAD and OPTIONS are safe); only
-        then can no error be in doubt. GET and HEAD are tried three times within 2 s.
+        then can no error be in doubt. `failed_is_undone` says the same of this vendor's 5xx alone.
+        GET and HEAD are tried three times within 2 s.
 
         Raises AddressRefused and Refused (trying again cannot help), Unreachable, RateLimited,
         TimedOut and VendorBroken (it may), with `perhaps_done` when it may have been performed.
@@ -189,6 +191,7 @@ class VendorHttp:
             headers=self._call_headers(url, headers),
             timeout_s=self._timeout_s if timeout_s is None else timeout_s,
             safe=method in _SAFE if safe is None else safe,
+            failed_is_undone=failed_is_undone,
         )
         began = self._timing.monotonic()
         attempt = 1
@@ -217,7 +220,12 @@ class VendorHttp:
         """Make the call, following redirects of reads as long as they stay on the same host."""
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._call(call)
-            error = error_of(answer, who=self.who, now=self._timing.now())
+            error = error_of(
+                answer,
+                who=self.who,
+                now=self._timing.now(),
+                failed_is_undone=call.failed_is_undone,
+            )
             if error is None:
                 return answer
             target = answer.headers.get("location")
@@ -345,12 +353,11 @@ class _Call:
     headers: dict[str, str]
     timeout_s: float
     safe: bool
+    failed_is_undone: bool
 
     def moved(self, url: str) -> _Call:
         """Give the call at the address a redirect named, which carries its own parameters."""
-        return _Call(
-            self.method, url, self.asked, {}, self.json, self.headers, self.timeout_s, self.safe
-        )
+        return replace(self, url=url, params={})
 
 
 def connect(

@@ -102,11 +102,14 @@ class HttpAnswer:
         )
 
 
-def error_of(answer: HttpAnswer, *, who: str, now: datetime) -> HookwrightError | None:
+def error_of(
+    answer: HttpAnswer, *, who: str, now: datetime, failed_is_undone: bool = False
+) -> HookwrightError | None:
     """Give the error this status means, with the vendor's own words; None for success.
 
     429, and 403 with the signs of a limit (vendors.md §6.3): RateLimited. 408, 425, 503: the
-    request was not performed. Other 5xx: it may have been. Anything else from 300 on: Refused.
+    request was not performed. Other 5xx: it may have been, unless `failed_is_undone` says that this
+    vendor's do not leave that open. Anything else from 300 on: Refused.
     """
     status = answer.status
     if status < HTTPStatus.MULTIPLE_CHOICES or status == HTTPStatus.NOT_MODIFIED:
@@ -123,7 +126,7 @@ def error_of(answer: HttpAnswer, *, who: str, now: datetime) -> HookwrightError 
             retry_after=timedelta(seconds=wait)
             if "retry-after" in answer.headers and wait
             else None,
-            perhaps_done=not answer.safe and status not in _NOT_PERFORMED,
+            perhaps_done=not (answer.safe or failed_is_undone or status in _NOT_PERFORMED),
         )
     if status < HTTPStatus.BAD_REQUEST:
         return Refused(

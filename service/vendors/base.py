@@ -270,8 +270,9 @@ class Action:
     `perform` raises Transient, RateLimited, TimedOut, ... or Permanent errors of service/errors.py.
     `key(params)` names what a NATURAL_KEY action does once; `target(params, connection options)`
     names the thing outside whose reference is kept and whose calls are serialised
-    (`acme/webapp#42:visual`). `look_up` finds out whether a doubtful call took effect: Done when
-    it did, None when it certainly did not; it raises when that cannot be told now.
+    (`acme/webapp#42:visual`), or None when this call leaves nothing to come back to. `look_up`
+    finds out whether a doubtful call took effect: Done when it did, None when it certainly did
+    not; it raises when that cannot be told now.
     """
 
     name: str
@@ -281,7 +282,7 @@ class Action:
     perform: Callable[[CallContext, Any], Done]
     safety: Safety
     key: Callable[[Any], str] | None = None
-    target: Callable[[Any, Any], str] | None = None
+    target: Callable[[Any, Any], str | None] | None = None
     look_up: Callable[[CallContext, Any], Done | None] | None = None
 
 

@@ -6,7 +6,14 @@ webhooks/webhook-events-and-payloads (vendors.md §6).
 
 from __future__ import annotations
 
-from service.vendors.base import Incoming, Vendor
+from service.vendors.base import Incoming, Outgoing, Vendor
+from service.vendors.github.actions import ACTIONS
+from service.vendors.github.client import (
+    GitHubConnectionOptions,
+    GitHubCredentials,
+    auth_headers,
+    check,
+)
 from service.vendors.github.events import delivery_key, normalise
 from service.vendors.github.options import GitHubOptions
 from service.vendors.github.signing import sign, verifier
@@ -21,4 +28,15 @@ VENDOR = Vendor(
         normalise=normalise,
         sign=sign,
     ),
+    outgoing=Outgoing(
+        base_url="https://api.github.com",
+        credentials=GitHubCredentials,
+        options=GitHubConnectionOptions,
+        headers=auth_headers,
+        # 5000 an hour, and no more than 80 comments a minute.
+        per_minute=80,
+        burst=20,
+        check=check,
+    ),
+    actions=ACTIONS,
 )

@@ -6,7 +6,14 @@ interactivity/handling-user-interaction (vendors.md §7).
 
 from __future__ import annotations
 
-from service.vendors.base import Incoming, Vendor
+from service.vendors.base import Incoming, Outgoing, Vendor
+from service.vendors.slack.actions import ACTIONS
+from service.vendors.slack.client import (
+    SlackConnectionOptions,
+    SlackCredentials,
+    auth_headers,
+    check,
+)
 from service.vendors.slack.events import delivery_key, handshake, normalise
 from service.vendors.slack.options import SlackOptions
 from service.vendors.slack.signing import sign, verifier
@@ -24,4 +31,15 @@ VENDOR = Vendor(
         status_code=200,
         answer_body=False,
     ),
+    outgoing=Outgoing(
+        base_url="https://slack.com/api",
+        credentials=SlackCredentials,
+        options=SlackConnectionOptions,
+        headers=auth_headers,
+        # One message a second for each channel, with short bursts.
+        per_minute=60,
+        burst=10,
+        check=check,
+    ),
+    actions=ACTIONS,
 )
