@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from schemas.config import Configuration
+from service import door, group_commit
 from service.settings import Settings
+from service.store.rejections import MAX_BODY_BYTES, Bounds
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -90,6 +92,21 @@ def test_the_documented_configuration_is_one_that_is_accepted() -> None:
     configuration = Configuration.model_validate(yaml.safe_load(example))
 
     assert set(configuration.model_fields_set) == set(Configuration.model_fields)
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        f"{door.BODY_TIMEOUT_S:g} s",
+        f"{group_commit.GROUP_ROWS} deliveries or {group_commit.GROUP_BYTES // 1024**2} MiB",
+        f"{group_commit.WAITING_ROWS:,} deliveries or {group_commit.WAITING_BYTES // 1024**2} MiB",
+        f"{group_commit.PATIENCE_S:g} s; beyond that 503",
+        f"at most {Bounds().rows:,} of them, {Bounds().size // 1024**2} MiB",
+        f"(up to {MAX_BODY_BYTES // 1024} KiB)",
+    ],
+)
+def test_documented_figures_are_those_of_the_code(figure: str) -> None:
+    assert figure in (ROOT / "docs" / "receiving.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("package", ["schemas", "service", "workers"])
