@@ -65,7 +65,7 @@ imports: setup-dev ## Who may import whom (docs/architecture.md)
 
 .PHONY: bench
 bench: setup-dev ## The benchmark with its baselines, as ratios in one run
-	@$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench.door_vs_handwritten $(ARGS)
 
 ##@ Keep it
 .PHONY: setup

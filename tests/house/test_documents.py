@@ -118,3 +118,13 @@ def test_documents_that_the_code_points_to_exist(package: str) -> None:
     }
 
     assert [link for link in sorted(named) if not (ROOT / link).is_file()] == []
+
+
+def test_modules_that_make_starts_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = set(re.findall(r"-m ((?:examples|bench)[a-z_.]*)", makefile))
+
+    assert {name.partition(".")[0] for name in named} == {"examples", "bench"}
+    for name in named:
+        path = ROOT / name.replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), name
