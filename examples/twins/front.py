@@ -5,10 +5,11 @@ Control calls (`/_twin/...`) pass by unrecorded.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from starlette.datastructures import Headers, QueryParams
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from examples.twins.faults import Fault, FaultBook, Mode
@@ -97,6 +98,11 @@ class Front:
         # The server answers 500 for us unless it has seen the connection go.
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+def answer_with(request: Request, headers: Sequence[tuple[str, str]]) -> None:
+    """Put headers on whatever this call will be answered with."""
+    request.scope[HEADERS_KEY] = [(name.encode(), value.encode()) for name, value in headers]
 
 
 def _spoilt(fault: Fault, answer: _Answer) -> _Answer:

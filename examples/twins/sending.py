@@ -1,6 +1,7 @@
-"""Sends a twin's webhooks and keeps what came of each attempt."""
+"""Sends a twin's webhooks and tells what came of each attempt."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,39 +22,54 @@ class Attempt:
     duration_s: float
     error: str | None = None
 
+    def show(self) -> dict[str, object]:
+        """The attempt as levers show it."""
+        return {"status": self.status, "body": self.excerpt, "error": self.error}
+
     @property
     def succeeded(self) -> bool:
         """Whether the receiver answered 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
 
-async def post(url: str, *, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Attempt:
-    """Send once. Never raises for what the receiver or the network does."""
-    began, at = time.monotonic(), datetime.now(UTC)
-    try:
-        async with httpx.AsyncClient(timeout=timeout_s, trust_env=False) as client:
-            answer = await client.post(url, headers=dict(headers), content=body)
-    except (httpx.HTTPError, httpx.InvalidURL) as fault:
-        error = f"{type(fault).__name__}: {fault}"
-        return Attempt(None, "", at, time.monotonic() - began, error)
-    excerpt = answer.text[:EXCERPT_CHARS]
-    return Attempt(answer.status_code, excerpt, at, time.monotonic() - began)
+class Sender:
+    """Opens a connection for each attempt, so that no receiver's idle limit is ever met."""
 
+    def __init__(self) -> None:
+        # Reading the certificates takes longer than a delivery; once is enough.
+        self._tls = ssl.create_default_context()
 
-async def post_with_retries(
-    url: str,
-    *,
-    headers: Mapping[str, str],
-    body: bytes,
-    timeout_s: float,
-    pauses_s: Sequence[float],
-) -> list[Attempt]:
-    """Send until a 2xx or a refusal; 5xx, 429 and silence are tried again after each pause."""
-    attempts = [await post(url, headers=headers, body=body, timeout_s=timeout_s)]
-    for pause_s in pauses_s:
-        last = attempts[-1].status
-        if last is not None and last < 500 and last != 429:
-            break
-        await asyncio.sleep(pause_s)
-        attempts.append(await post(url, headers=headers, body=body, timeout_s=timeout_s))
-    return attempts
+    async def post(
+        self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_s: float
+    ) -> Attempt:
+        """Send once. Never raises for what the receiver or the network does."""
+        began, at = time.monotonic(), datetime.now(UTC)
+        try:
+            async with httpx.AsyncClient(
+                timeout=timeout_s, trust_env=False, verify=self._tls
+            ) as client:
+                answer = await client.post(url, headers=dict(headers), content=body)
+        except (httpx.HTTPError, httpx.InvalidURL) as fault:
+            error = f"{type(fault).__name__}: {fault}"
+            return Attempt(None, "", at, time.monotonic() - began, error)
+        excerpt = answer.text[:EXCERPT_CHARS]
+        return Attempt(answer.status_code, excerpt, at, time.monotonic() - began)
+
+    async def post_with_retries(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_s: float,
+        pauses_s: Sequence[float],
+    ) -> list[Attempt]:
+        """Send until a 2xx or a refusal; 5xx, 429 and silence are tried again after each pause."""
+        attempts = [await self.post(url, headers=headers, body=body, timeout_s=timeout_s)]
+        for pause_s in pauses_s:
+            last = attempts[-1].status
+            if last is not None and last < 500 and last != 429:
+                break
+            await asyncio.sleep(pause_s)
+            attempts.append(await self.post(url, headers=headers, body=body, timeout_s=timeout_s))
+        return attempts

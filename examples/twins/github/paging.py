@@ -1,6 +1,7 @@
 """GitHub's pages: `page`, `per_page` up to 100, and the `Link` header."""
 
 from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 USUAL_PAGE = 30
 MAX_PAGE = 100
@@ -29,6 +30,12 @@ def page_of(
         for name, number in links
     )
     return rows[(page - 1) * size : page * size], shown or None
+
+
+def answer_page(rows: list[dict[str, object]], request: Request) -> Response:
+    """The page that was asked for as an answer."""
+    shown, link = page_of(rows, request)
+    return JSONResponse(shown, headers={"link": link} if link else None)
 
 
 def _figure(request: Request, name: str, usual: int) -> int:

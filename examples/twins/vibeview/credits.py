@@ -3,10 +3,13 @@
 from dataclasses import dataclass, field
 
 from examples.twins.clock import Clock, zoneless
-from examples.twins.vibeview_bodies import AddedEntry, BalanceChange
+from examples.twins.vibeview.bodies import AddedEntry, BalanceChange
 
 # The vendor publishes no rule for `low_balance`; below a fifth of the allowance is assumed.
 LOW_SHARE = 5
+BUNDLES = {"bundle_10": 10_000_000}
+CUSTOM_MIN_MICRO = 5_000_000
+CUSTOM_MAX_MICRO = 500_000_000
 
 
 @dataclass(slots=True)
@@ -50,9 +53,11 @@ class Credits:
             "plan_allowance_micro": self.plan_allowance_micro,
             "plan_period_end": self.plan_period_end,
             "low_balance": low if self.low_balance is None else self.low_balance,
-            "bundles": [{"bundle_key": "bundle_10", "amount_micro": 10_000_000}],
-            "custom_min_micro": 5_000_000,
-            "custom_max_micro": 500_000_000,
+            "bundles": [
+                {"bundle_key": key, "amount_micro": micro} for key, micro in BUNDLES.items()
+            ],
+            "custom_min_micro": CUSTOM_MIN_MICRO,
+            "custom_max_micro": CUSTOM_MAX_MICRO,
         }
 
     def ledger(self, *, limit: int, offset: int) -> dict[str, object]:

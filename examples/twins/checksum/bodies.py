@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from examples.twins.checksum_runs import HealOrder
+from examples.twins.checksum.batches import HealOrder
 
 RepoName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")]
 Text = Annotated[str, StringConstraints(min_length=1)]
@@ -96,3 +96,7 @@ class AutoGenerate(_Body):
     branch: Text
     metadata: dict[str, object] = Field(default_factory=dict)
     envOverrides: dict[str, str] = Field(default_factory=dict)
+
+    def order(self) -> HealOrder:
+        """What is to be generated and where."""
+        return HealOrder(self.repoName, True, self.branch, self.prNumber, self.metadata)

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from examples.twins.sending import Attempt, post
+from examples.twins.sending import Attempt, Sender
 from examples.twins.signing import sign_slack
-from examples.twins.slack_store import APP_ID, TEAM_ID, Channel, Message
+from examples.twins.slack.workspace import APP_ID, TEAM_ID, Channel, Message
 
 TIMEOUT_S = 3.0
 VERIFICATION_TOKEN = "twin-verification-token"
@@ -90,37 +90,35 @@ def press_payload(
     }
 
 
-async def send_press(
-    payload: dict[str, object], *, receiver: str, secret: str, timestamp: int | None
-) -> Attempt:
-    """Post a press as Slack does: a signed form with one field."""
-    body = urlencode({"payload": json.dumps(payload)}).encode()
-    kind = "application/x-www-form-urlencoded"
-    return await _send(body, kind, receiver=receiver, secret=secret, timestamp=timestamp)
+class SlackSender:
+    """Posts to the request address of the app, signed; nothing is tried twice."""
 
+    def __init__(self) -> None:
+        self._sender = Sender()
 
-async def send_verification(
-    challenge: str, *, receiver: str, secret: str, timestamp: int | None
-) -> Attempt:
-    """Post the handshake of the Events API."""
-    body = json.dumps(
-        {
-            "type": "url_verification",
-            "token": VERIFICATION_TOKEN,
-            "challenge": challenge,
+    async def press(
+        self, payload: dict[str, object], *, receiver: str, secret: str, timestamp: int | None
+    ) -> Attempt:
+        """A pressed button: a form with one field."""
+        body = urlencode({"payload": json.dumps(payload)}).encode()
+        kind = "application/x-www-form-urlencoded"
+        return await self._send(body, kind, receiver, secret, timestamp)
+
+    async def verify(
+        self, challenge: str, *, receiver: str, secret: str, timestamp: int | None
+    ) -> Attempt:
+        """The handshake of the Events API."""
+        told = {"type": "url_verification", "token": VERIFICATION_TOKEN, "challenge": challenge}
+        body = json.dumps(told).encode()
+        return await self._send(body, "application/json", receiver, secret, timestamp)
+
+    async def _send(
+        self, body: bytes, kind: str, receiver: str, secret: str, timestamp: int | None
+    ) -> Attempt:
+        moment = int(time.time()) if timestamp is None else timestamp
+        headers = {
+            "Content-Type": kind,
+            "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
+            **sign_slack(secret, body, moment),
         }
-    ).encode()
-    kind = "application/json"
-    return await _send(body, kind, receiver=receiver, secret=secret, timestamp=timestamp)
-
-
-async def _send(
-    body: bytes, kind: str, *, receiver: str, secret: str, timestamp: int | None
-) -> Attempt:
-    moment = int(time.time()) if timestamp is None else timestamp
-    headers = {
-        "Content-Type": kind,
-        "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
-        **sign_slack(secret, body, moment),
-    }
-    return await post(receiver, headers=headers, body=body, timeout_s=TIMEOUT_S)
+        return await self._sender.post(receiver, headers=headers, body=body, timeout_s=TIMEOUT_S)

@@ -128,9 +128,9 @@ class Store:
         comment.body = body
         comment.updated_at = self._clock.now()
 
-    def delete_comment(self, comment_id: int) -> None:
-        """Remove a comment."""
-        del self._comments[comment_id]
+    def delete_comment(self, comment_id: int) -> bool:
+        """Remove a comment; tells whether there was one."""
+        return self._comments.pop(comment_id, None) is not None
 
     def comments_of(self, repo: str, number: int) -> list[Comment]:
         """Comments of one issue, lowest id first."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from examples.twins.clock import Clock, zoneless
-from examples.twins.sending import Attempt, post_with_retries
+from examples.twins.sending import Attempt, Sender
 from examples.twins.signing import VIBEVIEW_SCHEMES
-from examples.twins.vibeview_events import ON_BY_DEFAULT
+from examples.twins.vibeview.events import ON_BY_DEFAULT
 
 TIMEOUT_S = 10.0
 EXCERPT_CHARS = 500
@@ -61,6 +61,7 @@ class Webhook:
     """The one webhook that was set up in the web application."""
 
     clock: Clock
+    sender: Sender
     event_types: list[str] = field(default_factory=lambda: list(ON_BY_DEFAULT))
     deliveries: list[Delivery] = field(default_factory=list)
 
@@ -98,7 +99,7 @@ class Webhook:
             "X-VibeView-Delivery": delivery_id,
             **VIBEVIEW_SCHEMES[to.scheme](to.secret, body, message_id, timestamp),
         }
-        attempts = await post_with_retries(
+        attempts = await self.sender.post_with_retries(
             to.receiver, headers=headers, body=body, timeout_s=TIMEOUT_S, pauses_s=to.pauses_s
         )
         delivery = Delivery(delivery_id, envelope, headers, attempts)

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from examples.twins.clock import Clock
-from examples.twins.ratelimit import Limits, Window
+from examples.twins.front import answer_with
+from examples.twins.ratelimit import Limits, Standing, Window
 from examples.twins.twin import Refusal
 
 HOUR_S = 3600.0
+TOKEN = "token"
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 DOCS = "https://docs.github.com/rest"
 LIMITS_PAGE = "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"
@@ -40,33 +42,41 @@ def usual_limits() -> GitHubLimits:
     )
 
 
-def primary_headers(limits: GitHubLimits, clock: Clock, *, cost: int) -> list[tuple[str, str]]:
-    """Count against the hourly limit and tell where the caller stands.
+def count_primary(limits: GitHubLimits, clock: Clock, request: Request, *, cost: int) -> None:
+    """Count against the hourly limit and put its headers on the answer.
 
     Raises a 403 `Refusal` when the limit is used up.
     """
-    standing = limits.primary.take("user", clock.seconds(), cost=cost)
-    headers = [
-        ("x-ratelimit-limit", str(standing.limit)),
-        ("x-ratelimit-remaining", str(standing.remaining)),
-        ("x-ratelimit-used", str(standing.used)),
-        ("x-ratelimit-reset", str(int(clock.now().timestamp() + standing.reset_s))),
-        ("x-ratelimit-resource", "core"),
-    ]
+    standing = limits.primary.take(TOKEN, clock.seconds(), cost=cost)
+    figures = {**_figures(standing, clock), "resource": "core"}
+    headers = [(f"x-ratelimit-{name}", str(figure)) for name, figure in figures.items()]
+    answer_with(request, headers)
     if not standing.allowed:
         message = "API rate limit exceeded for user ID 583231."
-        body = {"message": message, "documentation_url": LIMITS_PAGE}
-        raise Refusal(403, body, headers)
-    return headers
+        raise Refusal(403, {"message": message, "documentation_url": LIMITS_PAGE})
+
+
+def show_standing(limits: GitHubLimits, clock: Clock) -> dict[str, int]:
+    """Where the caller stands, as `GET /rate_limit` shows it."""
+    return _figures(limits.primary.take(TOKEN, clock.seconds(), cost=0), clock)
+
+
+def _figures(standing: Standing, clock: Clock) -> dict[str, int]:
+    return {
+        "limit": standing.limit,
+        "remaining": standing.remaining,
+        "used": standing.used,
+        "reset": int(clock.now().timestamp() + standing.reset_s),
+    }
 
 
 def check_secondary(limits: GitHubLimits, clock: Clock, request: Request) -> None:
     """Refuse with 403 and `retry-after` when calls come too fast or make too much content."""
     now = clock.seconds()
     cost = 1 if request.method in READS else 5
-    standings = [limits.points.take("user", now, cost=cost)]
+    standings = [limits.points.take(TOKEN, now, cost=cost)]
     if request.method == "POST" and request.url.path.endswith("/comments"):
-        standings += [limits.content.take("user", now), limits.content_hour.take("user", now)]
+        standings += [limits.content.take(TOKEN, now), limits.content_hour.take(TOKEN, now)]
     for standing in standings:
         if not standing.allowed:
             message = "You have exceeded a secondary rate limit. Please wait a few minutes."

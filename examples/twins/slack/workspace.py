@@ -1,7 +1,7 @@
 """What exists in the Slack twin: channels, messages, answers to pressed buttons."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from examples.twins.clock import Clock
 
@@ -19,6 +19,9 @@ class Channel:
     name: str
     is_member: bool = True
     is_archived: bool = False
+
+
+HOME = Channel("C0000000001", "qa-alerts")
 
 
 @dataclass(slots=True)
@@ -81,6 +84,16 @@ class Workspace:
     messages: list[Message] = field(default_factory=list)
     responses: list[dict[str, object]] = field(default_factory=list)
     _last_micro: int = 0
+
+    def __post_init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """One channel without messages. Times keep rising."""
+        self.channels.clear()
+        self.channels[HOME.channel_id] = replace(HOME)
+        self.messages.clear()
+        self.responses.clear()
 
     def next_ts(self) -> str:
         """A time no other message has, later than every one before it."""

@@ -39,18 +39,20 @@ def show_catalog() -> list[dict[str, object]]:
     ]
 
 
-def make_envelope(
-    event: str, *, overrides: dict[str, object], balance: dict[str, object], now: datetime
-) -> dict[str, object]:
-    """An envelope with a fresh event id and typical data, then what the caller overrides."""
-    envelope: dict[str, object] = {
+def make_envelope(event: str, *, data: dict[str, object], now: datetime) -> dict[str, object]:
+    """An envelope with a fresh event id."""
+    return {
         "id": f"evt_{uuid4().hex[:26].upper()}",
         "event": event,
         "created_at": zoneless(now),
         "organization_id": 1,
-        "data": _billing(balance) if event.startswith("billing.") else _run(event),
+        "data": data,
     }
-    return merge(envelope, overrides)
+
+
+def typical_data(event: str, *, balance: dict[str, object]) -> dict[str, object]:
+    """What an event of this type carries, for a suite of the reference's sample."""
+    return _billing(balance) if event.startswith("billing.") else _run(event)
 
 
 def merge(base: dict[str, object], over: dict[str, object]) -> dict[str, object]:

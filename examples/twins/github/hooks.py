@@ -6,34 +6,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from examples.twins.clock import Clock, zulu
-from examples.twins.sending import Attempt, post
+from examples.twins.github.bodies import HookEvent
+from examples.twins.sending import Attempt, Sender
 from examples.twins.signing import sign_github
 
 TIMEOUT_S = 10.0
 REDELIVERY_WINDOW = timedelta(days=3)
 HOOK_ID = 1
-
-
-class HookEvent(BaseModel):
-    """What `POST /_twin/send` takes.
-
-    Args:
-        guid: the delivery's GUID; a new one when left out.
-        repeat: how often the same delivery is sent, all at once.
-        receiver, secret: instead of the settings.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    event: str
-    payload: dict[str, object] = Field(default_factory=dict)
-    guid: str | None = None
-    repeat: int = Field(default=1, ge=1, le=1000)
-    receiver: str | None = None
-    secret: str | None = None
 
 
 @dataclass(slots=True)
@@ -73,8 +53,9 @@ class Delivery:
 class Hook:
     """One repository webhook with everything it tried to deliver."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, sender: Sender) -> None:
         self._clock = clock
+        self._sender = sender
         self._deliveries: dict[int, Delivery] = {}
         self._next_id = 12345678
 
@@ -130,7 +111,7 @@ class Hook:
             "X-GitHub-Hook-Installation-Target-ID": "1296269",
             **sign_github(secret, body),
         }
-        attempt = await post(receiver, headers=headers, body=body, timeout_s=TIMEOUT_S)
+        attempt = await self._sender.post(receiver, headers=headers, body=body, timeout_s=TIMEOUT_S)
         delivery = Delivery(
             self._next_id,
             guid,

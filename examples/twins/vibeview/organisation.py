@@ -1,0 +1,77 @@
+"""The organisation all calls of the VibeView twin share: settings, suites, credit, the webhook."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from examples.twins.clock import Clock
+from examples.twins.sending import Sender
+from examples.twins.twin import Refusal, Settings
+from examples.twins.vibeview.bodies import SentEvent
+from examples.twins.vibeview.book import RunBook
+from examples.twins.vibeview.credits import Credits
+from examples.twins.vibeview.suites import Suite
+from examples.twins.vibeview.webhook import RETRY_PHASES, Destination, Webhook
+
+API = "/api/v1"
+
+
+class VibeViewSettings(Settings):
+    """Settings of this twin.
+
+    Args:
+        scheme: how webhooks are signed; every alternative of the reference can be chosen.
+        role: the token's role.
+        retry_after: whether a 429 carries `Retry-After`; the vendor documents none.
+        redeliver_keeps_id: whether a redelivery carries the old delivery id.
+        announce_runs: whether runs send their subscribed events to the receiver by themselves.
+    """
+
+    key: str = Field(default="tok_demo", min_length=1)
+    secret: str = "vibeview-webhook-secret"
+    scheme: Literal["sha256-body", "t-v1", "sha256-timestamp-body", "standard", "svix"] = (
+        "sha256-body"
+    )
+    role: Literal["viewer", "developer", "admin"] = "admin"
+    retry_after: bool = False
+    redeliver_keeps_id: bool = False
+    announce_runs: bool = False
+
+
+class Organisation:
+    """Everything one token can see."""
+
+    def __init__(self, settings: VibeViewSettings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self._sender = Sender()
+        self.clear()
+
+    def clear(self) -> None:
+        """Two suites without runs, 5.75 USD of credit, the default subscriptions."""
+        self.credits = Credits(self.clock)
+        self.webhook = Webhook(self.clock, self._sender)
+        self.book = RunBook(self.clock)
+        login = ("Sign in", "Sign out", "Open profile")
+        self.book.add_suite(Suite("suite_abc123", "Login Flow", ("smoke", "login"), login))
+        shop = ("Add to basket", "Pay")
+        self.book.add_suite(Suite("suite_def456", "Checkout", ("smoke", "visual"), shop))
+
+    def destination(self, asked: SentEvent | None = None) -> Destination | None:
+        """Where webhooks go and how they are signed; `None` without a receiver."""
+        wanted = asked or SentEvent(event="")
+        receiver = wanted.receiver or self.settings.receiver
+        if receiver is None:
+            return None
+        return Destination(
+            receiver=receiver,
+            secret=self.settings.secret if wanted.secret is None else wanted.secret,
+            scheme=wanted.scheme or self.settings.scheme,
+            pauses_s=[phases * self.settings.pace for phases in RETRY_PHASES],
+            timestamp=wanted.timestamp,
+        )
+
+
+def refusal(status: int, message: str) -> Refusal:
+    """`{"detail": "..."}`."""
+    return Refusal(status, {"detail": message})

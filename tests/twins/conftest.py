@@ -1,0 +1,166 @@
+"""One process per twin and test module, fresh before each test, and a receiver for webhooks."""
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import httpx
+import pytest
+
+from examples.twins.launch import TwinProcess, start_twin
+
+
+@dataclass
+class Receiver:
+    """Takes webhooks; `answers` are statuses for the next ones, 202 when there are none left."""
+
+    url: str = ""
+    received: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+
+    def headers(self) -> dict[str, str]:
+        """Headers of the last webhook, names in lower case."""
+        return self.received[-1][0]
+
+    def body(self) -> bytes:
+        return self.received[-1][1]
+
+    def json(self) -> dict[str, object]:
+        return json.loads(self.body())
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    inbox = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            inbox.received.append(({k.lower(): v for k, v in self.headers.items()}, body))
+            self.send_response(inbox.answers.pop(0) if inbox.answers else 202)
+            self.end_headers()
+            self.wfile.write(b'{"status":"stored"}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        inbox.url = f"http://127.0.0.1:{server.server_port}/hooks/source"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield inbox
+        server.shutdown()
+        thread.join()
+
+
+def _fresh(twin: TwinProcess) -> TwinProcess:
+    twin.clear_faults()
+    twin.reset()
+    return twin
+
+
+@pytest.fixture(scope="module")
+def checksum_process() -> Iterator[TwinProcess]:
+    with start_twin("checksum") as twin:
+        yield twin
+
+
+@pytest.fixture
+def checksum(checksum_process: TwinProcess) -> TwinProcess:
+    """Runs and heals move only when the test moves the clock: one phase is 1000 s."""
+    checksum_process.set(
+        pace=1000, show_batch_id=True, dispatch_answer="name", sessions="one", key="checksum-key"
+    )
+    checksum_process.limit("api", limit=None)
+    return _fresh(checksum_process)
+
+
+@pytest.fixture
+def checksum_api(checksum: TwinProcess) -> Iterator[httpx.Client]:
+    headers = {"Authorization": "Bearer checksum-key"}
+    with httpx.Client(
+        base_url=f"{checksum.url}/public-api", headers=headers, trust_env=False
+    ) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def github_process() -> Iterator[TwinProcess]:
+    with start_twin("github") as twin:
+        yield twin
+
+
+@pytest.fixture
+def github(github_process: TwinProcess, receiver: Receiver) -> TwinProcess:
+    github_process.set(receiver=receiver.url, secret="github-webhook-secret")
+    for name, limit, window_s in (
+        ("primary", 5000, 3600),
+        ("points", 900, 60),
+        ("content", 80, 60),
+    ):
+        github_process.limit(name, limit=limit, window_s=window_s)
+    return _fresh(github_process)
+
+
+@pytest.fixture
+def github_api(github: TwinProcess) -> Iterator[httpx.Client]:
+    headers = {"Authorization": "Bearer ghp_twin", "User-Agent": "tests"}
+    with httpx.Client(base_url=github.url, headers=headers, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def slack_process() -> Iterator[TwinProcess]:
+    with start_twin("slack") as twin:
+        yield twin
+
+
+@pytest.fixture
+def slack(slack_process: TwinProcess, receiver: Receiver) -> TwinProcess:
+    slack_process.set(receiver=receiver.url, secret="slack-signing-secret")
+    slack_process.limit("message", rate_per_s=1, burst=5)
+    return _fresh(slack_process)
+
+
+@pytest.fixture
+def slack_api(slack: TwinProcess) -> Iterator[httpx.Client]:
+    headers = {"Authorization": "Bearer xoxb-twin"}
+    with httpx.Client(base_url=f"{slack.url}/api", headers=headers, trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def vibeview_process() -> Iterator[TwinProcess]:
+    with start_twin("vibeview") as twin:
+        yield twin
+
+
+@pytest.fixture
+def vibeview(vibeview_process: TwinProcess, receiver: Receiver) -> TwinProcess:
+    """Runs move only when the test moves the clock; failed webhooks are tried again at once."""
+    vibeview_process.set(
+        receiver=receiver.url,
+        secret="vibeview-webhook-secret",
+        scheme="sha256-body",
+        role="admin",
+        retry_after=False,
+        redeliver_keeps_id=False,
+        announce_runs=False,
+        pace=1000,
+    )
+    vibeview_process.limit("api", limit=100)
+    return _fresh(vibeview_process)
+
+
+@pytest.fixture
+def vibeview_api(vibeview: TwinProcess) -> Iterator[httpx.Client]:
+    headers = {"Authorization": "Bearer tok_demo"}
+    with httpx.Client(
+        base_url=f"{vibeview.url}/api/v1", headers=headers, trust_env=False
+    ) as client:
+        yield client
