@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from rich.text import Text
@@ -120,10 +121,9 @@ def _how(step: Row) -> str:
 
 
 def _tries(step: Row) -> Iterator[Text]:
-    attempts = step["attempts"]
-    for attempt, after in zip(attempts, [*attempts[1:], None], strict=True):
-        # The last try's error is the step's, and is told there.
-        if not attempt["error"] or after is None:
+    # The last try's error is the step's, and is told there.
+    for attempt, after in pairwise(step["attempts"]):
+        if not attempt["error"]:
             continue
         line = Text(f"↻ attempt {attempt['number']}: ", style="yellow")
         line.append(_short(str(attempt["error"].get("message", attempt["error"]))))
