@@ -106,17 +106,20 @@ VENV_STATE := $(shell \
 	elif ! $(BIN)/python -c '' 2>/dev/null; then echo broken; \
 	elif [ -f $(VENV)/.made-in ] && [ "$$(cat $(VENV)/.made-in)" != "$(CURDIR)" ]; then echo moved; \
 	else echo good; fi)
+# 3.12 first: the newest for which every wheel exists.
+CANDIDATES := $(or $(PYTHON),python3.12 python3.11 python3.13 python3 python)
+
 ifneq ($(VENV_STATE),good)
 .PHONY: $(VENV)/.made-in
 endif
 
 $(VENV)/.made-in:
 	@if [ "$(VENV_STATE)" = good ]; then printf '%s' "$(CURDIR)" > $@; exit 0; fi; \
-	for python in $(PYTHON) python3.12 python3.11 python3.13 python3 python; do \
+	for python in $(CANDIDATES); do \
 		if "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then \
-		echo "Hookwright needs Python 3.11 or newer, and none was found." >&2; \
+		echo "Hookwright needs Python 3.11 or newer, and none was found (tried: $(CANDIDATES))." >&2; \
 		echo "  Debian 12, Ubuntu 24.04 or newer:  apt install python3 python3-venv" >&2; \
 		echo "  Fedora:                            dnf install python3" >&2; \
 		echo "  macOS with Homebrew:               brew install python@3.12" >&2; \

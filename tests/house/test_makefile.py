@@ -79,6 +79,13 @@ def test_a_missing_python_is_named_with_the_ways_to_get_it(
     assert "make setup PYTHON=" in result.stderr
 
 
+def test_a_python_that_was_asked_for_is_not_replaced_by_another(machine: Machine) -> None:
+    result = machine("setup", "PYTHON=/opt/elsewhere/python3", python=BARE)
+
+    assert result.returncode != 0
+    assert "none was found (tried: /opt/elsewhere/python3)" in result.stderr
+
+
 def test_a_python_without_venv_and_pip_is_named_with_the_remedy(
     machine: Machine, tree: Path
 ) -> None:
@@ -141,3 +148,11 @@ def test_a_copied_environment_is_made_again(machine: Machine, tree: Path) -> Non
     assert result.returncode != 0
     assert "none was found" in result.stderr
     assert venv.exists()
+
+
+def test_the_continuous_check_can_be_run_and_runs_make_check() -> None:
+    script = ROOT / ".ci" / "run"
+
+    assert os.access(script, os.X_OK)
+    assert script.read_text(encoding="utf-8").rstrip().endswith("exec make check")
+    subprocess.run(["bash", "-n", script], check=True, timeout=10)
