@@ -8,9 +8,6 @@ import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
-from uuid import UUID
-
-from schemas.ids import new_id
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
@@ -69,16 +66,14 @@ class Refusal(Exception):  # noqa: N818  # the end of a request, not an error of
         return Reply(self.status, json.dumps(problem).encode(), (PROBLEM_TYPE, *self.headers))
 
 
-def choose_request_id(sent: bytes | None) -> bytes:
-    """Give the sender's request id when it is short and harmless, else a new one."""
-    if sent is not None and _REQUEST_ID.fullmatch(sent):
-        return sent
-    return str(new_id()).encode()
+def choose_request_id(sent: bytes | None, own: bytes) -> bytes:
+    """Give the sender's request id when it is short and harmless, else our own."""
+    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else own
 
 
-def stored_body(delivery: UUID, status: str) -> bytes:
+def stored_body(delivery: bytes, status: bytes) -> bytes:
     """Give the body that names a stored delivery."""
-    return b'{"id": "%b", "status": "%b"}' % (str(delivery).encode(), status.encode())
+    return b'{"id": "%b", "status": "%b"}' % (delivery, status)
 
 
 async def send_reply(send: Send, reply: Reply, request_id: bytes) -> None:

@@ -72,6 +72,8 @@ class LiveSource:
 
     def token_fits(self, token: str) -> bool:
         """Compare the path's token in constant time; without one configured none may be sent."""
+        if self.path_token is None and not token:
+            return True
         digest = sha256(token.encode("utf-8", "replace")).digest()
         return compare_digest(digest, self.path_token or _NO_TOKEN)
 

@@ -37,7 +37,7 @@ ANSWER_TIMEOUT_MS = 4_000
 
 @dataclass(slots=True)
 class Arrival:
-    """A verified delivery that is not stored yet. `headers` is the JSON that will be stored."""
+    """A verified delivery that is not stored yet. `headers` is the JSON, in UTF-8."""
 
     id: UUID
     source_id: UUID
@@ -45,7 +45,7 @@ class Arrival:
     vendor: str
     delivery_key: str
     received_at: datetime
-    headers: str
+    headers: bytes
     body: bytes
 
 
@@ -258,7 +258,7 @@ def _arrays(group: Sequence[Arrival]) -> list[bytes]:
         _array(_TEXT, [_sized(arrival.vendor.encode()) for arrival in group]),
         _array(_TEXT, [_sized(arrival.delivery_key.encode()) for arrival in group]),
         _array(_TIME, [_TIMED.pack(8, (a.received_at - _EPOCH) // _MICROSECOND) for a in group]),
-        _array(_JSONB, [_sized(_JSONB_VERSION + arrival.headers.encode()) for arrival in group]),
+        _array(_JSONB, [_sized(_JSONB_VERSION + arrival.headers) for arrival in group]),
         _array(_BYTES, [_sized(arrival.body) for arrival in group]),
     ]
 
@@ -365,7 +365,7 @@ def _sqlite_row(arrival: Arrival) -> tuple[str | bytes, ...]:
         arrival.vendor,
         arrival.delivery_key,
         _sqlite_time(arrival.received_at),
-        arrival.headers,
+        arrival.headers.decode(),
         arrival.body,
         _sqlite_time(arrival.received_at + SWEEP_AFTER),
     )
