@@ -58,6 +58,11 @@ def receiver() -> Iterator[Receiver]:
         thread.join()
 
 
+def _client(base_url: str, authorization: str) -> httpx.Client:
+    headers = {"Authorization": authorization, "User-Agent": "tests"}
+    return httpx.Client(base_url=base_url, headers=headers, trust_env=False)
+
+
 def _fresh(twin: TwinProcess) -> TwinProcess:
     twin.clear_faults()
     twin.reset()
@@ -80,13 +85,17 @@ def checksum(checksum_process: TwinProcess) -> TwinProcess:
     return _fresh(checksum_process)
 
 
-@pytest.fixture
-def checksum_api(checksum: TwinProcess) -> Iterator[httpx.Client]:
-    headers = {"Authorization": "Bearer checksum-key"}
-    with httpx.Client(
-        base_url=f"{checksum.url}/public-api", headers=headers, trust_env=False
-    ) as client:
+@pytest.fixture(scope="module")
+def checksum_client(checksum_process: TwinProcess) -> Iterator[httpx.Client]:
+    with _client(f"{checksum_process.url}/public-api", "Bearer checksum-key") as client:
         yield client
+
+
+@pytest.fixture
+def checksum_api(checksum: TwinProcess, checksum_client: httpx.Client) -> httpx.Client:
+    """A client of the fresh twin, with its key."""
+    assert str(checksum_client.base_url).startswith(checksum.url)
+    return checksum_client
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +116,17 @@ def github(github_process: TwinProcess, receiver: Receiver) -> TwinProcess:
     return _fresh(github_process)
 
 
-@pytest.fixture
-def github_api(github: TwinProcess) -> Iterator[httpx.Client]:
-    headers = {"Authorization": "Bearer ghp_twin", "User-Agent": "tests"}
-    with httpx.Client(base_url=github.url, headers=headers, trust_env=False) as client:
+@pytest.fixture(scope="module")
+def github_client(github_process: TwinProcess) -> Iterator[httpx.Client]:
+    with _client(f"{github_process.url}", "Bearer ghp_twin") as client:
         yield client
+
+
+@pytest.fixture
+def github_api(github: TwinProcess, github_client: httpx.Client) -> httpx.Client:
+    """A client of the fresh twin, with its key."""
+    assert str(github_client.base_url).startswith(github.url)
+    return github_client
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +142,17 @@ def slack(slack_process: TwinProcess, receiver: Receiver) -> TwinProcess:
     return _fresh(slack_process)
 
 
-@pytest.fixture
-def slack_api(slack: TwinProcess) -> Iterator[httpx.Client]:
-    headers = {"Authorization": "Bearer xoxb-twin"}
-    with httpx.Client(base_url=f"{slack.url}/api", headers=headers, trust_env=False) as client:
+@pytest.fixture(scope="module")
+def slack_client(slack_process: TwinProcess) -> Iterator[httpx.Client]:
+    with _client(f"{slack_process.url}/api", "Bearer xoxb-twin") as client:
         yield client
+
+
+@pytest.fixture
+def slack_api(slack: TwinProcess, slack_client: httpx.Client) -> httpx.Client:
+    """A client of the fresh twin, with its key."""
+    assert str(slack_client.base_url).startswith(slack.url)
+    return slack_client
 
 
 @pytest.fixture(scope="module")
@@ -157,10 +178,14 @@ def vibeview(vibeview_process: TwinProcess, receiver: Receiver) -> TwinProcess:
     return _fresh(vibeview_process)
 
 
-@pytest.fixture
-def vibeview_api(vibeview: TwinProcess) -> Iterator[httpx.Client]:
-    headers = {"Authorization": "Bearer tok_demo"}
-    with httpx.Client(
-        base_url=f"{vibeview.url}/api/v1", headers=headers, trust_env=False
-    ) as client:
+@pytest.fixture(scope="module")
+def vibeview_client(vibeview_process: TwinProcess) -> Iterator[httpx.Client]:
+    with _client(f"{vibeview_process.url}/api/v1", "Bearer tok_demo") as client:
         yield client
+
+
+@pytest.fixture
+def vibeview_api(vibeview: TwinProcess, vibeview_client: httpx.Client) -> httpx.Client:
+    """A client of the fresh twin, with its key."""
+    assert str(vibeview_client.base_url).startswith(vibeview.url)
+    return vibeview_client

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import json
 
 import httpx
 import pytest
@@ -329,3 +330,41 @@ def test_the_same_delivery_can_be_sent_many_times_at_once(vibeview: TwinProcess,
     assert {one["response_code"] for one in sent} == {202}
     assert len({headers["x-vibeview-delivery"] for headers, _ in receiver.received}) == 1
     assert len({body for _, body in receiver.received}) == 1
+
+
+def test_runs_announce_themselves_to_those_who_subscribed(
+    vibeview: TwinProcess, vibeview_api: httpx.Client, receiver, wait_until
+) -> None:
+    vibeview.set(announce_runs=True)
+    outcome = {"status": "failed", "visual_regression_status": "warn"}
+    vibeview.lever("outcomes", {"runs": [outcome]})
+    started = start(
+        vibeview_api, "run-suite", suite_id="suite_abc123", metadata=METADATA, commit_sha="abc"
+    )
+    vibeview.advance(2 * PHASE_S)
+    wait_until(lambda: len(receiver.received) == 2)
+    first, second = (json.loads(body) for _, body in receiver.received)
+    assert first["event"] == "run.failed"
+    assert second["event"] == "visual.run_completed_with_regressions"
+    data = first["data"]
+    assert (data["run_id"], data["status"]) == (started["run_id"], "failed")
+    assert (data["metadata"], data["commit_sha"], data["failed"]) == (METADATA, "abc", 1)
+    assert data["visual_regression_status"] == "warn"
+
+
+def test_all_events_of_a_run_are_sent_when_all_are_wanted(
+    vibeview: TwinProcess, vibeview_api: httpx.Client, receiver, wait_until
+) -> None:
+    vibeview.set(announce_runs=True)
+    wanted = {"event_types": ["run.started", "run.failed", "case.failed"]}
+    vibeview_api.put("/integrations/webhooks/1/subscriptions", json=wanted)
+    vibeview.lever("outcomes", {"runs": ["failed"]})
+    start(vibeview_api, "run-suite", suite_id="suite_abc123")
+    vibeview.advance(PHASE_S)
+    wait_until(lambda: len(receiver.received) == 1)
+    vibeview.advance(PHASE_S)
+    wait_until(lambda: len(receiver.received) == 3)
+    events = [headers["x-vibeview-event"] for headers, _ in receiver.received]
+    assert events == ["run.started", "run.failed", "case.failed"]
+    (case,) = receiver.json()["data"]["case_runs"]
+    assert (case["case_name"], case["status"]) == ("Open profile", "failed")
