@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as fault:
         print(f"cannot listen on {asked.host}:{asked.port}: {fault}", file=sys.stderr)
         return 1
-    asyncio.run(serve_twins(twins, end_with_parent=asked.end_with_parent))
+    asyncio.run(serve_twins(twins, parent=asked.end_with))
     return 0
 
 
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--receiver", help="address webhooks are sent to")
     parser.add_argument("--pace", help="seconds a phase of work lasts")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE")
-    parser.add_argument("--end-with-parent", action="store_true")
+    parser.add_argument("--end-with", type=int, metavar="PID", help="the parent's process id")
     return parser
 
 

@@ -4,6 +4,7 @@
 """
 
 import json
+import os
 import selectors
 import subprocess
 import sys
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_S = 15.0
 STOP_S = 5.0
 POLL_S = 0.02
+MAX_LOG_BYTES = 1_000_000
 
 
 class TwinError(RuntimeError):
@@ -128,6 +130,11 @@ class TwinProcess:
         """Use one of the twin's own levers, such as `lever("outcomes", {"runs": ["failed"]})`."""
         return self._ask(method, f"/{name}", {} if body is None else body)
 
+    def log(self) -> str:
+        """What the twin wrote to its error output: traces of its own faults."""
+        # Read in place: the child writes where the shared file position stands.
+        return os.pread(self._log.fileno(), MAX_LOG_BYTES, 0).decode(errors="replace")
+
     def stop(self) -> int:
         """End the process and wait for it; gives its exit status."""
         self._client.close()
@@ -165,7 +172,7 @@ def start_twin(name: str, *, port: int = 0, **options: object) -> TwinProcess:
     Raises `TwinError` when it does not come up; the message has what it printed.
     """
     command = [sys.executable, "-m", "examples.twins", name, "--port", str(port)]
-    command.append("--end-with-parent")
+    command += ["--end-with", str(os.getpid())]
     for option, value in options.items():
         command += ["--set", f"{option}={value}"]
     log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed with the process it belongs to

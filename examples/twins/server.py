@@ -100,10 +100,8 @@ def _server_for(twin: Twin, listener: socket.socket) -> _Server:
     return _Server(config, name=twin.name, url=f"http://{shown}:{port}")
 
 
-async def serve_twins(
-    twins: Sequence[tuple[Twin, socket.socket]], *, end_with_parent: bool
-) -> None:
-    """Serve until SIGTERM or SIGINT, or until the parent process is gone if that is wanted."""
+async def serve_twins(twins: Sequence[tuple[Twin, socket.socket]], *, parent: int | None) -> None:
+    """Serve until SIGTERM or SIGINT, or until `parent` is not the parent process any more."""
     servers = [_server_for(twin, listener) for twin, listener in twins]
 
     def end() -> None:
@@ -113,7 +111,7 @@ async def serve_twins(
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, end)
-    watch = asyncio.create_task(_watch_parent(os.getppid(), end)) if end_with_parent else None
+    watch = asyncio.create_task(_watch_parent(parent, end)) if parent else None
     await asyncio.gather(
         *(server.serve([listener]) for server, (_, listener) in zip(servers, twins, strict=True))
     )

@@ -181,6 +181,13 @@ def test_a_control_call_that_does_not_fit_is_refused(
         checksum.lever(lever, body)
 
 
+def test_the_log_is_empty_when_nothing_went_wrong(
+    checksum: TwinProcess, checksum_api: httpx.Client
+) -> None:
+    checksum_api.post("/v1/execution/suite", content=b"{")
+    assert checksum.log() == ""
+
+
 def test_waiting_for_a_call_that_does_not_come_ends(checksum: TwinProcess) -> None:
     with pytest.raises(TimeoutError):
         checksum.wait_for_calls(path="/me", timeout_s=0.1)

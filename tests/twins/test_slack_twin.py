@@ -151,6 +151,8 @@ def test_only_own_messages_that_exist_can_be_edited(
     ]
     assert answers == ["message_not_found", "cant_update_message"]
     ts = post(slack_api, text="mine")["ts"]
+    named = slack_api.post("/chat.update", json={**update, "channel": "#qa-alerts", "ts": ts})
+    assert named.json()["error"] == "channel_not_found"
     empty = slack_api.post("/chat.update", json={"channel": CHANNEL, "ts": ts}).json()
     assert empty["error"] == "no_text"
 

@@ -55,7 +55,7 @@ class Messages:
     async def post_message(self, request: Request) -> Response:
         """Post a message to a channel."""
         fields = await read_arguments(request)
-        channel = self._writer.known_channel(fields.get("channel"))
+        channel = self._writer.known_channel(fields.get("channel"), by_name=True)
         if channel.is_archived:
             raise refuse("is_archived")
         if not channel.is_member:

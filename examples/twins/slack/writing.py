@@ -16,9 +16,11 @@ class Writer:
     clock: Clock
     limit: Bucket
 
-    def known_channel(self, wanted: object) -> Channel:
-        """The channel with this id or name, or Slack's refusal."""
+    def known_channel(self, wanted: object, *, by_name: bool = False) -> Channel:
+        """The channel with this id, or by its name if that is allowed, or Slack's refusal."""
         channel = self.space.find_channel(wanted) if isinstance(wanted, str) else None
+        if channel is not None and not by_name and channel.channel_id != wanted:
+            channel = None
         if channel is None:
             raise refuse("channel_not_found")
         return channel
