@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.types import Scope
 
 from schemas.api import Fault, Problem
 from service.errors import HookwrightError, Rejected, Transient, Unauthenticated
@@ -68,6 +69,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HookwrightError, _on_ours)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_mistake)
 
 
 def _answer(request: Request, **fields: Any) -> Response:
@@ -123,6 +125,22 @@ def _on_http(request: Request, error: Exception) -> Response:
         detail=_DETAILS.get(status, phrase),
         headers=error.headers if isinstance(error, HTTPException) else None,
     )
+
+
+def internal_error(scope: Scope) -> Response:
+    """Give the answer for a mistake of ours: the log has the rest, under the request's id."""
+    return problem(
+        status=HTTPStatus.INTERNAL_SERVER_ERROR,
+        code="internal_error",
+        detail="Hookwright made a mistake; its log says more under this request id",
+        instance=scope["path"],
+        request_id=scope["request_id"],
+    )
+
+
+def _on_mistake(request: Request, _error: Exception) -> Response:
+    # The framework raises the error once more after this answer, and the envelope logs it.
+    return internal_error(request.scope)
 
 
 _DETAILS: dict[int, str] = {

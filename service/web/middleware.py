@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from schemas.ids import new_id
 from service import log as logging_setup
 from service.errors import Rejected
-from service.web.errors import problem
+from service.web.errors import internal_error, problem
 from service.web.limits import Limiter, name_caller
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class Envelope:
             # failed, and finds it again by the request's id.
             log.exception("request_failed", method=scope["method"], path=scope["path"])
             if status == 0:
-                await _internal_error(scope)(scope, receive, send_with_headers)
+                await internal_error(scope)(scope, receive, send_with_headers)
         # Probes ask every few seconds; a line for each would bury the others.
         note = log.info if scope["path"].startswith(API_PREFIX) else log.debug
         note(
@@ -111,13 +111,3 @@ def _refuse(scope: Scope, *, allowed: bool, asked: Headers) -> Response | None:
             request_id=scope["request_id"],
         )
     return None
-
-
-def _internal_error(scope: Scope) -> Response:
-    return problem(
-        status=HTTPStatus.INTERNAL_SERVER_ERROR,
-        code="internal_error",
-        detail="Hookwright made a mistake; its log says more under this request id",
-        instance=scope["path"],
-        request_id=scope["request_id"],
-    )
