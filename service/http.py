@@ -13,7 +13,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
@@ -345,12 +345,13 @@ class VendorHttp:
 class _Call:
     """One call, ready to be made as often as its retries want."""
 
+    # Only `asked` is for reading: an address may be a secret (incoming webhooks).
     method: str
-    url: str
+    url: str = field(repr=False)
     asked: str
-    params: dict[str, Any]
-    json: Json
-    headers: dict[str, str]
+    params: dict[str, Any] = field(repr=False)
+    json: Json = field(repr=False)
+    headers: dict[str, str] = field(repr=False)
     timeout_s: float
     safe: bool
     failed_is_undone: bool

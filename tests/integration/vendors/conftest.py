@@ -77,12 +77,12 @@ class Caller:
     def poll(self, name: str) -> Poll:
         return next(poll for poll in self.vendor.polls if poll.name == name)
 
-    def do(self, name: str, /, *, key: str = "run:step:0", **params: Any) -> Done:
+    def do(self, name: str, /, *, effect: str = "run:step:0", **params: Any) -> Done:
         action = self.action(name)
         checked = action.params.model_validate(params)
         target = action.target(checked, self.options) if action.target else None
         reference = self.references.get(target) if target is not None else None
-        done = action.perform(self.context(key, reference), checked)
+        done = action.perform(self.context(effect, reference), checked)
         if done.reference is not None:
             self.earlier.setdefault(name, []).append(done.reference)
             if target is not None:
@@ -92,10 +92,10 @@ class Caller:
     def outputs(self, name: str, /, **params: Any) -> Any:
         return self.do(name, **params).outputs
 
-    def look_up(self, name: str, /, *, key: str = "run:step:0", **params: Any) -> Done | None:
+    def look_up(self, name: str, /, *, effect: str = "run:step:0", **params: Any) -> Done | None:
         action = self.action(name)
         assert action.look_up is not None
-        return action.look_up(self.context(key), action.params.model_validate(params))
+        return action.look_up(self.context(effect), action.params.model_validate(params))
 
     def ask(self, name: str, position: Any = None, /, **options: Any) -> PollAnswer:
         poll = self.poll(name)

@@ -1,0 +1,361 @@
+"""Slack's client and actions against its twin."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from examples.twins.launch import TwinProcess
+from service.errors import Permanent, RateLimited, Refused, VendorBroken
+from service.vendors.slack import VENDOR
+from tests.integration.vendors.conftest import Caller, Start
+
+TOKEN = "xoxb-twin-token"
+CHANNEL = "C0000000001"
+
+
+@pytest.fixture
+def slack(twin: Start) -> TwinProcess:
+    process = twin("slack")
+    process.set(key=TOKEN)
+    process.limit("message", rate_per_s=1000, burst=1000)
+    return process
+
+
+def caller_of(twin: TwinProcess, **options: Any) -> Caller:
+    caller = Caller(
+        VENDOR, f"{twin.url}/api", {"bot_token": TOKEN}, {"channel": CHANNEL, **options}
+    )
+    caller.now = datetime.now(UTC)
+    return caller
+
+
+@pytest.fixture
+def caller(slack: TwinProcess) -> Caller:
+    return caller_of(slack)
+
+
+@pytest.fixture
+def hook(slack: TwinProcess) -> Caller:
+    settings: Any = slack.set()
+    url = slack.url + str(settings["webhook_path"])
+    return Caller(VENDOR, f"{slack.url}/api", {"webhook_url": url})
+
+
+def messages(twin: TwinProcess) -> list[dict[str, Any]]:
+    state: Any = twin.state()
+    return list(state["messages"])
+
+
+def texts(twin: TwinProcess) -> list[str]:
+    return [message["text"] for message in messages(twin)]
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+def test_a_message_is_posted_with_our_key_beside_it(slack: TwinProcess, caller: Caller) -> None:
+    done = caller.do("slack.message", text="hello", key="k", blocks=[{"type": "divider"}])
+    posted = done.outputs.model_dump()
+    assert (posted["created"], posted["channel"]) == (True, CHANNEL)
+    call: Any = slack.calls(path="*/chat.postMessage")[0]
+    assert call["body"]["metadata"] == {
+        "event_type": "hookwright_effect",
+        "event_payload": {"key": "run:step:0"},
+    }
+    assert texts(slack) == ["hello"]
+
+
+def test_a_kept_message_is_edited_in_place(slack: TwinProcess, caller: Caller) -> None:
+    opened = caller.outputs("slack.message", text="low", key="alert", blocks=[{"type": "divider"}])
+    worse = caller.outputs("slack.message", text="lower", key="alert")
+    resolved = caller.outputs("slack.message", text="resolved", key="alert")
+    assert (worse.updated, resolved.updated) == (True, True)
+    assert {opened.ts, worse.ts, resolved.ts} == {opened.ts}
+    assert texts(slack) == ["resolved"]
+    assert not messages(slack)[0].get("blocks"), "blocks of an earlier text are cleared"
+
+
+def test_the_same_content_is_not_sent_again(slack: TwinProcess, caller: Caller) -> None:
+    caller.do("slack.message", text="low", key="alert")
+    again = caller.do("slack.message", text="low", key="alert")
+    assert again.outputs.model_dump()["unchanged"] is True
+    assert again.changed is False
+    assert len(slack.calls()) == 1
+
+
+def test_messages_without_key_are_messages_of_their_own(slack: TwinProcess, caller: Caller) -> None:
+    for _ in range(2):
+        assert caller.outputs("slack.message", text="hi").created
+    assert texts(slack) == ["hi", "hi"]
+
+
+def test_keys_are_kept_apart_by_channel(slack: TwinProcess, caller: Caller) -> None:
+    slack.lever("channels", {"id": "C0000000002", "name": "other"})
+    caller.do("slack.message", text="a", key="k")
+    assert caller.outputs("slack.message", text="b", key="k", channel="C0000000002").created
+    assert len(messages(slack)) == 2
+
+
+def test_a_message_that_is_gone_is_posted_anew(slack: TwinProcess, caller: Caller) -> None:
+    first = caller.outputs("slack.message", text="a", key="k")
+    for error in ("message_not_found", "cant_update_message", "edit_window_closed"):
+        body = {"ok": False, "error": error}
+        slack.fault("status", path="*/chat.update", status=200, body=body, times=1)
+        again = caller.outputs("slack.message", text=f"b {error}", key="k")
+        assert again.created
+        assert again.ts != first.ts
+    assert len(messages(slack)) == 4
+
+
+def test_update_only_posts_nothing_anew(slack: TwinProcess, caller: Caller) -> None:
+    done = caller.do("slack.message", text="resolved", key="k", update_only=True)
+    assert done.outputs.model_dump()["skipped"] is True
+    assert (done.reference, messages(slack)) == (None, [])
+    caller.do("slack.message", text="open", key="k")
+    assert caller.outputs("slack.message", text="resolved", key="k", update_only=True).updated
+    body = {"ok": False, "error": "message_not_found"}
+    slack.fault("status", path="*/chat.update", status=200, body=body, times=1)
+    assert caller.outputs("slack.message", text="more", key="k", update_only=True).skipped
+
+
+def test_older_news_does_not_replace_newer(slack: TwinProcess, caller: Caller) -> None:
+    caller.do("slack.message", text="restored", key="k", as_of=caller.now)
+    older = caller.now - timedelta(seconds=1)
+    assert caller.outputs("slack.message", text="low", key="k", as_of=older).skipped
+    assert texts(slack) == ["restored"]
+
+
+def test_an_answer_goes_into_its_thread(slack: TwinProcess, caller: Caller) -> None:
+    parent = caller.outputs("slack.message", text="a")
+    caller.do("slack.message", text="b", thread_ts=parent.ts)
+    assert messages(slack)[1]["thread_ts"] == parent.ts
+
+
+def test_long_texts_and_many_blocks_are_cut(slack: TwinProcess, caller: Caller) -> None:
+    section = {"type": "section", "text": {"type": "mrkdwn", "text": "x" * 5000}}
+    caller.do("slack.message", text="y" * 9000, blocks=[section] * 60)
+    posted = messages(slack)[0]
+    assert len(posted["text"]) == 4000
+    assert posted["blocks"][-1]["type"] == "context"
+
+
+def test_a_message_is_edited_by_channel_and_ts(slack: TwinProcess, caller: Caller) -> None:
+    posted = caller.outputs("slack.message", text="a")
+    assert caller.outputs("slack.update", ts=posted.ts, text="b").ts == posted.ts
+    assert texts(slack) == ["b"]
+    with pytest.raises(Refused, match="gone"):
+        caller.do("slack.update", ts="1.000001", text="c")
+
+
+def test_targets_name_channel_and_key(caller: Caller) -> None:
+    action = caller.action("slack.message")
+    assert action.target is not None
+    kept = action.params.model_validate({"text": "x", "key": "k"})
+    assert action.target(kept, caller.options) == f"{CHANNEL}:k"
+    assert action.target(action.params.model_validate({"text": "x"}), caller.options) is None
+
+
+# --- errors ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        ("not_in_channel", "invite the bot"),
+        ("channel_not_found", "channel's id"),
+        ("is_archived", "archived"),
+        ("invalid_auth", "bot_token"),
+        ("token_revoked", "bot_token"),
+        ("invalid_blocks", "Block Kit"),
+        ("msg_too_long", None),
+        ("something_new", None),
+    ],
+)
+def test_errors_that_come_with_200_are_refusals_with_a_hint(
+    slack: TwinProcess, caller: Caller, error: str, hint: str | None
+) -> None:
+    body = {"ok": False, "error": error}
+    slack.fault("status", path="*/chat.postMessage", status=200, body=body, times=1)
+    with pytest.raises(Refused, match=error) as caught:
+        caller.do("slack.message", text="x")
+    assert (hint or "") in (caught.value.hint or "")
+
+
+def test_a_missing_scope_is_named(slack: TwinProcess, caller: Caller) -> None:
+    body = {"ok": False, "error": "missing_scope", "needed": "chat:write", "provided": "x"}
+    slack.fault("status", path="*/chat.postMessage", status=200, body=body, times=1)
+    with pytest.raises(Refused) as caught:
+        caller.do("slack.message", text="x")
+    assert "chat:write" in (caught.value.hint or "")
+
+
+def test_the_twins_own_refusals(slack: TwinProcess, caller: Caller) -> None:
+    slack.lever("channels", {"id": "C0000000003", "name": "out", "is_member": False})
+    with pytest.raises(Refused, match="not_in_channel"):
+        caller.do("slack.message", text="x", channel="C0000000003")
+    with pytest.raises(Refused, match="channel_not_found"):
+        caller.do("slack.message", text="x", channel="C0000000009")
+    wrong = Caller(VENDOR, f"{slack.url}/api", {"bot_token": "xoxb-wrong-wrong"}, {"channel": "C"})
+    with pytest.raises(Refused, match="invalid_auth") as caught:
+        wrong.do("slack.message", text="x")
+    assert "wrong-wrong" not in repr(caught.value) + repr(wrong.credentials)
+
+
+def test_a_limit_with_200_and_one_with_429(slack: TwinProcess, caller: Caller) -> None:
+    body = {"ok": False, "error": "ratelimited"}
+    slack.fault("status", path="*/chat.postMessage", status=200, body=body, times=1)
+    with pytest.raises(RateLimited) as caught:
+        caller.do("slack.message", text="x")
+    assert caught.value.retry_after == timedelta(seconds=30)
+    headers = {"retry-after": "9"}
+    slack.fault("status", path="*/chat.postMessage", status=429, headers=headers, times=1)
+    with pytest.raises(RateLimited) as caught:
+        caller.do("slack.message", text="x")
+    assert caught.value.retry_after == timedelta(seconds=9)
+
+
+@pytest.mark.parametrize(
+    ("error", "doubt"),
+    [("service_unavailable", False), ("internal_error", True), ("fatal_error", True)],
+)
+def test_errors_of_slack_itself_may_pass(
+    slack: TwinProcess, caller: Caller, error: str, *, doubt: bool
+) -> None:
+    body = {"ok": False, "error": error}
+    slack.fault("status", path="*/chat.postMessage", status=200, body=body, times=1)
+    with pytest.raises(VendorBroken, match=error) as caught:
+        caller.do("slack.message", text="x")
+    assert caught.value.perhaps_done is doubt
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+def test_a_5xx_was_not_performed(slack: TwinProcess, caller: Caller, status: int) -> None:
+    slack.fault("status", path="*/chat.postMessage", status=status, times=1)
+    with pytest.raises(VendorBroken) as caught:
+        caller.do("slack.message", text="x")
+    assert caught.value.perhaps_done is False
+
+
+@pytest.mark.parametrize("mode", ["drop_after", "garbage", "truncate"])
+def test_a_post_whose_answer_is_lost_is_perhaps_done(
+    slack: TwinProcess, caller: Caller, mode: str
+) -> None:
+    slack.fault(mode, path="*/chat.postMessage", times=1)
+    with pytest.raises(VendorBroken) as caught:
+        caller.do("slack.message", text="x")
+    assert caught.value.perhaps_done is True
+    assert len(messages(slack)) == 1
+
+
+def test_an_edit_whose_answer_is_lost_is_not_in_doubt(slack: TwinProcess, caller: Caller) -> None:
+    caller.do("slack.message", text="a", key="k")
+    slack.fault("drop_after", path="*/chat.update", times=1)
+    with pytest.raises(VendorBroken) as caught:
+        caller.do("slack.message", text="b", key="k")
+    assert caught.value.perhaps_done is False
+
+
+def test_a_message_needs_a_channel(slack: TwinProcess) -> None:
+    caller = Caller(VENDOR, f"{slack.url}/api", {"bot_token": TOKEN})
+    with pytest.raises(Permanent, match="no channel"):
+        caller.do("slack.message", text="x")
+
+
+# --- looking up -----------------------------------------------------------------------------------
+
+
+def test_a_lost_answer_is_looked_up_by_its_key(slack: TwinProcess, caller: Caller) -> None:
+    slack.fault("drop_after", path="*/chat.postMessage", times=1)
+    with pytest.raises(VendorBroken):
+        caller.do("slack.message", text="a")
+    found = caller.look_up("slack.message", text="a")
+    assert found is not None
+    assert found.outputs.model_dump()["ts"] == messages(slack)[0]["ts"]
+    assert caller.look_up("slack.message", text="a", effect="another:step:0") is None
+
+
+def test_a_call_that_never_arrived_is_certainly_not_done(
+    slack: TwinProcess, caller: Caller
+) -> None:
+    slack.fault("drop_before", path="*/chat.postMessage", times=1)
+    with pytest.raises(VendorBroken):
+        caller.do("slack.message", text="a")
+    assert caller.look_up("slack.message", text="a") is None
+
+
+def test_the_look_up_goes_through_all_pages(slack: TwinProcess, caller: Caller) -> None:
+    caller.do("slack.message", text="mine")
+    for number in range(210):
+        slack.lever("messages", {"text": f"talk {number}"})
+    assert caller.look_up("slack.message", text="mine") is not None
+
+
+@pytest.mark.parametrize("error", ["missing_scope", "channel_not_found", "not_in_channel"])
+def test_a_channel_that_may_not_be_read_leaves_the_doubt(
+    slack: TwinProcess, caller: Caller, error: str
+) -> None:
+    body = {"ok": False, "error": error}
+    slack.fault("status", path="*/conversations.history", status=200, body=body, times=1)
+    with pytest.raises(Refused, match=error):
+        caller.look_up("slack.message", text="a")
+
+
+# --- incoming webhook -----------------------------------------------------------------------------
+
+
+def test_a_webhook_posts_and_cannot_edit(slack: TwinProcess, hook: Caller) -> None:
+    first = hook.outputs("slack.message", text="a", key="k")
+    assert (first.created, first.ts, first.channel) == (True, None, None)
+    assert hook.outputs("slack.message", text="b", key="k").created
+    assert hook.outputs("slack.message", text="b", key="k").unchanged
+    assert hook.outputs("slack.message", text="c", key="k", update_only=True).skipped
+    assert texts(slack) == ["a", "b"]
+    with pytest.raises(Permanent, match="cannot be edited"):
+        hook.do("slack.update", ts="1.000001", text="x", channel="C")
+    with pytest.raises(Refused, match="looked up"):
+        hook.look_up("slack.message", text="a")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "hint"),
+    [(404, "no_service", "webhook_url"), (410, "channel_is_archived", "archived")],
+)
+def test_webhook_errors_are_plain_text_and_the_address_stays_secret(
+    slack: TwinProcess, hook: Caller, status: int, body: str, hint: str
+) -> None:
+    slack.fault("status", path="/services/*", status=status, body=body, times=1)
+    with pytest.raises(Refused, match=body) as caught:
+        hook.do("slack.message", text="a")
+    assert hint in (caught.value.hint or "")
+    shown = f"{caught.value!r} {hook.credentials!r} {hook.http!r}"
+    assert "B000" not in shown
+
+
+def test_a_webhook_that_does_not_say_ok_is_perhaps_done(slack: TwinProcess, hook: Caller) -> None:
+    slack.fault("status", path="/services/*", status=200, body="maybe", times=1)
+    with pytest.raises(VendorBroken) as caught:
+        hook.do("slack.message", text="a")
+    assert caught.value.perhaps_done is True
+
+
+def test_the_check_names_bot_and_workspace(caller: Caller, hook: Caller) -> None:
+    outgoing = VENDOR.outgoing
+    assert outgoing is not None
+    assert outgoing.check is not None
+    assert outgoing.check(caller.context()) == "bot hookwright in the workspace Twin"
+    assert "incoming webhook" in outgoing.check(hook.context())
+
+
+@pytest.mark.parametrize(
+    "credentials",
+    [{}, {"bot_token": "x", "webhook_url": "https://x"}, {"webhook_url": "x"}, {"bot_token": ""}],
+)
+def test_exactly_one_credential_is_taken(credentials: dict[str, str]) -> None:
+    outgoing = VENDOR.outgoing
+    assert outgoing is not None
+    with pytest.raises(ValidationError):
+        outgoing.credentials.model_validate(credentials)
