@@ -288,3 +288,12 @@ def test_the_handshake_of_the_events_api(slack: TwinProcess, receiver) -> None:
     assert (receiver.json()["type"], receiver.json()["challenge"]) == ("url_verification", "c-1")
     headers, body = receiver.received[0]
     assert headers["x-slack-signature"] == slack_signature(headers, body, b"slack-signing-secret")
+
+
+def test_times_keep_rising_when_a_reset_sets_the_clock_back(
+    slack: TwinProcess, slack_api: httpx.Client
+) -> None:
+    slack.advance(1000)
+    before = float(str(post(slack_api, text="before")["ts"]))
+    slack.reset()
+    assert float(str(post(slack_api, text="after")["ts"])) > before
