@@ -21,7 +21,7 @@ import cel
 
 from schemas.events import Json
 from service.errors import Permanent
-from service.workflows.cost import TooExpensive, check_cost, measure
+from service.workflows.cost import TooExpensive, check_cost, is_cheap, measure
 from service.workflows.findings import did_you_mean
 from service.workflows.functions import ARITIES, FUNCTIONS, Function, to_text
 from service.workflows.interpolation import (
@@ -69,6 +69,7 @@ class Expression:
     references: tuple[Reference, ...]
     program: cel.Program
     called: tuple[str, ...]
+    is_cheap: bool
 
     def evaluate(self, scope: Scope) -> Json:
         """Give the value: JSON, with times as ISO 8601 texts. Raises ExpressionError."""
@@ -78,9 +79,12 @@ class Expression:
                 message = f"there is no `{reference.path[0]}` here"
                 raise ExpressionError(message, source=self.source, offset=reference.offset)
         try:
-            check_cost(self.tree, bindings)
+            if self.is_cheap:
+                measure(bindings)
+            else:
+                check_cost(self.tree, bindings)
             value = _plain(self._run(bindings))
-            size = measure(value)
+            size = measure(value).atoms
         except (TooExpensive, ValueError) as error:
             raise ExpressionError(f"{self.source}: {error}", source=self.source) from error
         if size > MOST_RESULT_ATOMS:
@@ -126,15 +130,22 @@ def compile_expression(source: str) -> Expression:
         if type(error).__name__ != "PanicException":
             raise
         raise ExpressionError("the expression library refuses it", source=source) from error
-    called = []
+    called: set[str] = set()
     for use in uses(tree):
         least, most = ARITIES.get(use.function, (0, -1))
         if not least <= use.arguments <= most:
             message, hint = _wrong_use(use)
             raise ExpressionError(message, source=source, offset=use.offset, hint=hint)
         if use.function in FUNCTIONS:
-            called.append(use.function)
-    return Expression(source, tree, tuple(references(tree)), program, tuple(sorted(set(called))))
+            called.add(use.function)
+    return Expression(
+        source=source,
+        tree=tree,
+        references=tuple(references(tree)),
+        program=program,
+        called=tuple(sorted(called)),
+        is_cheap=is_cheap(tree),
+    )
 
 
 def _wrong_use(use: Use) -> tuple[str, str | None]:

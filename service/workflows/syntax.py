@@ -19,6 +19,8 @@ TALLEST = 100
 """Height of the tree, so that whoever walks it needs no deeper stack."""
 _DIGITS = 19
 """So many always fit into 64 bits."""
+_QUOTES = {"'", '"'}
+_TRIPLES = {"'''", '"""'}
 MACROS = ("all", "exists", "exists_one", "map", "filter")
 
 
@@ -325,7 +327,10 @@ def _literal(token: _Token) -> Literal:
     if token.kind == "number":
         whole = token.text.isdecimal() and len(token.text) < _DIGITS
         return Literal(token.offset, 1, None, int(token.text) if whole else None)
-    plain = (
-        token.text[0] in "'\"" and "\\" not in token.text and token.text[:3] not in {'"""', "'''"}
-    )
-    return Literal(token.offset, len(token.text), token.text[1:-1] if plain else None)
+    text = token.text
+    content = None
+    if text[:1] in {"r", "R"} and text[1] in _QUOTES and text[1:4] not in _TRIPLES:
+        content = text[2:-1]
+    elif text[0] in _QUOTES and "\\" not in text and text[:3] not in _TRIPLES:
+        content = text[1:-1]
+    return Literal(token.offset, len(text), content)

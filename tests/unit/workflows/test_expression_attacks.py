@@ -62,10 +62,16 @@ def outcome(source: str, scope: Scope = SCOPE) -> tuple[Any, float]:
         "format('%s' + '%s', [event.text, event.text]).split('').map(a, a)",
         "event.text.split('x').map(a, event.text.split('x'))",
         "json(event.list.map(a, event.text))",
+        "limit(event.list, 20).map(a, event)",
+        "[" + ",".join(["event"] * 500) + "]",
+        "limit(event.list, 100).map(a, size(json(event.rows)))",
         "+".join(["event.text"] * 300),
         "[" + ",".join(["event.text"] * 300) + "]",
         "{" + ",".join(f"{n}: event.text" for n in range(250)) + "}",
         "'x'.matches('((a{1000}){1000}){1000}')",
+        "event.list.all(a, 'x'.matches('\\\\w{100}') == false)",
+        "event.list.map(a, 'x'.matches('(?i)[\\\\pL\\\\pN]{60}'))",
+        "event.rows.all(r, 'x'.matches(r.tags[0]))",
     ],
 )
 def test_work_that_multiplies_is_refused_before_it_is_done(source: str) -> None:
@@ -83,6 +89,9 @@ def test_work_that_multiplies_is_refused_before_it_is_done(source: str) -> None:
         "event.rows.map(r, r.tags[0]).size() == 200",
         "size(event.text + event.text) == 200000",
         "(event.text + '!').matches('(x+x+)+y') == false",
+        "event.list.all(n, 'main'.matches('^(checksum|auto-?heal)[/-]') == false)",
+        "event.rows.all(n, 'v1.2'.matches(r'^v[0-9]+\\.[0-9]+$'))",
+        "!event.text.matches('^release/[0-9]+[.][0-9]+$')",
     ],
 )
 def test_honest_work_is_done_in_time(source: str) -> None:
@@ -234,7 +243,9 @@ def test_no_value_is_larger_than_its_bound(source: str) -> None:
     except ExpressionError:
         return
     paths = {reference.path for reference in expression.references}
-    assert measure(value) <= check_cost(expression.tree, scope.bindings(paths)).atoms
+    bound = check_cost(expression.tree, scope.bindings(paths)).size
+    assert measure(value).atoms <= bound.atoms
+    assert measure(value).values <= bound.values
 
 
 @settings(max_examples=300, deadline=None)
