@@ -122,11 +122,12 @@ class GuardedTransport(httpx.HTTPTransport):
     """
 
     def __init__(self, guard: AddressGuard, *, verify: ssl.SSLContext | None = None) -> None:
-        super().__init__(verify=True if verify is None else verify, trust_env=False)
+        trust = verify or httpx.create_ssl_context(trust_env=False)
+        super().__init__(verify=trust, trust_env=False)
         # httpx 0.28 has no parameter for the network backend, its pool has. The pool made above
         # has opened nothing yet.
         self._pool = httpcore.ConnectionPool(
-            ssl_context=verify or httpx.create_ssl_context(trust_env=False),
+            ssl_context=trust,
             max_connections=_MAX_CONNECTIONS,
             max_keepalive_connections=_KEPT_CONNECTIONS,
             keepalive_expiry=_KEEPALIVE_S,

@@ -191,14 +191,19 @@ def ask_bugs(
             continue
         state = f"{row.status}|{row.severity}"
         before = as_mapping(kept.pop(row.id, None))
-        changes = as_whole(before.get("changes")) or 0
-        if before and before.get("state") != state:
-            changes += 1
-        if tells and (not before or before.get("state") != state):
-            # The count keeps a bug that returns to an earlier state from being taken for known.
-            key = f"bug:{row.id}:{changes}:{state}"
+        # Changes are numbered, so that a bug that returns to an earlier state is told again; from
+        # the present second on, so that a poll added anew gives no number twice.
+        number = as_whole(before.get("changes")) or int(context.now.timestamp())
+        if not before:
+            key = f"bug:{row.id}:found"
+        elif before.get("state") != state:
+            number += 1
+            key = f"bug:{row.id}:{number}:{state}"
+        else:
+            key = ""
+        if tells and key:
             events.append(_bug_event(row, key, context, is_new=not before))
-        kept[row.id] = {"state": state, "changes": changes}
+        kept[row.id] = {"state": state, "changes": number}
     return PollAnswer(events, {"bugs": dict(list(kept.items())[-MOST_BUGS_KEPT:])})
 
 

@@ -20,6 +20,7 @@ from schemas.events import Json
 from service.errors import Permanent, Refused
 from service.vendors.base import Action, CallContext, Done, Outputs, Params, Safety
 from service.vendors.reading import as_text, as_time
+from service.vendors.slack.answers import HistoryMessage
 from service.vendors.slack.blocks import fit_blocks, fit_text
 from service.vendors.slack.client import (
     SlackClient,
@@ -120,7 +121,8 @@ def message(context: CallContext, params: MessageParams) -> Done:
 def look_up_message(context: CallContext, params: MessageParams) -> Done | None:
     """Find out whether the message of a doubtful call was posted, by the key in its metadata.
 
-    Raises Refused when the app may not read the channel: then nobody can tell.
+    Raises Refused when the app may not read the channel: then nobody can tell, unless a message is
+    kept under the key already, so that the call can only have edited it.
     """
     if context.credentials.webhook_url is not None:
         raise Refused("what an incoming webhook has posted cannot be looked up")
@@ -129,14 +131,18 @@ def look_up_message(context: CallContext, params: MessageParams) -> Done | None:
     found = SlackClient(context.http).messages(
         channel, thread_ts=params.thread_ts, since=context.now - LOOK_BACK
     )
-    for one in found:
-        metadata = one.metadata
-        if (
-            metadata.event_type == EFFECT
-            and metadata.event_payload.get("key") == context.idempotency_key
-        ):
-            return wanted.done(channel, one.ts, "created")
-    return None
+    try:
+        posted = next((one for one in found if _is_ours(one, context.idempotency_key)), None)
+    except Refused:
+        if as_text((context.reference or {}).get("ts")) is None:
+            raise
+        return None  # the doubtful call was an edit of the kept message, which may be made again
+    return None if posted is None else wanted.done(channel, posted.ts, "created")
+
+
+def _is_ours(posted: HistoryMessage, key: str) -> bool:
+    metadata = posted.metadata
+    return metadata.event_type == EFFECT and metadata.event_payload.get("key") == key
 
 
 def _whole(context: CallContext, params: MessageParams, wanted: _Wanted) -> dict[str, Json]:

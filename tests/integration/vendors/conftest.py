@@ -95,7 +95,10 @@ class Caller:
     def look_up(self, name: str, /, *, effect: str = "run:step:0", **params: Any) -> Done | None:
         action = self.action(name)
         assert action.look_up is not None
-        return action.look_up(self.context(effect), action.params.model_validate(params))
+        checked = action.params.model_validate(params)
+        target = action.target(checked, self.options) if action.target else None
+        reference = self.references.get(target) if target is not None else None
+        return action.look_up(self.context(effect, reference), checked)
 
     def ask(self, name: str, position: Any = None, /, **options: Any) -> PollAnswer:
         poll = self.poll(name)

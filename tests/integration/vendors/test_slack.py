@@ -304,6 +304,17 @@ def test_a_channel_that_may_not_be_read_leaves_the_doubt(
         caller.look_up("slack.message", text="a")
 
 
+def test_an_edit_that_cannot_be_looked_up_is_simply_made_again(
+    slack: TwinProcess, caller: Caller
+) -> None:
+    caller.do("slack.message", text="a", key="k")
+    body = {"ok": False, "error": "missing_scope"}
+    slack.fault("status", path="*/conversations.history", status=200, body=body, times=2)
+    assert caller.look_up("slack.message", text="b", key="k", effect="other:step:0") is None
+    with pytest.raises(Refused):
+        caller.look_up("slack.message", text="b", key="another")
+
+
 # --- incoming webhook -----------------------------------------------------------------------------
 
 
