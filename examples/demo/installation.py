@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def start(folder: Path, port: int | None) -> Installation:
     """Start everything and wait until it is ready."""
     with ExitStack() as stack:
         chosen = port or _free_port()
-        twins = {name: stack.enter_context(start_twin(name, pace=PACE_S)) for name in TWINS}
+        twins = {twin.name: stack.enter_context(twin) for twin in _start_twins()}
         twins["vibeview"].set(receiver=f"http://127.0.0.1:{chosen}/hooks/vibeview")
         template = Template((Path(__file__).parent / "hookwright.yaml").read_text("utf-8"))
         addresses = {name: twin.url for name, twin in twins.items()}
@@ -102,6 +103,12 @@ def start(folder: Path, port: int | None) -> Installation:
         return installation
 
 
+def _start_twins() -> list[TwinProcess]:
+    # Each takes a second to start; together they take little more.
+    with ThreadPoolExecutor(len(TWINS)) as pool:
+        return list(pool.map(lambda name: start_twin(name, pace=PACE_S), TWINS))
+
+
 def _start_hookwright(folder: Path, port: int, token: str) -> subprocess.Popen[bytes]:
     environment = {
         **{name: value for name, value in os.environ.items() if "HOOKWRIGHT_" not in name},
@@ -110,6 +117,7 @@ def _start_hookwright(folder: Path, port: int, token: str) -> subprocess.Popen[b
         "HOOKWRIGHT_CONFIG": str(folder / "hookwright.yaml"),
         "HOOKWRIGHT_DATA_DIR": str(folder / "data"),
         "HOOKWRIGHT_LOG_FORMAT": "json",
+        "HOOKWRIGHT_LOG_LEVEL": "warning",
         "HOOKWRIGHT_PORT": str(port),
         # What the stand-ins expect; at home these are the vendors' own.
         "CHECKSUM_API_KEY": "checksum-key",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.emoji import Emoji
 from rich.live import Live
 from rich.text import Text
 
@@ -170,7 +171,7 @@ class Story:
         self._console.print(Text(f"   {text}\n", style="bright_black"))
 
     def _received(self, text: str) -> None:
-        self._console.print(Text(f"   {text}", style="italic"))
+        self._console.print(Text(f"   {Emoji.replace(text)}", style="italic"))
 
     def _expect(self, held: bool, what: str) -> None:  # noqa: FBT001  # reads as an assertion
         if not held:

@@ -28,6 +28,7 @@ _ACTION_WIDTH = 26
 _MOST_LINKS = 5
 _FAINT = "bright_black"
 _LONGEST_TEXT = 110
+_LONGEST_REASON = 66
 
 Row = Mapping[str, Any]
 
@@ -95,7 +96,7 @@ def _step(step: Row, run: Row, effects: Sequence[Row]) -> Iterator[Text]:
     yield line
     yield from _tries(step)
     for effect in effects:
-        yield _railed(_effect(effect))
+        yield _railed(_effect(effect, told=bool(step["error"])))
     for link in _links(step["output"]):
         yield _railed(Text(f"↗ {link}", style="blue"))
     wait = run["wait"]
@@ -108,7 +109,7 @@ def _step(step: Row, run: Row, effects: Sequence[Row]) -> Iterator[Text]:
 
 def _how(step: Row) -> str:
     if step["reason"]:
-        return str(step["reason"])
+        return _short(str(step["reason"]), _LONGEST_REASON)
     parts = []
     took = between(step["started_at"], step["ended_at"])
     if took is not None:
@@ -133,13 +134,13 @@ def _tries(step: Row) -> Iterator[Text]:
         yield _railed(line)
 
 
-def _effect(effect: Row) -> Text:
+def _effect(effect: Row, *, told: bool) -> Text:
     state = effect["state"]
     line = Text(f"{_EFFECT_SIGNS.get(state, '·')} ", style=STATE_STYLES.get(state, "green"))
     line.append(f"{_EFFECT_WORDS.get(state, state)} {effect['connection']}")
     if effect["target"]:
         line.append(f" {effect['target']}")
-    if effect["error"]:
+    if effect["error"] and not told:
         line.append(f": {_short(effect['error'])}", style="red")
     return line
 
@@ -155,8 +156,9 @@ def _end(run: Row) -> Iterator[Text]:
     took = between(run["created_at"], run["ended_at"])
     if took is not None:
         line.append(f" after {duration(took)}")
-    if run["reason"]:
-        line.append(f": {run['reason']}")
+    # Why a run began is told by its event; why it did not is told here.
+    if run["reason"] and status in {"skipped", "cancelled"}:
+        line.append(f": {_short(run['reason'])}")
     yield line
     if run["error"]:
         yield Text("   ").append_text(_fault(run["error"]))
@@ -181,6 +183,6 @@ def _links(output: Any) -> list[str]:
     return list(found)
 
 
-def _short(text: str) -> str:
+def _short(text: str, longest: int = _LONGEST_TEXT) -> str:
     line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_TEXT else f"{line[: _LONGEST_TEXT - 1]}…"
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
