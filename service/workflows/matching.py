@@ -19,11 +19,6 @@ class Match:
     reason: str
     error: str | None = None
 
-    @property
-    def faulty(self) -> bool:
-        """Say whether the workflow should have been able to answer and was not."""
-        return self.error is not None
-
 
 def matches(document: Document, event: Mapping[str, Json], values: Mapping[str, Json]) -> Match:
     """Say whether the event (JSON form of `schemas.events.Event`) starts a run.

@@ -71,7 +71,7 @@ def test_the_condition_decides_with_its_vars(failed_event: dict[str, Any]) -> No
     assert matches(found, failed_event, {"least": 2}).started
     refused = matches(found, failed_event, {"least": 3})
     assert not refused.started
-    assert not refused.faulty
+    assert refused.error is None
     assert refused.reason == "its condition is false: event.facts.counts.failed >= vars.least"
 
 
@@ -80,7 +80,7 @@ def test_a_condition_that_cannot_be_evaluated_starts_nothing_and_says_why(
 ) -> None:
     found = matches(document(**{"if": "event.payload.x > 1"}), failed_event, {})
     assert not found.started
-    assert found.faulty
+    assert found.error is not None
     assert "`event.payload.x` does not exist" in found.reason
 
 
@@ -88,4 +88,4 @@ def test_null_facts_are_simply_not_in_a_list(failed_event: dict[str, Any]) -> No
     found = document(**{"if": "event.facts.visual in ['warn', 'fail']"})
     match = matches(found, failed_event, {})
     assert not match.started
-    assert not match.faulty
+    assert match.error is None
