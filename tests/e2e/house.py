@@ -197,7 +197,7 @@ def write_configuration(
                 "vendor": "slack",
                 "base_url": f"{twins.slack.url}/api",
                 "credentials": {"bot_token": {"value": "xoxb-twin"}},
-                "options": {"channel": "#qa"},
+                "options": {"channel": "#qa-alerts"},
             },
         ],
         "workflows": [
