@@ -20,6 +20,19 @@ ALLOW: Header = (b"allow", b"POST, OPTIONS")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 _INSTANCE_CHARS = 200
 
+_CODES = {
+    HTTPStatus.BAD_REQUEST: "handshake_malformed",
+    HTTPStatus.UNAUTHORIZED: "delivery_not_verified",
+    HTTPStatus.NOT_FOUND: "address_unknown",
+    HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
+    HTTPStatus.REQUEST_TIMEOUT: "body_too_slow",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "encoding_not_taken",
+    HTTPStatus.TOO_MANY_REQUESTS: "rate_exceeded",
+    HTTPStatus.SERVICE_UNAVAILABLE: "not_storable_now",
+}
+"""One outward code for each status: it must not tell more than the status does."""
+
 UNKNOWN = "There is no such receiving address."
 UNPROVEN = "The delivery could not be verified."
 
@@ -56,7 +69,7 @@ class Refusal(Exception):  # noqa: N818  # the end of a request, not an error of
     def reply(self, path: str, request_id: bytes) -> Reply:
         """Give the problem that the sender reads."""
         problem = {
-            "type": "about:blank",
+            "type": f"urn:hookwright:problem:{_CODES.get(self.status, 'failed')}",
             "title": self.status.phrase,
             "status": self.status.value,
             "detail": self.detail,

