@@ -1,0 +1,227 @@
+"""A newcomer's first commands: they work without anything being typed twice."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.conftest import END_S, HOOKWRIGHT, Shell
+from tests.servers import PostgresServer, free_port, wait_until
+
+
+def test_help_comes_at_once_and_names_every_command() -> None:
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        done = subprocess.run([HOOKWRIGHT, "--help"], capture_output=True, text=True, check=True)
+        took.append(time.monotonic() - began)
+    for command in ("up", "serve", "work", "migrate", "init", "apply", "send", "tail", "token"):
+        assert f"\n  {command}" in done.stdout
+    assert min(took) < 0.4
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "up", "serve", "work", "migrate", "init", "apply", "send", "tail",
+        "run list", "run show", "delivery list", "delivery show", "event list", "event show",
+        "alert list", "source list", "workflow list", "workflow lint",
+        "token create", "token list", "token revoke",
+    ],
+)  # fmt: skip
+def test_every_command_explains_itself_with_an_example(shell: Shell, command: str) -> None:
+    assert f"hookwright {command.split(maxsplit=1)[0]}" in shell.run(*command.split(), "--help")
+    assert "Example: " in shell.run(*command.split(), "--help")
+
+
+def test_a_wrong_use_ends_with_2(shell: Shell) -> None:
+    assert "No such command" in shell.run("nothing", code=2)
+    assert "No such option" in shell.run("apply", "--fiel", code=2)
+    assert "Missing argument" in shell.run("send", "vibeview", code=2)
+
+
+def test_init_writes_a_configuration_with_secrets_for_its_owner_alone(shell: Shell) -> None:
+    written = json.loads(shell.run("init", "--json"))["written"]
+    assert written[0] == "hookwright.yaml"
+    for vendor in ("vibeview", "github", "slack", "generic"):
+        secret = shell.folder / ".hookwright" / "secrets" / vendor
+        assert stat.S_IMODE(secret.stat().st_mode) == 0o600
+        assert len(secret.read_text().strip()) >= 43
+    assert stat.S_IMODE((shell.folder / ".hookwright").stat().st_mode) == 0o700
+    assert (shell.folder / "workflows" / "heal-failed-run.yaml").is_file()
+
+
+def test_init_overwrites_nothing(shell: Shell) -> None:
+    shell.run("init")
+    before = (shell.folder / ".hookwright/secrets/github").read_text()
+    assert "exists already" in shell.run("init", code=1)
+    (shell.folder / "hookwright.yaml").unlink()
+    (shell.folder / "workflows/heal-failed-run.yaml").write_text("mine")
+    shell.run("init")
+    assert (shell.folder / ".hookwright/secrets/github").read_text() == before
+    assert (shell.folder / "workflows/heal-failed-run.yaml").read_text() == "mine"
+
+
+def test_a_newcomer_sees_a_delivery_become_a_run(up: Callable[..., Shell]) -> None:
+    shell = up()
+    assert "Hookwright is up" in shell.log("up")
+    assert "/hooks/vibeview" in shell.log("up")
+    assert "202  accepted" in shell.run("send", "vibeview", "visual.run_completed_with_regressions")
+    found = wait_until(
+        lambda: [run for run in json.loads(shell.run("run", "list", "--json")) if run["ended_at"]],
+        END_S,
+        what="a run ended",
+    )
+    # No connection is configured yet: the run says so.
+    (run,) = found
+    shown = shell.run("run", "show", run["id"])
+    assert "comment-visual-regression" in shown
+    assert "there is no connection of github" in shown
+    delivery = json.loads(shell.run("delivery", "list", "--json"))[0]
+    assert "sha256=" not in shell.run("delivery", "show", delivery["id"])
+    event = json.loads(shell.run("event", "list", "--json"))[0]
+    assert "visual_regression.warned" in shell.run("event", "show", event["id"])
+    assert "/hooks/github" in shell.run("source", "list")
+    assert "alert-low-credits" in shell.run("workflow", "list")
+    assert "nothing yet" in shell.run("alert", "list")
+
+
+def test_repeated_samples_are_new_deliveries_unless_they_shall_be_the_same(
+    up: Callable[..., Shell],
+) -> None:
+    shell = up()
+    answers = json.loads(shell.run("send", "github", "push", "--repeat", "3", "--json"))
+    assert [answer["status_code"] for answer in answers] == [202, 202, 202]
+    again = json.loads(shell.run("send", "github", "push", "--repeat", "3", "--same", "--json"))
+    assert [answer["status_code"] for answer in again] == [202, 200, 200]
+    assert len({answer["body"]["id"] for answer in again}) == 1
+    body = shell.folder / "body.json"
+    body.write_text('{"event": "run.failed", "data": {"run_id": "from-a-file"}}')
+    assert "accepted" in shell.run("send", "vibeview", str(body), "--event", "run.failed")
+
+
+def test_tail_gives_events_as_cloud_events(up: Callable[..., Shell]) -> None:
+    shell = up()
+    shell.run("send", "vibeview", "run.passed")
+    wait_until(lambda: json.loads(shell.run("event", "list", "--json")), END_S, what="an event")
+    line = shell.run("tail", "events", "--json", "--last", "1", "--limit", "1")
+    event = json.loads(line)
+    assert event["specversion"] == "1.0"
+    assert event["source"] == "/vibeview/vibeview"
+    assert {"id", "type", "time", "data"} <= event.keys()
+    assert None not in event.values()
+
+
+def test_tail_follows_what_comes_later(up: Callable[..., Shell]) -> None:
+    shell = up()
+    process = shell.start("tail", "deliveries", "--last", "0", "--limit", "1", "--json")
+    wait_until(lambda: "/api/v1/deliveries" in shell.log("up"), END_S, what="it asked once")
+    shell.run("send", "vibeview", "run.passed")
+    assert process.wait(END_S) == 0
+    assert json.loads(shell.log("tail"))["source"] == "vibeview"
+
+
+def test_up_ends_in_good_order_and_goes_on_where_it_was(up: Callable[..., Shell]) -> None:
+    shell = up()
+    shell.run("send", "vibeview", "run.passed")
+    key = (shell.folder / ".hookwright/secret.key").read_text()
+    token = (shell.folder / ".hookwright/admin.token").read_text()
+    (process,) = shell.processes
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(END_S) == 0, shell.log("up")
+    up()
+    assert (shell.folder / ".hookwright/secret.key").read_text() == key
+    assert (shell.folder / ".hookwright/admin.token").read_text() == token
+    assert len(json.loads(shell.run("delivery", "list", "--json"))) == 1
+
+
+def test_the_data_directory_holds_a_token_for_its_owner_alone(up: Callable[..., Shell]) -> None:
+    shell = up()
+    file = shell.folder / ".hookwright/admin.token"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    # It opens this machine's server and is sent to no other.
+    refused = shell.run("run", "list", "--url", "https://hooks.example", code=1)
+    assert "a token is needed" in refused
+    file.unlink()
+    assert "a token is needed" in shell.run("run", "list", code=1)
+
+
+def test_an_address_in_use_is_said_in_one_line(up: Callable[..., Shell]) -> None:
+    shell = up()
+    said = shell.run("up", code=1)
+    assert "cannot listen on 127.0.0.1" in said
+    assert "HOOKWRIGHT_PORT" in said
+
+
+def test_a_server_that_is_not_there_is_said_in_one_line(shell: Shell) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    said = shell.run("run", "list", "--url", url, "--token", "hw_x", code=1)
+    assert "does not answer" in said
+    assert "hint: is it running?" in said
+
+
+@pytest.mark.parametrize("command", ["serve", "work"])
+def test_separate_processes_refuse_to_start_without_keys_and_redis(
+    shell: Shell, command: str
+) -> None:
+    assert "HOOKWRIGHT_SECRET_KEYS is not set" in shell.run(command, code=1)
+    keys = {"HOOKWRIGHT_SECRET_KEYS": "k" * 40}
+    assert "HOOKWRIGHT_REDIS_URL is not set" in shell.run(command, code=1, **keys)
+    weak = shell.run(command, code=1, HOOKWRIGHT_SECRET_KEYS="weak")
+    assert "at least 32 characters" in weak
+
+
+def test_work_tells_whether_a_worker_is_alive(up: Callable[..., Shell]) -> None:
+    shell = up()
+    wait_until((shell.folder / ".hookwright/worker.alive").exists, END_S, what="the sign of life")
+    assert "alive" in shell.run("work", "--check")
+    assert "no worker runs here" in shell.run(
+        "work", "--check", code=1, HOOKWRIGHT_DATA_DIR="elsewhere"
+    )
+
+
+def test_a_debug_level_shows_where_an_error_came_from(shell: Shell) -> None:
+    done = subprocess.run(
+        [HOOKWRIGHT, "apply"],
+        cwd=shell.folder,
+        env={"HOOKWRIGHT_LOG_LEVEL": "debug", "PATH": "/usr/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" in done.stderr
+    assert "cannot be read" in done.stderr
+
+
+def test_tokens_are_made_listed_and_revoked_on_postgres(
+    shell: Shell, postgres_server: PostgresServer
+) -> None:
+    shell.environment["HOOKWRIGHT_DATABASE_URL"] = postgres_server.url()
+    assert "applied: 0001" in shell.run("migrate")
+    assert "up to date" in shell.run("migrate", "--check")
+    made = json.loads(shell.run("token", "create", "--label", "ci", "--expires", "30d", "--json"))
+    assert made["token"].startswith("hw_")
+    assert made["role"] == "viewer"
+    listed = shell.run("token", "list")
+    assert made["prefix"] in listed
+    assert made["token"] not in listed
+    assert "revoked" in shell.run("token", "revoke", "ci")
+    assert "no token with" in shell.run("token", "revoke", "ci", code=1)
+    assert "no duration" in shell.run("token", "create", "--label", "x", "--expires", "x", code=1)
+
+
+def test_lint_shows_every_fault_with_its_place(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text("name: W!\non: [{event: a}]\nsteps: []\n")
+    said = shell.run("workflow", "lint", "w.yaml", code=1)
+    assert "w.yaml:1:7" in said
+    assert "w.yaml:3:8" in said
+    shell.run("init")
+    good = shell.run("workflow", "lint", "workflows/heal-failed-run.yaml")
+    assert "nothing to say" in good
