@@ -8,15 +8,20 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from uuid import UUID
 
 from schemas.tables import TokenRow
-from service.db import Session
+from service.db import Database, Session
 from service.errors import NotFound, Unauthenticated
+from service.local_token import read_local_token, write_local_token
+from service.queue import Queue
 from service.store import tokens as store
+from service.unit_of_work import reading, unit_of_work
 
 PREFIX = "hw_"
 RANDOM_BYTES = 32
+LOCAL_LABEL = "this machine"
 SHOWN_CHARACTERS = 9
 """How much of a token is kept readable, so that people can tell theirs apart."""
 
@@ -93,6 +98,25 @@ def revoke_token(session: Session, name: str, *, now: datetime) -> TokenRow:
     row.revoked_at = row.revoked_at or now
     session.add(row)
     return row
+
+
+def keep_local_token(data_dir: Path, database: Database, queue: Queue, *, now: datetime) -> None:
+    """Let the data directory hold an administrator's token that works, made if need be."""
+    token = read_local_token(data_dir)
+    if token is not None and _works(database, token, now):
+        return
+    with unit_of_work(database, queue) as work:
+        _, token = create_token(work.session, label=LOCAL_LABEL, role=Role.ADMIN, now=now)
+    write_local_token(data_dir, token)
+
+
+def _works(database: Database, token: str, now: datetime) -> bool:
+    try:
+        with reading(database) as session:
+            authenticate(session, token, now=now, admin_token=None)
+    except Unauthenticated:
+        return False
+    return True
 
 
 def _digest(token: str) -> str:

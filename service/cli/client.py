@@ -81,7 +81,7 @@ def _own_token(settings: Settings, address: str) -> str:
     # The token in the data directory opens this machine's server; it is sent nowhere else.
     if settings.admin_token and _is_local(address):
         return settings.admin_token
-    found = read_local_token(settings) if _is_local(address) else None
+    found = read_local_token(settings.data_dir) if _is_local(address) else None
     if found is None:
         raise Unauthenticated(
             f"a token is needed for {address}",

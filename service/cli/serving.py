@@ -19,12 +19,12 @@ from service.cli.output import console
 from service.configuration import read_configuration
 from service.db import Database
 from service.errors import ConfigurationError, HookwrightError
-from service.local_token import make_local_token
 from service.log import configure_logging
 from service.queue import DramatiqQueue, Queue, make_broker
 from service.secretbox import SecretBox
 from service.settings import Settings, environment, load_settings
 from service.store import listing, schema
+from service.tokens import keep_local_token
 from service.unit_of_work import reading
 from service.web import main as web
 from workers import main as workers
@@ -39,14 +39,14 @@ def up_command() -> int:
     """Migrate, apply the configuration, receive and work: everything in one process.
 
     Uses SQLite and a queue in the process unless HOOKWRIGHT_DATABASE_URL and
-    HOOKWRIGHT_REDIS_URL name others. Secrets keys are generated in the data directory.
+    HOOKWRIGHT_REDIS_URL name others. A secret key is generated in the data directory.
     """
     settings = load_settings().with_generated_keys()
     configure_logging(settings)
     with _opened(settings) as (database, queue):
         schema.upgrade(database)
         _apply(settings, database, queue)
-        make_local_token(settings, database, queue, now=utc_now())
+        keep_local_token(settings.data_dir, database, queue, now=utc_now())
         application = web.make_application(settings, database, queue)
         listening = web.listen(settings)
         running = workers.start(settings, database, queue.broker)
