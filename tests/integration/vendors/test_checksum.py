@@ -438,6 +438,17 @@ def test_the_poll_of_runs_tells_each_end_once(checksum: TwinProcess, caller: Cal
     assert caller.ask("runs", empty.position).events[0].key == event.key, "same after a crash"
 
 
+def test_a_run_is_told_once_though_the_latest_is_slow_to_show_its_end(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    run_id = failed_run(checksum)
+    body = {"id": run_id, "status": "running"}
+    checksum.fault("status", path="*/latest", status=200, body=body, times=2)
+    first = caller.ask("runs")
+    assert [event.type for event in first.events] == ["test_run.failed"]
+    assert list(caller.ask("runs", first.position).events) == []
+
+
 def test_runs_that_overlap_are_all_told(checksum: TwinProcess, caller: Caller) -> None:
     checksum.lever("outcomes", {"runs": ["failed", "passed"]})
     caller.do("checksum.run_suite")

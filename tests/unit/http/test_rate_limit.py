@@ -67,6 +67,13 @@ def test_a_bucket_gives_its_burst_then_its_rate_then_refuses() -> None:
     assert bucket.reserve() == 0
 
 
+def test_a_long_pause_saves_up_no_more_than_the_burst() -> None:
+    time = FakeTime()
+    bucket = TokenBucket(per_minute=60, burst=3, max_wait_s=2, monotonic=lambda: time.seconds)
+    time.seconds += 1000
+    assert [bucket.reserve() for _ in range(5)] == [0, 0, 0, 1, 2]
+
+
 def test_a_hold_is_never_shortened() -> None:
     time = FakeTime()
     bucket = TokenBucket(per_minute=60, burst=5, max_wait_s=2, monotonic=lambda: time.seconds)
