@@ -32,7 +32,9 @@ def is_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 # --- problems ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/runs/088dfb93-54ac-49b7-a37a-82bd76206b71", "/workflows/none"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/runs/088dfb93-54ac-49b7-a37a-82bd76206b71", "/workflows/none"]
+)
 def test_what_is_not_there_is_a_problem(api: Installation, path: str) -> None:
     assert is_problem(api.client.get(path), 404)["type"] == "urn:hookwright:problem:not_found"
 
