@@ -57,8 +57,11 @@ class FaultyConfigurationError(ConfigurationError):
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         """Keep the findings; the message shows every one of them."""
-        self.findings = tuple(findings)
-        count = "1 fault" if len(findings) == 1 else f"{len(findings)} faults"
+        # One that has no hint cannot be compared with one that has: places decide the order.
+        self.findings = tuple(
+            sorted(set(findings), key=lambda item: (item.file, item.line, item.column))
+        )
+        count = "1 fault" if len(self.findings) == 1 else f"{len(self.findings)} faults"
         lines = "\n".join(f"  {finding}" for finding in self.findings)
         super().__init__(f"the configuration has {count}; nothing was changed\n{lines}")
 
@@ -113,7 +116,7 @@ def read_configuration(
     reader = _Reader(path, tree, environment, {vendor.name: vendor for vendor in vendors})
     declared = reader.read()
     if reader.findings:
-        raise FaultyConfigurationError(sorted(set(reader.findings)))
+        raise FaultyConfigurationError(reader.findings)
     return declared
 
 
@@ -130,7 +133,7 @@ def read_source(path: Path, environment: Mapping[str, str], name: str) -> Declar
             f"{path} declares no source `{name}`", hint=did_you_mean(name, found)
         )
     if len(found[name].secrets) != len(found[name].config.secrets):
-        raise FaultyConfigurationError(sorted(set(reader.findings)))
+        raise FaultyConfigurationError(reader.findings)
     return found[name]
 
 
@@ -405,8 +408,8 @@ class _Reader:
             place = (*path, *fault["loc"])
             if fault["type"] == "extra_forbidden":
                 around = tuple(part for part in place[:-1] if isinstance(part, str))
-                inner = _MODELS.get(around[:2], model)
-                self._find_key(place, model if "options" in around else inner)
+                inner = _MODELS.get(around[:2], model) if len(fault["loc"]) > 1 else model
+                self._find_key(place, inner)
             elif fault["type"] == "missing":
                 self._find(place[:-1], f"`{place[-1]}` is missing")
             else:
