@@ -1,6 +1,6 @@
 """What the door knows of the sources, kept in memory: no delivery costs a query.
 
-A thread asks once a second whether the mark of the sources has changed and only then reads them
+A thread asks twice a second whether the mark of the sources has changed and only then reads them
 again. The book of sources is replaced as a whole; a source whose row cannot be used is closed by
 itself and does not hinder the others.
 """
@@ -31,7 +31,7 @@ from service.vendors.base import Incoming, Secret, Vendor, Verifier
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 0.5
 LOOK_AGAIN_S = 1.0
 """An unknown name makes the book be read again, at most once in this time."""
 
@@ -97,9 +97,9 @@ def open_source(row: SourceRow, vendors: Mapping[str, Vendor], box: SecretBox) -
         return _open_source(row, kept, vendors, box)
     except ConfigurationError as error:
         fault = error.message
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, LookupError) as error:
         # Pydantic repeats what it was given, which may be a secret put in the wrong place.
-        fault = f"{type(error).__name__} in options or limits"
+        fault = f"{type(error).__name__} in its options, limits or secrets"
     log.warning(
         "source_cannot_be_used",
         source=row.name,

@@ -46,31 +46,31 @@ def count_again(session: Session, counts: Mapping[UUID, int]) -> None:
 
 
 def trim_rejections(session: Session, bounds: Bounds, now: datetime) -> None:
-    """Remove the oldest until the bounds hold."""
+    """Remove the oldest until the bounds hold: first each source's, then those of all together.
+
+    In this order a source that is flooded cannot push out what the others have.
+    """
+    too_old = col(RejectionRow.received_at) < now - bounds.age
+    session.execute(delete(RejectionRow).where(too_old), execution_options=_BLINDLY)
+    share = bounds.source_share
+    _keep_newest(session, int(bounds.rows * share), int(bounds.size * share), each_source=True)
+    _keep_newest(session, bounds.rows, bounds.size, each_source=False)
+
+
+_BLINDLY = {"synchronize_session": False}
+
+
+def _keep_newest(session: Session, rows: int, size: int, *, each_source: bool) -> None:
     cut = col(RejectionRow.body_bytes)
     weight = ROW_BYTES + case((cut < MAX_BODY_BYTES, cut), else_=MAX_BODY_BYTES)
     newest = (col(RejectionRow.received_at).desc(), col(RejectionRow.id).desc())
-    own = col(RejectionRow.source)
-    so_far = (None, 0)
+    parts = col(RejectionRow.source) if each_source else None
     weighed = select(
         col(RejectionRow.id).label("id"),
-        col(RejectionRow.received_at).label("received_at"),
-        func.row_number().over(order_by=newest).label("rows"),
-        func.sum(weight).over(order_by=newest, rows=so_far).label("size"),
-        func.row_number().over(partition_by=own, order_by=newest).label("own_rows"),
-        func.sum(weight).over(partition_by=own, order_by=newest, rows=so_far).label("own_size"),
+        func.row_number().over(partition_by=parts, order_by=newest).label("rows"),
+        func.sum(weight).over(partition_by=parts, order_by=newest, rows=(None, 0)).label("size"),
     ).subquery()
-    surplus = select(weighed.c.id).where(
-        or_(
-            weighed.c.rows > bounds.rows,
-            weighed.c.size > bounds.size,
-            weighed.c.own_rows > bounds.rows * bounds.source_share,
-            weighed.c.own_size > bounds.size * bounds.source_share,
-            weighed.c.received_at < now - bounds.age,
-        )
-    )
+    surplus = select(weighed.c.id).where(or_(weighed.c.rows > rows, weighed.c.size > size))
     session.execute(
-        delete(RejectionRow)
-        .where(col(RejectionRow.id).in_(surplus))
-        .execution_options(synchronize_session=False)
+        delete(RejectionRow).where(col(RejectionRow.id).in_(surplus)), execution_options=_BLINDLY
     )

@@ -1,0 +1,354 @@
+"""What the door does when things around it break: never a 2xx for what is not stored."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Self
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from schemas.clock import utc_now
+from schemas.ids import new_id
+from schemas.tables import Table
+from service.bell import Bell
+from service.db import Database
+from service.errors import Unavailable
+from service.group_commit import GroupCommit
+from service.queue import DramatiqQueue, make_broker
+from service.store.inbox import Arrival, Outcomes, open_inbox
+from tests.integration.door.receiver import (
+    BellBook,
+    Receiver,
+    add_source,
+    receiving,
+    sign_github,
+)
+from tests.servers import PostgresServer, RedisServer, free_port, wait_until
+
+
+@pytest.fixture
+def own_database(postgres_server: PostgresServer) -> Iterator[Database]:
+    """A database on a server that the test may stop."""
+    database = Database(postgres_server.url())
+    Table.metadata.create_all(database.engine)
+    with database.session() as session:
+        add_source(session)
+    yield database
+    database.dispose()
+
+
+@pytest.mark.parametrize("way", ["stop", "kill"])
+def test_503_while_the_database_is_away_and_202_when_it_is_back(
+    own_database: Database, postgres_server: PostgresServer, bell: BellBook, way: str
+) -> None:
+    with receiving(own_database, bell) as receiver:
+        assert receiver.send("before").status_code == 202
+        getattr(postgres_server, way)()
+        for number in range(3):
+            began = time.monotonic()
+            answer = receiver.send(f"away-{number}")
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) >= 1
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert time.monotonic() - began < 5
+        assert not receiver.door.is_healthy()
+        postgres_server.start()
+        wait_until(receiver.door.is_healthy, 20)
+        assert receiver.send("after").status_code == 202
+        assert receiver.send("before").status_code == 200
+        assert {row.delivery_key for row in receiver.rows()} >= {"before", "after"}
+
+
+def test_a_door_that_starts_without_a_database_opens_when_it_comes(
+    own_database: Database, postgres_server: PostgresServer, bell: BellBook
+) -> None:
+    postgres_server.stop()
+    with receiving(own_database, bell) as receiver:
+        assert receiver.send().status_code == 503
+        assert not receiver.door.is_healthy()
+        postgres_server.start()
+        wait_until(receiver.door.is_healthy, 20)
+        wait_until(lambda: receiver.send().status_code == 202)
+
+
+class Senders:
+    """Threads that send new deliveries until told to end, and note what they were answered."""
+
+    def __init__(self, url: str, threads: int = 8) -> None:
+        self.stored: dict[str, str] = {}
+        self._url = url
+        self._ending = threading.Event()
+        self._threads = [threading.Thread(target=self._send) for _ in range(threads)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def _send(self) -> None:
+        with httpx.Client(trust_env=False, timeout=15) as client:
+            while not self._ending.is_set():
+                key = str(uuid4())
+                signed = sign_github(key)
+                try:
+                    answer = client.post(self._url, content=signed.body, headers=signed.headers)
+                except httpx.TransportError:
+                    self._ending.wait(0.05)
+                    continue
+                if answer.is_success:
+                    self.stored[key] = answer.json()["id"]
+
+
+def test_what_was_answered_2xx_survives_a_crash_of_the_database(
+    own_database: Database, postgres_server: PostgresServer, bell: BellBook
+) -> None:
+    with receiving(own_database, bell) as receiver:
+        with Senders(f"http://127.0.0.1:{receiver.port}/hooks/github") as senders:
+            wait_until(lambda: len(senders.stored) > 100)
+            postgres_server.kill()
+            before = len(senders.stored)
+            postgres_server.start()
+            wait_until(lambda: len(senders.stored) > before + 100, 30)
+        stored = {row.delivery_key: str(row.id) for row in receiver.rows()}
+    assert senders.stored.items() <= stored.items()
+
+
+def test_what_was_answered_2xx_survives_a_crash_of_the_receiver(database: Database) -> None:
+    with database.session() as session:
+        add_source(session)
+    with door_process(database) as (process, url), Senders(url) as senders:
+        wait_until(lambda: len(senders.stored) > 100, 30)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+    stored = stored_keys(database)
+    assert senders.stored.items() <= stored.items()
+    with door_process(database) as (_, url):
+        key, given = next(iter(senders.stored.items()))
+        signed = sign_github(key)
+        with httpx.Client(trust_env=False) as client:
+            answer = client.post(url, content=signed.body, headers=signed.headers)
+        assert answer.json() == {"id": given, "status": "duplicate"}
+
+
+@contextmanager
+def door_process(database: Database) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            *("-m", "uvicorn", "tests.integration.door.door_process:make_app", "--factory"),
+            *("--port", str(port), "--log-level", "warning", "--interface", "asgi3"),
+        ],
+        env={
+            **os.environ,
+            "DOOR_TEST_DATABASE_URL": database.url.render_as_string(hide_password=False),
+        },
+    )
+    url = f"http://127.0.0.1:{port}/hooks/github"
+    try:
+        wait_until(lambda: is_listening(port), 30)
+        yield process, url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def is_listening(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def stored_keys(database: Database) -> dict[str, str]:
+    receiver = Receiver(database, BellBook())
+    receiver.client.close()
+    return {row.delivery_key: str(row.id) for row in receiver.rows()}
+
+
+def test_a_commit_that_hangs_is_answered_503_in_time(database: Database, bell: BellBook) -> None:
+    """Another transaction holds the table; nobody waits longer than patience lasts."""
+    with database.session() as session:
+        add_source(session)
+    waiting_bell = Bell(bell)
+    writer = GroupCommit(open_inbox(database, utc_now), waiting_bell, patience_s=0.5)
+    waiting_bell.start()
+    with receiving(database, bell, writer=writer) as receiver:
+        assert receiver.send("before").status_code == 202
+        with table_held(database):
+            began = time.monotonic()
+            with ThreadPoolExecutor(4) as pool:
+                answers = list(pool.map(receiver.send, ["w", "x", "y", "z"]))
+            assert {answer.status_code for answer in answers} == {503}
+            assert time.monotonic() - began < 4
+            assert receiver.send("still").status_code == 503
+        wait_until(receiver.door.is_healthy)
+        assert receiver.send("after").status_code == 202
+        # What was told to come again may have been stored meanwhile; it is the same row then.
+        again = receiver.send("w")
+        assert again.status_code in {200, 202}
+        assert [row.delivery_key for row in receiver.rows()].count("w") == 1
+    waiting_bell.stop()
+
+
+@contextmanager
+def table_held(database: Database) -> Iterator[None]:
+    if database.is_sqlite:
+        other = sqlite3.connect(database.url.database or "", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+        other.close()
+        return
+    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url) as connection:
+        connection.execute("LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE")
+        yield
+        connection.rollback()
+
+
+def test_503_when_too_much_waits(database: Database, bell: BellBook) -> None:
+    with database.session() as session:
+        add_source(session)
+    own_bell = Bell(bell)
+    own_bell.start()
+    writer = GroupCommit(
+        open_inbox(database, utc_now), own_bell, waiting_rows=2, waiting_bytes=10_000
+    )
+    with receiving(database, bell, writer=writer) as receiver:
+        answer = receiver.send(body=b"x" * 10_000)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        with ThreadPoolExecutor(8) as pool:
+            with table_held(database):
+                sent = [pool.submit(receiver.send, f"k{number}") for number in range(8)]
+                wait_until(lambda: sum(one.done() for one in sent) == 6)
+                assert {one.result().status_code for one in sent if one.done()} == {503}
+            assert sorted(one.result().status_code for one in sent)[:2] == [202, 202]
+        assert receiver.send().status_code == 202
+    own_bell.stop()
+
+
+def test_redis_may_be_away(redis_server: RedisServer, database: Database) -> None:
+    """The bell is lost, the delivery is not: it is stored, answered, and due for the sweeper."""
+    with database.session() as session:
+        add_source(session)
+    broker = make_broker(redis_server.url)
+    with receiving(database, DramatiqQueue(broker)) as receiver:
+        assert receiver.send().status_code == 202
+        wait_until(lambda: "ingest_deliveries" in str(queued(redis_server)))
+        redis_server.stop()
+        began = time.monotonic()
+        assert [receiver.send().status_code for _ in range(20)] == [202] * 20
+        assert time.monotonic() - began < 5
+        assert all(row.due_at is not None for row in receiver.rows())
+    broker.close()
+
+
+def queued(server: RedisServer) -> list[object]:
+    broker = make_broker(server.url)
+    client = broker.client  # type: ignore[attr-defined]  # a Redis broker has one
+    messages = [client.hgetall(key) for key in client.keys("hookwright:*.msgs")]
+    client.close()
+    broker.close()
+    return messages
+
+
+# --- closing ----------------------------------------------------------------------------------
+
+
+def test_closing_answers_what_waits(database: Database, bell: BellBook) -> None:
+    with database.session() as session:
+        add_source(session)
+    with receiving(database, bell) as receiver, ThreadPoolExecutor(20) as pool:
+        with table_held(database):
+            sent = [pool.submit(receiver.send, f"k{number}") for number in range(20)]
+            wait_until(lambda: receiver.door._writer._rows == 20)
+            receiver.ask_to_stop()
+        assert [one.result().status_code for one in sent] == [202] * 20
+        assert len(receiver.rows()) == 20
+    wait_until(lambda: len(bell.rung()) == 20)
+
+
+class SlowInbox:
+    """An inbox whose commits end when the test says so."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[str]] = []
+        self.began = threading.Event()
+        self.may_commit = threading.Event()
+
+    def connect(self) -> None:
+        return
+
+    def store(self, group: Sequence[Arrival]) -> Outcomes:
+        self.groups.append([arrival.delivery_key for arrival in group])
+        self.began.set()
+        self.may_commit.wait(10)
+        return {}
+
+    def close(self) -> None:
+        return
+
+
+def an_arrival(key: str) -> Arrival:
+    return Arrival(new_id(), uuid4(), "s", "v", key, utc_now(), b"[]", b"")
+
+
+def test_a_group_is_what_came_during_the_commit_before(bell: BellBook) -> None:
+    async def scenario() -> None:
+        inbox = SlowInbox()
+        own_bell = Bell(bell)
+        own_bell.start()
+        writer = GroupCommit(inbox, own_bell)
+        await writer.start()
+        answers = [writer.add(an_arrival("a"))]
+        await asyncio.to_thread(inbox.began.wait, 10)
+        answers += [writer.add(an_arrival(key)) for key in ("b", "c", "gone", "d")]
+        answers[3].cancel()  # a sender that hangs up does not break its group
+        inbox.may_commit.set()
+        done = await asyncio.gather(*answers, return_exceptions=True)
+        assert inbox.groups == [["a"], ["b", "c", "gone", "d"]]
+        assert [one for one in done if one is None] == [None] * 4
+        await writer.stop()
+        with pytest.raises(Unavailable):
+            writer.add(an_arrival("late"))
+        own_bell.stop()
+
+    asyncio.run(scenario())
+
+
+def test_closing_does_not_wait_for_ever(bell: BellBook) -> None:
+    async def scenario() -> None:
+        inbox = SlowInbox()
+        own_bell = Bell(bell)
+        own_bell.start()
+        writer = GroupCommit(inbox, own_bell, patience_s=0.3)
+        await writer.start()
+        answers = [writer.add(an_arrival(key)) for key in ("a", "b")]
+        await writer.stop()
+        done = await asyncio.gather(*answers, return_exceptions=True)
+        assert all(isinstance(one, Unavailable) for one in done)
+        inbox.may_commit.set()
+        own_bell.stop()
+
+    asyncio.run(scenario())

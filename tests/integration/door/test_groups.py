@@ -1,0 +1,184 @@
+"""Storing in groups: each delivery once, each answered with what became of it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlmodel import col, select, update
+
+from schemas.clock import utc_now
+from schemas.ids import new_id
+from schemas.tables import DeliveryRow, DeliveryState
+from service.db import Database
+from service.errors import Unavailable
+from service.store.inbox import Arrival, Earlier, open_inbox
+from tests.integration.door.receiver import BellBook, Receiver, add_source, receiving
+from tests.servers import wait_until
+
+
+def test_a_hundred_at_once_are_one_row_and_one_ring(receiver: Receiver, bell: BellBook) -> None:
+    with ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(lambda _: receiver.send("the-same"), range(100)))
+    assert Counter(answer.status_code for answer in answers) == {202: 1, 200: 99}
+    (row,) = receiver.rows()
+    assert {answer.json()["id"] for answer in answers} == {str(row.id)}
+    receiver.send("another")
+    wait_until(lambda: len(bell.rung()) == 2)
+    assert bell.rung().count(row.id) == 1
+
+
+def test_many_at_once_are_all_stored_and_rung(receiver: Receiver, bell: BellBook) -> None:
+    keys = [f"key-{number}" for number in range(300)]
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(receiver.send, keys))
+    told = {key: answer.json()["id"] for key, answer in zip(keys, answers, strict=True)}
+    assert told == {row.delivery_key: str(row.id) for row in receiver.rows()}
+    wait_until(lambda: sorted(bell.rung()) == sorted(UUID(given) for given in told.values()))
+    assert all(len(job.delivery_ids) <= 100 for job in bell.jobs)  # type: ignore[union-attr]
+
+
+def test_two_receivers_take_the_same_keys_in_any_order(database: Database) -> None:
+    """No circle of waiting: one of them stores each key, the other tells the same id."""
+    with database.session() as session:
+        add_source(session)
+    keys = [f"key-{number}" for number in range(60)]
+    with receiving(database, BellBook()) as one, receiving(database, BellBook()) as two:
+        with ThreadPoolExecutor(40) as pool:
+            ones = pool.map(one.send, keys)
+            twos = pool.map(two.send, reversed(keys))
+        first = dict(zip(keys, ones, strict=True))
+        second = dict(zip(reversed(keys), twos, strict=True))
+        assert len(one.rows()) == len(keys)
+    for key in keys:
+        assert sorted((first[key].status_code, second[key].status_code)) == [200, 202]
+        assert first[key].json()["id"] == second[key].json()["id"]
+
+
+def set_state(database: Database, state: DeliveryState) -> None:
+    with database.session() as session:
+        session.execute(
+            update(DeliveryRow).values(state=state, due_at=None, failures=9, error="it broke")
+        )
+        session.commit()
+
+
+def test_a_redelivery_revives_what_is_dead(receiver: Receiver, bell: BellBook) -> None:
+    given = UUID(receiver.send("again").json()["id"])
+    wait_until(lambda: bell.rung() == [given])
+    set_state(receiver.database, DeliveryState.DEAD)
+    before = utc_now()
+    answer = receiver.send("again")
+    assert (answer.status_code, answer.json()["id"]) == (200, str(given))
+    (row,) = receiver.rows()
+    assert (row.state, row.failures, row.error) == (DeliveryState.RECEIVED, 0, None)
+    assert row.due_at is not None
+    assert before <= row.due_at <= utc_now()
+    wait_until(lambda: bell.rung() == [given, given])
+
+
+@pytest.mark.parametrize("state", [DeliveryState.INGESTED, DeliveryState.MALFORMED])
+def test_a_redelivery_leaves_what_is_done_alone(
+    receiver: Receiver, bell: BellBook, state: DeliveryState
+) -> None:
+    given = UUID(receiver.send("again").json()["id"])
+    set_state(receiver.database, state)
+    assert receiver.send("again").status_code == 200
+    (row,) = receiver.rows()
+    assert (row.state, row.failures) == (state, 9)
+    receiver.send("last")
+    wait_until(lambda: len(bell.rung()) == 2)
+    assert bell.rung().count(given) == 1
+
+
+# --- the store by itself ----------------------------------------------------------------------
+
+
+def arrival(key: str, source_id: UUID) -> Arrival:
+    return Arrival(new_id(), source_id, "github", "github", key, utc_now(), b'[["a","b"]]', b"body")
+
+
+def test_storing_a_group_again_tells_that_it_is_there(database: Database) -> None:
+    """What happens when the connection is lost in a commit: our own rows are no duplicates."""
+    inbox = open_inbox(database, utc_now)
+    source = uuid4()
+    group = [arrival(key, source) for key in ("b", "a", "a", "c")]
+    first = inbox.store(group)
+    assert first == {group[2].id: Earlier(group[1].id, revived=False)}
+    assert inbox.store(group) == first
+    late = arrival("b", source)
+    assert inbox.store([late, arrival("d", source)]) == {
+        late.id: Earlier(group[0].id, revived=False)
+    }
+    inbox.close()
+
+
+def test_equal_keys_of_one_group_revive_once(database: Database) -> None:
+    inbox = open_inbox(database, utc_now)
+    source = uuid4()
+    old = arrival("a", source)
+    inbox.store([old])
+    set_state(database, DeliveryState.DEAD)
+    group = [arrival("a", source), arrival("a", source)]
+    assert set(inbox.store(group).values()) == {Earlier(old.id, revived=True)}
+    inbox.close()
+
+
+def test_a_full_group_is_stored_whole(database: Database) -> None:
+    inbox = open_inbox(database, utc_now)
+    source = uuid4()
+    assert inbox.store([arrival(f"k{number}", source) for number in range(500)]) == {}
+    with database.session(read_only=True) as session:
+        row = session.exec(select(DeliveryRow).where(DeliveryRow.delivery_key == "k7")).one()
+    assert (row.headers, row.body, row.source_id) == ([["a", "b"]], b"body", source)
+    assert row.due_at == row.received_at + timedelta(seconds=5)
+    inbox.close()
+
+
+def test_one_row_that_cannot_be_stored_does_not_cost_the_others(postgres_url: str) -> None:
+    """Nothing that comes in can be such a row; a mistake of ours must still not spread."""
+    database = Database(postgres_url)
+    inbox = open_inbox(database, utc_now)
+    source = uuid4()
+    group = [arrival(key, source) for key in ("a", "b", "c", "d")]
+    group[2].headers = b"[no json"
+    outcomes = inbox.store(group)
+    assert list(outcomes) == [group[2].id]
+    assert isinstance(outcomes[group[2].id], Unavailable)
+    with database.session(read_only=True) as session:
+        assert set(session.exec(select(col(DeliveryRow.delivery_key)))) == {"a", "b", "d"}
+    inbox.close()
+    database.dispose()
+
+
+def test_a_database_without_tables_is_unavailable(
+    empty_sqlite_url: str, empty_postgres_url: str
+) -> None:
+    for url in (empty_sqlite_url, empty_postgres_url):
+        database = Database(url)
+        inbox = open_inbox(database, utc_now)
+        with pytest.raises(Unavailable):
+            inbox.connect()
+        inbox.close()
+        database.dispose()
+
+
+def test_the_door_waits_its_turn_to_write(sqlite_url: str, bell: BellBook) -> None:
+    """On SQLite a worker's transaction comes first, and the delivery is stored after it."""
+    database = Database(sqlite_url)
+    with database.session() as session:
+        add_source(session)
+    with receiving(database, bell) as receiver:
+        answers: list[int] = []
+        sending = threading.Thread(target=lambda: answers.append(receiver.send().status_code))
+        with database.turn_to_write():
+            sending.start()
+            sending.join(0.2)
+            assert answers == []
+        sending.join(10)
+        assert answers == [202]
+    database.dispose()
