@@ -91,7 +91,9 @@ def test_the_documented_configuration_is_one_that_is_accepted() -> None:
 
     configuration = Configuration.model_validate(yaml.safe_load(example))
 
-    assert set(configuration.model_fields_set) == set(Configuration.model_fields)
+    # `subscriptions` is reserved: the key has a form, and this version refuses it.
+    shown = set(configuration.model_fields_set) | {"subscriptions"}
+    assert shown == set(Configuration.model_fields)
 
 
 @pytest.mark.parametrize(
