@@ -368,8 +368,8 @@ class WorkflowDetail(WorkflowOut):
 
 
 class Health(Answer):
-    """How this process is: `ok` when every part is."""
+    """How this process is: `ok` when every part is, `degraded` when it works without one."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     version: str
     parts: dict[str, str]

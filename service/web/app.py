@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Protocol
+from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from schemas.api import Problem
+from service.door_description import describe_door
 from service.errors import HookwrightError
 from service.web import errors
 from service.web.deps import Parts, Viewer
@@ -75,9 +76,19 @@ def create_app(
     return Application(door, Envelope(create_api(parts), limiter or Limiter()))
 
 
+class Api(FastAPI):
+    """The management API; its description tells of the door as well."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Give the OpenAPI document."""
+        described = super().openapi()
+        describe_door(described)
+        return described
+
+
 def create_api(parts: Parts) -> FastAPI:
     """Build the management API."""
-    api = FastAPI(
+    api = Api(
         title="Hookwright",
         version=version("hookwright"),
         summary="Deliveries, events, runs and alerts of one installation.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from importlib.metadata import version
+from typing import Literal
 
 from fastapi import APIRouter, Response
 
@@ -24,12 +25,16 @@ def live() -> Health:
 @router.get("/health/ready")
 @router.get("/health")
 def ready(parts: AnyParts, response: Response) -> Health:
-    """Say whether database, tables and queue are there: 200, or 503 when one is not."""
+    """Say whether database, tables and queue are there: 503 when deliveries cannot be stored."""
     found = look(parts)
-    good = all(state == "ok" for state in found.values())
-    if not good:
+    status: Literal["ok", "degraded", "unavailable"] = "ok"
+    if found["database"] != "ok" or found["migrations"] != "ok":
+        status = "unavailable"
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-    status = "ok" if good else "unavailable"
+    elif found["queue"] != "ok":
+        # The queue is only a doorbell. Were this 503, Kubernetes would take every receiver out of
+        # service while Redis restarts, and deliveries that can be stored would be lost.
+        status = "degraded"
     return Health(status=status, version=version("hookwright"), parts=found)
 
 
