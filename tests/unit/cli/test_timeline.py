@@ -1,0 +1,172 @@
+"""The timeline of a run tells what happened, in the order in which it happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from service.cli.following import cloud_event
+from service.cli.output import duration
+from service.cli.timeline import render_run
+
+
+def make_step(name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "step": name,
+        "action": "checksum.auto_heal",
+        "status": "succeeded",
+        "polls": 0,
+        "output": None,
+        "error": None,
+        "reason": None,
+        "started_at": "2026-11-21T12:00:00Z",
+        "ended_at": "2026-11-21T12:00:02Z",
+        "attempts": [],
+        **more,
+    }
+
+
+def make_attempt(number: int, second: int, error: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "number": number,
+        "status": "failed" if error else "succeeded",
+        "started_at": f"2026-11-21T12:00:{second:02}Z",
+        "ended_at": f"2026-11-21T12:00:{second:02}Z",
+        "output": None,
+        "error": error,
+    }
+
+
+def make_run(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "id": "run-id",
+        "workflow": "heal-failed-run",
+        "version": 3,
+        "status": "succeeded",
+        "shadow": False,
+        "reason": None,
+        "error": None,
+        "created_at": "2026-11-21T12:00:00Z",
+        "ended_at": "2026-11-21T12:01:05Z",
+        "event": {
+            "type": "test_run.failed",
+            "vendor": "vibeview",
+            "subject": "sr9",
+            "received_at": "2026-11-21T12:00:00Z",
+            "facts": {
+                "suite": {"name": "Login Flow"},
+                "counts": {"failed": 1, "passed": 4},
+                "repository": "acme/webapp",
+                "pr_number": 42,
+            },
+        },
+        "steps": list(steps),
+        "wait": None,
+        "effects": [],
+        **more,
+    }
+
+
+def lines(run: dict[str, Any]) -> list[str]:
+    return render_run(run).plain.splitlines()
+
+
+def line_with(run: dict[str, Any], words: str) -> str:
+    found = [line for line in lines(run) if words in line]
+    assert len(found) == 1, "\n".join(lines(run))
+    return found[0]
+
+
+def test_it_begins_with_the_event_and_ends_with_the_outcome() -> None:
+    shown = lines(make_run(make_step("heal")))
+    assert "heal-failed-run  version 3" in shown[0]
+    assert any("◆ test_run.failed  vibeview  sr9" in line for line in shown)
+    assert any("Login Flow · 1 failed, 4 passed · acme/webapp#42" in line for line in shown)
+    assert shown[-1] == "╰─ ✓ succeeded after 1 min 5 s"
+
+
+def test_a_step_tells_its_time_its_questions_and_its_links() -> None:
+    output = {"pr_urls": ["https://github.com/acme/tests/pull/1"], "note": "no address"}
+    run = make_run(make_step("healed", polls=3, output=output))
+    assert "2.0 s · asked 3 times" in line_with(run, "healed")
+    assert "↗ https://github.com/acme/tests/pull/1" in line_with(run, "https://")
+
+
+def test_failed_attempts_are_told_with_the_waits_between_them() -> None:
+    error = {"code": "rate_limited", "message": "slow down"}
+    step = make_step("heal", attempts=[make_attempt(1, 0, error), make_attempt(2, 4)])
+    run = make_run(step)
+    assert "2 attempts" in line_with(run, "checksum.auto_heal")
+    assert "attempt 1: slow down · waited 4.0 s" in line_with(run, "↻")
+
+
+def test_a_failure_is_told_once_with_its_code() -> None:
+    error = {"code": "refused", "message": "no such channel"}
+    failed = make_step("tell", status="failed", error=error)
+    effect = {
+        "step": "tell",
+        "state": "not_made",
+        "connection": "slack",
+        "target": "#qa",
+        "error": "no such channel",
+    }
+    run = make_run(failed, status="failed", effects=[effect])
+    assert "refused: no such channel" in line_with(run, "no such channel")
+    assert "did not change slack #qa" in line_with(run, "#qa")
+
+
+def test_what_was_skipped_says_why_and_what_waits_says_until_when() -> None:
+    skipped = make_step("pull", status="skipped", reason="its condition is false: " + "x" * 200)
+    waiting = make_step("healed", status="waiting", ended_at=None)
+    run = make_run(
+        skipped,
+        waiting,
+        status="waiting",
+        ended_at=None,
+        wait={"step": "healed", "kind": "poll", "due_at": "2020-01-01T00:00:00Z"},
+    )
+    assert "its condition is false" in line_with(run, "○")
+    assert len(line_with(run, "○")) < 120
+    assert "waits (poll) until 20" in line_with(run, "waits")
+    assert lines(run)[-1] == "╰─ ◔ waiting"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0111, "11 ms"),
+        (59.94, "59.9 s"),
+        (61, "1 min 1 s"),
+        (7260, "2 h 1 min"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_time_spans_are_told_in_the_units_that_matter(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_an_event_is_a_cloud_event_without_empty_attributes() -> None:
+    event = {
+        "id": "e1",
+        "vendor": "vibeview",
+        "source": None,
+        "type": "credits.low",
+        "vendor_type": "poll",
+        "subject": None,
+        "time": "2026-11-21T12:00:00Z",
+        "correlation_id": "c1",
+        "caused_by": None,
+        "facts": {"tier": "warn"},
+    }
+    assert cloud_event(event) == {
+        "specversion": "1.0",
+        "id": "e1",
+        "source": "/vibeview/poll",
+        "type": "credits.low",
+        "time": "2026-11-21T12:00:00Z",
+        "datacontenttype": "application/json",
+        "vendortype": "poll",
+        "correlationid": "c1",
+        "data": {"tier": "warn"},
+    }
