@@ -1,0 +1,367 @@
+"""What README and docs tell people to type or write is true of the code.
+
+Links, make targets, variables and figures are looked at in test_documents.py.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+import yaml
+
+from service.actions import index_actions
+from service.catalogue import build_catalogue
+from service.cli import main
+from service.configuration import read_configuration
+from service.settings import Settings
+from service.signatures import PRESETS
+from service.vendors import VENDORS, samples
+from service.vendors.github.events import EVENTS as GITHUB_EVENTS
+from service.workflows.document import parse_document
+from service.workflows.functions import FUNCTIONS
+from service.workflows.shape import LATER
+
+ROOT = Path(__file__).parents[2]
+DOCS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SOURCE = "\n".join(
+    path.read_text(encoding="utf-8")
+    for package in ("schemas", "service", "workers")
+    for path in (ROOT / package).rglob("*.py")
+)
+VENDOR_SOURCE = "\n".join(
+    path.read_text(encoding="utf-8") for path in (ROOT / "service" / "vendors").rglob("events.py")
+) + "\n".join(
+    path.read_text(encoding="utf-8") for path in (ROOT / "service" / "vendors").rglob("polling.py")
+)
+ACTIONS = index_actions(VENDORS)
+KNOWN = {vendor.name: samples.names(vendor.name) for vendor in VENDORS} | {
+    "acme": ("build.failed",)  # made by docs/adding-a-vendor.md
+}
+OUR_FAMILIES = {"test_run", "test_case", "visual_regression", "credits", "bug", "app"}
+
+
+class Block(NamedTuple):
+    """A fenced block: what it is of, and where it stands."""
+
+    place: str
+    language: str
+    text: str
+
+
+def blocks() -> Iterator[Block]:
+    for path in DOCS:
+        text = path.read_text(encoding="utf-8")
+        for found in re.finditer(r"^ *```(\w*)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL):
+            line = text.count("\n", 0, found.start()) + 1
+            yield Block(f"{path.relative_to(ROOT)}:{line}", found[1], found[2])
+
+
+def section(path: str, heading: str) -> str:
+    """The text under a heading, up to the next one of its level."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    (found,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    return found
+
+
+def ticked(text: str) -> list[str]:
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+# --- commands -----------------------------------------------------------------------------------
+
+
+def commands() -> Iterator[tuple[str, list[str]]]:
+    """Every command line that begins with a word of ours, from blocks and from running text."""
+    for block in blocks():
+        if block.language in {"", "sh"}:
+            lines = block.text.replace("\\\n", " ").splitlines()
+            yield from ((block.place, line) for line in lines if line.strip())
+    for path in DOCS:
+        text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for code in ticked(text):
+            if re.match(r"(hookwright|make|python -m) ", code):
+                yield str(path.relative_to(ROOT)), code
+
+
+def words_of(line: str) -> Iterator[list[str]]:
+    """The commands of a line: comments, variables, pipes and substitutions taken apart."""
+    line = re.sub(r"\s#\s.*", "", line)
+    for inner in re.findall(r"\$\((.*?)\)", line):
+        yield from words_of(inner)
+    line = re.sub(r"\$\(.*?\)", "SUBSTITUTED", line)
+    for part in re.split(r"&&|\|\||[|;&]|(?:^|\s)>+\s*\S+", line):
+        try:
+            words = shlex.split(part)
+        except ValueError:
+            continue
+        while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+            words.pop(0)
+        if words:
+            yield words
+
+
+def cases(first: str) -> list:
+    found = {(place, tuple(words)) for place, line in commands() for words in words_of(line)}
+    return [
+        pytest.param(list(words[1:]), id=f"{place} {' '.join(words)}")
+        for place, words in sorted(found)
+        if words[0].removeprefix(".venv/bin/") == first
+    ]
+
+
+@pytest.mark.parametrize("arguments", cases("hookwright"))
+def test_a_documented_command_can_be_typed(arguments: list[str]) -> None:
+    """Command, options, choices and the number of arguments; nothing is performed."""
+    command: click.Command = main.hookwright
+    context = click.Context(command)
+    while isinstance(command, click.Group):
+        name = arguments.pop(0) if arguments else "--help"
+        if name in {"--help", "--version"}:
+            return
+        found = command.get_command(context, name)
+        assert found is not None, f"there is no command {name!r}"
+        command, context = found, click.Context(found, parent=context)
+    if not arguments:
+        return  # the text speaks of the command and does not type it
+    command.make_context(command.name, list(arguments), parent=context)
+    if command.name == "send" and not arguments[0].isupper():
+        assert_sample(*arguments[:2])
+
+
+def assert_sample(source: str, sample: str) -> None:
+    """The sample is one of the source's vendor, or a file."""
+    vendor = next((name for name in KNOWN if source.startswith(name)), None)
+    assert vendor, f"a source named after its vendor, not {source}"
+    assert sample.endswith(".json") or sample in KNOWN[vendor], sample
+
+
+@pytest.mark.parametrize("arguments", cases("make"))
+def test_a_documented_target_can_be_made(arguments: list[str]) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = re.findall(r"^([a-z][a-z-]*):", makefile, re.MULTILINE)
+
+    for word in arguments:
+        name, _, value = word.partition("=")
+        assert name in targets or re.search(rf"^{name} \?=", makefile, re.MULTILINE), word
+        if arguments[0] == "demo" and value:
+            assert f'"{value}"' in (ROOT / "examples/demo/__main__.py").read_text(encoding="utf-8")
+
+
+def test_variables_of_the_environment_that_are_named_exist() -> None:
+    known = {f"HOOKWRIGHT_{name.upper()}" for name in Settings.model_fields}
+    for path in DOCS:
+        named = set(re.findall(r"HOOKWRIGHT_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8")))
+        assert named - known - {"HOOKWRIGHT_PUBLISH"} == set(), path
+
+
+# --- YAML ---------------------------------------------------------------------------------------
+
+YAML_BLOCKS = [block for block in blocks() if block.language == "yaml"]
+
+
+@pytest.mark.parametrize("block", YAML_BLOCKS, ids=lambda block: block.place)
+def test_documented_yaml_is_accepted(block: Block, tmp_path: Path) -> None:
+    """A workflow by the checker with the real catalogue, anything else as a configuration."""
+    if re.search(r"^steps:", block.text, re.MULTILINE):
+        parse_document(block.text, filename=block.place, catalogue=build_catalogue())
+        return
+    shutil.copytree(ROOT / "examples" / "workflows", tmp_path / "workflows")
+    file = tmp_path / "hookwright.yaml"
+    file.write_text(block.text, encoding="utf-8")
+    environment: Mapping[str, str] = defaultdict(lambda: "whsec_MDEyMzQ1Njc4OWFiY2RlZmdoaWprbA==")
+    names = re.findall(r"env: (\w+)", block.text)
+
+    declared = read_configuration(file, {name: environment[name] for name in names})
+
+    assert declared.sources or declared.connections or declared.workflows
+
+
+# --- reference ----------------------------------------------------------------------------------
+
+
+def rows(text: str) -> Iterator[list[str]]:
+    for line in text.splitlines():
+        if line.startswith("| ") and not line.startswith("|---"):
+            yield [cell.strip() for cell in line.strip("| ").split(" | ")]
+
+
+def documented_actions() -> dict[str, list[str]]:
+    table = section("docs/workflows.md", "Actions")
+    return {ticked(cells[0])[0]: cells for cells in rows(table) if ticked(cells[0])}
+
+
+def test_every_action_is_documented_and_no_other() -> None:
+    assert set(documented_actions()) == set(ACTIONS)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIONS))
+def test_an_action_takes_and_gives_what_is_documented(name: str) -> None:
+    found = ACTIONS[name]
+    action = getattr(found, "action", found)
+    line = (ROOT / "docs" / "workflows.md").read_text("utf-8").partition(f"\n| `{name}` |")[2]
+    _, takes, gives = (line.partition("\n")[0] + " ").split("|")[:3]
+    needed = {name for name, field in action.params.model_fields.items() if field.is_required()}
+
+    assert set(re.findall(r"\*\*`(\w+)`\*\*", takes)) == needed
+    if "as above" not in takes:
+        assert set(ticked(takes)) == set(action.params.model_fields)
+    assert set(ticked(gives)) == set(action.outputs.model_fields)
+
+
+def test_event_types_that_are_documented_exist() -> None:
+    types = [
+        name for cells in rows(section("docs/workflows.md", "Events")) for name in ticked(cells[0])
+    ]
+
+    assert {name.partition(".")[0] for name in types} >= OUR_FAMILIES
+    for name in types:
+        family, _, rest = name.partition(".")
+        quoted = f'"{name}"' in SOURCE
+        of_slack = family == "slack" and any(rest in text for text in samples.names("slack"))
+        assert quoted or of_slack or family in GITHUB_EVENTS, name
+
+
+def test_every_type_of_our_families_is_documented() -> None:
+    documented = set(ticked(section("docs/workflows.md", "Events")))
+    ours = "|".join(OUR_FAMILIES)
+    given = set(re.findall(rf'"((?:{ours})\.[a-z_]+)"', VENDOR_SOURCE))
+
+    assert given
+    assert given <= documented
+
+
+def test_polls_functions_and_schemes_are_documented() -> None:
+    vendors = (ROOT / "docs" / "vendors.md").read_text(encoding="utf-8")
+    polls = {(poll.name, vendor.title) for vendor in VENDORS for poll in vendor.polls}
+    table = {
+        (name, re.sub(r"\[(.*?)\].*", r"\1", cells[0]))
+        for cells in rows(vendors)
+        for name in ticked(cells[-1])
+    }
+    assert table == polls
+
+    expressions = ticked(section("docs/workflows.md", "Expressions"))
+    assert set(FUNCTIONS) <= set(expressions)
+
+    schemes = ticked(section("docs/receiving.md", "Senders without a folder of their own"))
+    assert set(PRESETS) | {"custom", "none"} <= set(schemes)
+
+    for path in DOCS:
+        text = path.read_text(encoding="utf-8")
+        assert set(re.findall(r"(\d+) schemes", text)) <= {str(len(PRESETS))}
+        assert set(re.findall(r"(\d+) other (?:ways|schemes)", text)) <= {str(len(PRESETS) - 1)}
+
+
+def test_what_is_refused_as_later_is_documented_so() -> None:
+    named = ticked(section("docs/workflows.md", "Not yet"))
+    text = yaml.safe_dump(
+        {
+            "name": "x",
+            "on": [{"event": "a"}],
+            "steps": [{"id": "a", "uses": "alert.resolve", "with": {"key": "a"}}],
+        }
+    )
+    for name in named:
+        at_step = text.replace("- id: a", f"- id: a\n  {name}: 1m")
+        with pytest.raises(Exception, match=f"`{name}` is not supported yet"):
+            parse_document(
+                at_step if name in LATER["step"] else f"{text}{name}: 1m\n",
+                filename="x",
+                catalogue=build_catalogue(),
+            )
+
+
+def test_logged_events_that_are_documented_exist() -> None:
+    logged = [
+        name
+        for cells in rows(section("docs/operations.md", "Is it well\\?"))
+        for name in ticked(cells[0])
+        if re.fullmatch(r"[a-z]+(_[a-z]+)+", name)
+    ]
+
+    assert logged
+    for name in logged:
+        assert f'"{name}"' in SOURCE, name
+
+
+def test_addresses_of_the_api_that_are_documented_exist() -> None:
+    for path in DOCS:
+        text = path.read_text(encoding="utf-8")
+        for address in re.findall(r"(?:/api/v1/([a-z.-]+))", text):
+            assert f'"/{address}"' in SOURCE or f"/{address}" in SOURCE, (path, address)
+
+
+# --- pictures, and the page that is followed to the letter --------------------------------------
+
+
+def test_the_picture_is_what_the_script_draws_of_the_record() -> None:
+    folder = ROOT / "docs" / "pictures"
+    spec = importlib.util.spec_from_file_location("draw", folder / "draw.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = script
+    spec.loader.exec_module(script)
+    drawn = script.draw(json.loads((folder / "healed-run.json").read_text(encoding="utf-8")))
+    picture = (folder / "healed-run.svg").read_text(encoding="utf-8")
+
+    assert drawn == picture
+    assert "prefers-color-scheme:dark" in picture
+    # Nothing is fetched from elsewhere: the only address is the name of the format.
+    assert re.findall(r"https?://[^\"']+|url\(|@import|href", picture) == [
+        "http://www.w3.org/2000/svg"
+    ]
+
+
+def test_a_vendor_is_added_by_following_the_page(tmp_path: Path) -> None:
+    for part in ("schemas", "service", "tests/vendors"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    page = (ROOT / "docs" / "adding-a-vendor.md").read_text(encoding="utf-8")
+    files = re.findall(
+        r"^`(service/vendors/acme/\S+)`.*?^```\w+\n(.*?)^```", page, re.MULTILINE | re.DOTALL
+    )
+    assert len(files) == 5
+    for name, content in files:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content, encoding="utf-8")
+    registry = tmp_path / "service" / "vendors" / "__init__.py"
+    text = registry.read_text(encoding="utf-8")
+    text = text.replace(" import checksum", " import acme, checksum")
+    text = text.replace("    generic.VENDOR,\n", "    generic.VENDOR,\n    acme.VENDOR,\n")
+    registry.write_text(text, encoding="utf-8")
+
+    done = run_in(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "-k", "acme", "tests/vendors")
+    assert re.search(r"\b3\d passed", done), done
+    assert "no issues found" in run_in(tmp_path, "mypy", "-p", "service.vendors.acme")
+    assert "All checks passed" in run_in(tmp_path, "ruff", "check", "service/vendors/acme")
+    assert "already formatted" in run_in(tmp_path, "ruff", "format", "--check", "service/vendors")
+
+
+def run_in(folder: Path, module: str, *arguments: str) -> str:
+    """Run a tool on the copy, which goes before the tree it was copied from."""
+    result = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
