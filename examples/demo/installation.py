@@ -68,6 +68,7 @@ class Installation:
             params=params,
             headers={"Authorization": f"Bearer {self.token}"},
             timeout=10,
+            trust_env=False,
         )
         if answer.is_error:
             raise DemoError(f"GET {path} gave {answer.status_code}: {answer.text}")
@@ -154,7 +155,7 @@ def _wait_ready(installation: Installation) -> None:
     while time.monotonic() < deadline:
         installation.check_alive()
         try:
-            if httpx.get(f"{installation.url}/health/ready", timeout=2).is_success:
+            if httpx.get(f"{installation.url}/health/ready", timeout=2, trust_env=False).is_success:
                 return
         except httpx.TransportError:
             pass

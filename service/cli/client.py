@@ -31,6 +31,8 @@ class ApiClient:
             base_url=f"{self.url}/api/v1",
             headers={"Authorization": f"Bearer {token}"},
             timeout=TIMEOUT_S,
+            # A proxy of the environment cannot reach this machine's own addresses.
+            trust_env=not is_local(self.url),
         )
 
     def get(self, path: str, **params: object) -> Any:
@@ -79,9 +81,9 @@ def remote(command: Command) -> Command:
 
 def _own_token(settings: Settings, address: str) -> str:
     # The token in the data directory opens this machine's server; it is sent nowhere else.
-    if settings.admin_token and _is_local(address):
+    if settings.admin_token and is_local(address):
         return settings.admin_token
-    found = read_local_token(settings.data_dir) if _is_local(address) else None
+    found = read_local_token(settings.data_dir) if is_local(address) else None
     if found is None:
         raise Unauthenticated(
             f"a token is needed for {address}",
@@ -90,12 +92,15 @@ def _own_token(settings: Settings, address: str) -> str:
     return found
 
 
-def _is_local(address: str) -> bool:
+def is_local(address: str) -> bool:
+    """Say whether an address is this machine's."""
     host = urlsplit(address).hostname or ""
     try:
-        return host == "localhost" or ip_address(host).is_loopback
+        address_of_host = ip_address(host)
     except ValueError:
-        return False
+        return host == "localhost"
+    # A server that listens everywhere is named by 0.0.0.0, and found there.
+    return address_of_host.is_loopback or address_of_host.is_unspecified
 
 
 def _translate(answer: httpx.Response) -> Exception:

@@ -11,6 +11,7 @@ import httpx
 from rich.progress import Progress
 
 from schemas.clock import utc_now
+from service.cli.client import is_local
 from service.cli.output import console, json_option, print_json, state
 from service.configuration import DeclaredSource, read_source
 from service.errors import ConfigurationError, NotFound, Unreachable
@@ -53,7 +54,7 @@ def send_command(
     first = uuid4()
     answers = []
     with (
-        httpx.Client(timeout=TIMEOUT_S) as client,
+        httpx.Client(timeout=TIMEOUT_S, trust_env=not is_local(url)) as client,
         Progress(
             console=console(), disable=as_json or repeat < PROGRESS_FROM, transient=True
         ) as progress,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -95,7 +94,7 @@ def serve(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        with suppress(OSError, ssl.SSLError):
+        with suppress(OSError):
             listening.close()
     return server.started
 
