@@ -13,6 +13,7 @@ from rich.text import Text
 
 from service.cli.client import PAGE, ApiClient, remote
 from service.cli.output import console, json_option, moment, print_line, state
+from service.errors import Unreachable, VendorBroken
 
 ASK_EVERY_S = 1.0
 REMEMBERED = 5_000
@@ -52,7 +53,12 @@ def follow(
     yield from reversed(first[:last])
     while True:
         sleep(ASK_EVERY_S)
-        fresh = _unknown(api, what, known)
+        try:
+            fresh = _unknown(api, what, known)
+        except (Unreachable, VendorBroken) as error:
+            # It is perhaps being restarted; what happens meanwhile is told when it is back.
+            click.echo(f"asking again: {error.message}", err=True)
+            continue
         yield from reversed(fresh)
         known.update((_version(row), None) for row in fresh)
         while len(known) > REMEMBERED:

@@ -80,7 +80,7 @@ def print_fields(fields: Mapping[str, object]) -> None:
     """Print names and values, one a line."""
     width = max(len(name) for name in fields)
     for name, value in fields.items():
-        console().print(Text(f"{name:<{width}}  ", style="bold").append_text(_cell(value)))
+        console().print(Text().append(f"{name:<{width}}  ", "bold").append_text(_cell(value)))
 
 
 def state(text: str) -> Text:

@@ -15,7 +15,7 @@ import structlog
 from schemas.api import Question
 from schemas.clock import utc_now
 from service.apply import What, apply_configuration
-from service.cli.output import console
+from service.cli.output import console, json_option, print_line
 from service.configuration import read_configuration
 from service.db import Database
 from service.errors import ConfigurationError, HookwrightError
@@ -35,7 +35,8 @@ HEARTBEAT_LIMIT_S = 30.0
 
 
 @click.command("up", epilog="Example: HOOKWRIGHT_PORT=9000 hookwright up")
-def up_command() -> int:
+@json_option
+def up_command(*, as_json: bool) -> int:
     """Migrate, apply the configuration, receive and work: everything in one process.
 
     Uses SQLite and a queue in the process unless HOOKWRIGHT_DATABASE_URL and
@@ -51,7 +52,8 @@ def up_command() -> int:
         listening = web.listen(settings)
         running = workers.start(settings, database, queue.broker)
         try:
-            good = web.serve(application, settings, listening, on_ready=_banner(settings, database))
+            tell = _banner(settings, database, as_json=as_json)
+            good = web.serve(application, settings, listening, on_ready=tell)
         finally:
             running.stop()
     return 0 if good else 1
@@ -82,14 +84,15 @@ def serve_command() -> int:
 @click.option(
     "--check", is_flag=True, help="Only say whether the worker of this data directory is alive."
 )
-def work_command(*, check: bool) -> int:
+@json_option
+def work_command(*, check: bool, as_json: bool) -> int:
     """Perform what is to be done: read deliveries, carry runs on, ask polls.
 
     Refuses to start without HOOKWRIGHT_SECRET_KEYS and HOOKWRIGHT_REDIS_URL.
     """
     settings = load_settings()
     if check:
-        return _check_heartbeat(settings.data_dir / workers.HEARTBEAT_FILE)
+        return _check_heartbeat(settings.data_dir / workers.HEARTBEAT_FILE, as_json=as_json)
     _demand_shared_parts(settings)
     configure_logging(settings)
     stopping = threading.Event()
@@ -146,11 +149,15 @@ def _apply(settings: Settings, database: Database, queue: Queue) -> None:
     )
 
 
-def _banner(settings: Settings, database: Database) -> Callable[[], None]:
+def _banner(settings: Settings, database: Database, *, as_json: bool) -> Callable[[], None]:
     def tell() -> None:
         with reading(database) as session:
             sources = listing.every_source(session, Question(limit=100)).rows
         base = (settings.public_url or settings.server_url).rstrip("/")
+        if as_json:
+            hooks = {source.name: f"{base}/hooks/{source.name}" for source in sources}
+            print_line({"url": base, "sources": hooks})
+            return
         out = console()
         out.print(f"\n[bold green]Hookwright is up[/] at [bold]{base}[/]")
         for source in sorted(sources, key=lambda row: row.name):
@@ -167,12 +174,15 @@ def _banner(settings: Settings, database: Database) -> Callable[[], None]:
     return tell
 
 
-def _check_heartbeat(file: Path) -> int:
+def _check_heartbeat(file: Path, *, as_json: bool) -> int:
     try:
         age = time.time() - file.stat().st_mtime
     except FileNotFoundError as error:
         raise HookwrightError(f"no worker runs here: there is no {file}") from error
     if age > HEARTBEAT_LIMIT_S:
         raise HookwrightError(f"the worker's last sign of life is {round(age)} seconds old")
-    click.echo(f"alive: the last sign of life is {round(age)} seconds old")
+    if as_json:
+        print_line({"alive": True, "seconds_since": round(age, 1)})
+    else:
+        click.echo(f"alive: the last sign of life is {round(age)} seconds old")
     return 0

@@ -56,7 +56,8 @@ def init_command(*, folder: Path, as_json: bool) -> None:
         return
     for path in written:
         click.echo(f"wrote {path}")
-    click.echo("\nNext: hookwright up")
+    there = "" if folder == Path() else f"cd {folder} && "
+    click.echo(f"\nNext: {there}hookwright up")
 
 
 @click.command("apply", epilog="Example: hookwright apply -f hookwright.yaml --dry-run")

@@ -46,7 +46,7 @@ def render_run(run: Row) -> Text:
 
 
 def _head(run: Row) -> Iterator[Text]:
-    line = Text("╭─ ", style=_FAINT)
+    line = _begin("╭─ ", _FAINT)
     line.append(run["workflow"], style="bold")
     line.append(f"  version {run['version']}", style=_FAINT)
     if run["shadow"]:
@@ -57,7 +57,7 @@ def _head(run: Row) -> Iterator[Text]:
 
 def _event(event: Row) -> Iterator[Text]:
     yield Text(_RAIL, style=_FAINT)
-    line = Text("◆ ", style="bold blue")
+    line = _begin("◆ ", "bold blue")
     line.append(event["type"], style="bold").append(f"  {event['vendor']}")
     line.append(f"  {event['subject'] or ''}", style=_FAINT)
     line.append(f"  {moment(event['received_at'])}", style=_FAINT)
@@ -89,7 +89,7 @@ def _step(step: Row, run: Row, effects: Sequence[Row]) -> Iterator[Text]:
     status = step["status"]
     style = STATE_STYLES.get(status, "")
     faint = status in {"skipped", "pending"}
-    line = Text(f"{SIGNS.get(status, '·')} ", style=style)
+    line = _begin(f"{SIGNS.get(status, '·')} ", style)
     line.append(f"{step['step']:<{_NAME_WIDTH}} ", style=_FAINT if faint else "bold")
     line.append(f"{step['action'] or '':<{_ACTION_WIDTH}} ", style=_FAINT if faint else "")
     line.append(_how(step), style=_FAINT)
@@ -126,7 +126,7 @@ def _tries(step: Row) -> Iterator[Text]:
     for attempt, after in pairwise(step["attempts"]):
         if not attempt["error"]:
             continue
-        line = Text(f"↻ attempt {attempt['number']}: ", style="yellow")
+        line = _begin(f"↻ attempt {attempt['number']}: ", "yellow")
         line.append(_short(str(attempt["error"].get("message", attempt["error"]))))
         waited = between(attempt["ended_at"], after["started_at"])
         if waited is not None:
@@ -136,7 +136,7 @@ def _tries(step: Row) -> Iterator[Text]:
 
 def _effect(effect: Row, *, told: bool) -> Text:
     state = effect["state"]
-    line = Text(f"{_EFFECT_SIGNS.get(state, '·')} ", style=STATE_STYLES.get(state, "green"))
+    line = _begin(f"{_EFFECT_SIGNS.get(state, '·')} ", STATE_STYLES.get(state, "green"))
     line.append(f"{_EFFECT_WORDS.get(state, state)} {effect['connection']}")
     if effect["target"]:
         line.append(f" {effect['target']}")
@@ -151,7 +151,7 @@ def _fault(error: Row) -> Text:
 
 def _end(run: Row) -> Iterator[Text]:
     status = run["status"]
-    line = Text("╰─ ", style=_FAINT)
+    line = _begin("╰─ ", _FAINT)
     line.append(f"{SIGNS.get(status, '·')} {status}", style=f"bold {STATE_STYLES.get(status, '')}")
     took = between(run["created_at"], run["ended_at"])
     if took is not None:
@@ -165,7 +165,12 @@ def _end(run: Row) -> Iterator[Text]:
 
 
 def _railed(text: Text) -> Text:
-    return Text(f"{_RAIL}   ", style=_FAINT).append_text(text)
+    return _begin(f"{_RAIL}   ", _FAINT).append_text(text)
+
+
+def _begin(sign: str, style: str) -> Text:
+    # A style given to the text itself would colour all that is appended to it.
+    return Text().append(sign, style=style)
 
 
 def _links(output: Any) -> list[str]:

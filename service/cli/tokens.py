@@ -13,9 +13,10 @@ from schemas.config import parse_duration
 from schemas.tables import TokenRow
 from service.cli.output import json_option, print_json, print_table
 from service.db import Database
-from service.errors import Invalid
+from service.errors import ConfigurationError, Invalid
 from service.queue import DramatiqQueue, make_broker
 from service.settings import load_settings
+from service.store import schema
 from service.store import tokens as store
 from service.tokens import Role, create_token, revoke_token
 from service.unit_of_work import UnitOfWork, reading, unit_of_work
@@ -54,12 +55,8 @@ def create(*, role: str, label: str, expires: str | None, as_json: bool) -> None
 @json_option
 def list_tokens(*, as_json: bool) -> None:
     """List tokens, newest first, without their secret part."""
-    database = Database(load_settings().effective_database_url)
-    try:
-        with reading(database) as session:
-            rows = [_shape(row) for row in store.every_token(session)]
-    finally:
-        database.dispose()
+    with _opened() as database, reading(database) as session:
+        rows = [_shape(row) for row in store.every_token(session)]
     if as_json:
         print_json(rows)
         return
@@ -88,13 +85,23 @@ def revoke(*, name: str, as_json: bool) -> None:
 
 
 @contextmanager
-def _writing() -> Iterator[UnitOfWork]:
+def _opened() -> Iterator[Database]:
     database = Database(load_settings().effective_database_url)
     try:
-        with unit_of_work(database, DramatiqQueue(make_broker(None))) as work:
-            yield work
+        if not schema.is_current(database):
+            raise ConfigurationError(
+                "the tables are not current", hint="run `hookwright migrate` first"
+            )
+        yield database
     finally:
         database.dispose()
+
+
+@contextmanager
+def _writing() -> Iterator[UnitOfWork]:
+    queue = DramatiqQueue(make_broker(None))
+    with _opened() as database, unit_of_work(database, queue) as work:
+        yield work
 
 
 def _span(text: str) -> timedelta:

@@ -170,3 +170,13 @@ def test_an_event_is_a_cloud_event_without_empty_attributes() -> None:
         "correlationid": "c1",
         "data": {"tier": "warn"},
     }
+
+
+def test_colours_hold_for_what_they_are_given_to_alone() -> None:
+    run = make_run(make_step("heal"))
+    shown = render_run(run)
+    styles = {str(span.style) for span in shown.spans if span.end - span.start == len(shown.plain)}
+    assert styles <= {""}
+    outcome = shown.plain.index(" after 1 min")
+    coloured = [span for span in shown.spans if span.start <= outcome < span.end and span.style]
+    assert coloured == []
