@@ -80,6 +80,31 @@ def ticked(text: str) -> list[str]:
     return re.findall(r"`([^`\n]+)`", text)
 
 
+# --- pages ---------------------------------------------------------------------------------------
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+    assert pages <= set(re.findall(r"\]\(([a-z-]+\.md)\)", index))
+
+
+def anchors(path: Path) -> set[str]:
+    """The fragments of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_headings_that_are_there(path: Path) -> None:
+    links = re.findall(r"\]\(([^)\s#:]*)#([^)\s]+)\)", path.read_text(encoding="utf-8"))
+
+    for page, fragment in links:
+        target = path.parent / page if page else path
+        assert fragment in anchors(target), f"{page}#{fragment}"
+
+
 # --- commands -----------------------------------------------------------------------------------
 
 
