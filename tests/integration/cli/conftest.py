@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,35 +60,41 @@ class Shell:
         kept = {name: value for name, value in os.environ.items() if "HOOKWRIGHT" not in name}
         return {**kept, "COLUMNS": "200", **self.environment, **more}
 
-
-@pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    found = Shell(tmp_path)
-    yield found
-    for process in found.processes:
-        process.kill()
-        process.wait()
-
-
-@pytest.fixture
-def up(shell: Shell) -> Callable[..., Shell]:
-    """`up()` writes a first configuration and starts it; commands then find it by themselves."""
-
-    def start(**environment: str) -> Shell:
-        shell.environment["HOOKWRIGHT_PORT"] = str(free_port())
-        if not (shell.folder / "hookwright.yaml").exists():
-            shell.run("init")
-        process = shell.start("up", **environment)
-        url = f"http://127.0.0.1:{shell.environment['HOOKWRIGHT_PORT']}/health/ready"
+    def up(self, **environment: str) -> subprocess.Popen[bytes]:
+        """Start `hookwright up` with a first configuration and wait until it is ready."""
+        self.environment.setdefault("HOOKWRIGHT_PORT", str(free_port()))
+        if not (self.folder / "hookwright.yaml").exists():
+            self.run("init")
+        process = self.start("up", **environment)
+        url = f"http://127.0.0.1:{self.environment['HOOKWRIGHT_PORT']}/health/ready"
 
         def ready() -> bool:
-            assert process.poll() is None, shell.log("up")
+            assert process.poll() is None, self.log("up")
             try:
                 return httpx.get(url).is_success
             except httpx.TransportError:
                 return False
 
         wait_until(ready, START_S, what="hookwright up is ready")
-        return shell
+        return process
 
-    return start
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    found = Shell(tmp_path)
+    yield found
+    found.end()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A folder with a first configuration in which `hookwright up` runs, for all tests here."""
+    found = Shell(tmp_path_factory.mktemp("running"))
+    found.up()
+    yield found
+    found.end()
