@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -113,8 +114,8 @@ def serve(settings: Settings) -> Iterator[Callable[..., str]]:
         end()
 
 
-@pytest.fixture
-def api(database: Database, serve: Callable[..., str]) -> Iterator[Installation]:
+@contextmanager
+def installed(database: Database, serve: Callable[..., str]) -> Iterator[Installation]:
     now = [NOW]
     url = serve(database, clock=lambda: now[0], limiter=Limiter(limit=1000))
     with unit_of_work(database, QUEUE) as work:
@@ -123,6 +124,22 @@ def api(database: Database, serve: Callable[..., str]) -> Iterator[Installation]
         base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}
     ) as client:
         yield Installation(database, client, token, now)
+
+
+@pytest.fixture
+def api(database: Database, serve: Callable[..., str]) -> Iterator[Installation]:
+    """An installation on each kind of database: for what depends on the database."""
+    with installed(database, serve) as found:
+        yield found
+
+
+@pytest.fixture
+def face(sqlite_url: str, serve: Callable[..., str]) -> Iterator[Installation]:
+    """An installation on SQLite: for what the HTTP face does by itself."""
+    database = Database(sqlite_url)
+    with installed(database, serve) as found:
+        yield found
+    database.dispose()
 
 
 @pytest.fixture

@@ -35,12 +35,12 @@ def is_problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "path", ["/nothing", "/runs/088dfb93-54ac-49b7-a37a-82bd76206b71", "/workflows/none"]
 )
-def test_what_is_not_there_is_a_problem(api: Installation, path: str) -> None:
-    assert is_problem(api.client.get(path), 404)["type"] == "urn:hookwright:problem:not_found"
+def test_what_is_not_there_is_a_problem(face: Installation, path: str) -> None:
+    assert is_problem(face.client.get(path), 404)["type"] == "urn:hookwright:problem:not_found"
 
 
-def test_a_wrong_method_is_a_problem_that_names_the_right_ones(api: Installation) -> None:
-    answer = api.client.delete("/runs")
+def test_a_wrong_method_is_a_problem_that_names_the_right_ones(face: Installation) -> None:
+    answer = face.client.delete("/runs")
     is_problem(answer, 405)
     assert answer.headers["allow"] == "GET"
 
@@ -56,31 +56,31 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_ones(api: Installation
         ("/runs/no-uuid", "/path/run_id"),
     ],
 )
-def test_wrong_values_are_named(api: Installation, path: str, pointer: str) -> None:
-    problem = is_problem(api.client.get(path), 422)
+def test_wrong_values_are_named(face: Installation, path: str, pointer: str) -> None:
+    problem = is_problem(face.client.get(path), 422)
     assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
 
 
 @pytest.mark.parametrize("cursor", ["x", "%00", "é", "AAAA", "A" * 32, "A" * 100])
-def test_a_cursor_that_is_none_is_refused(api: Installation, cursor: str) -> None:
-    is_problem(api.client.get("/runs", params={"cursor": cursor}), 422)
+def test_a_cursor_that_is_none_is_refused(face: Installation, cursor: str) -> None:
+    is_problem(face.client.get("/runs", params={"cursor": cursor}), 422)
 
 
-def test_a_cursor_of_another_question_is_refused(api: Installation) -> None:
-    api.save(*(make_delivery(str(number)) for number in range(3)))
-    cursor = api.get("/deliveries", limit=1)["next_cursor"]
-    is_problem(api.client.get("/events", params={"cursor": cursor}), 422)
+def test_a_cursor_of_another_question_is_refused(face: Installation) -> None:
+    face.save(*(make_delivery(str(number)) for number in range(3)))
+    cursor = face.get("/deliveries", limit=1)["next_cursor"]
+    is_problem(face.client.get("/events", params={"cursor": cursor}), 422)
     asked = {"cursor": cursor, "source": "github"}
-    problem = is_problem(api.client.get("/deliveries", params=asked), 422)
+    problem = is_problem(face.client.get("/deliveries", params=asked), 422)
     assert "other filters" in problem["detail"]
 
 
-def test_a_mistake_of_ours_reveals_nothing(database: Database, serve: Callable[..., str]) -> None:
+def test_a_mistake_of_ours_reveals_nothing(migrated: Database, serve: Callable[..., str]) -> None:
     def broken() -> Any:
         message = "the password is swordfish"
         raise RuntimeError(message)
 
-    url = serve(database, clock=broken)
+    url = serve(migrated, clock=broken)
     answer = httpx.get(f"{url}/api/v1/runs", headers={"Authorization": "Bearer hw_x"})
     problem = is_problem(answer, 500)
     assert "swordfish" not in answer.text
@@ -103,38 +103,38 @@ def test_a_database_that_is_away_is_503_with_retry_after(serve: Callable[..., st
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer hw_unknown", "Basic aGk6aG8=", "hw_x"])
-def test_without_a_token_nothing_is_told(api: Installation, header: str) -> None:
-    answer = api.client.get("/runs", headers={"Authorization": header})
+def test_without_a_token_nothing_is_told(face: Installation, header: str) -> None:
+    answer = face.client.get("/runs", headers={"Authorization": header})
     is_problem(answer, 401)
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_the_token_of_the_environment_is_an_administrators(api: Installation) -> None:
-    answer = api.client.get("/runs", headers={"Authorization": f"Bearer {ADMIN}"})
+def test_the_token_of_the_environment_is_an_administrators(face: Installation) -> None:
+    answer = face.client.get("/runs", headers={"Authorization": f"Bearer {ADMIN}"})
     assert answer.status_code == 200
 
 
-def test_an_expired_token_is_refused(api: Installation) -> None:
-    token = api.token_of(Role.VIEWER, expires_at=NOW + timedelta(hours=1))
+def test_an_expired_token_is_refused(face: Installation) -> None:
+    token = face.token_of(Role.VIEWER, expires_at=NOW + timedelta(hours=1))
     headers = {"Authorization": f"Bearer {token}"}
-    assert api.client.get("/runs", headers=headers).status_code == 200
-    api.now[0] = NOW + timedelta(hours=1)
-    is_problem(api.client.get("/runs", headers=headers), 401)
+    assert face.client.get("/runs", headers=headers).status_code == 200
+    face.now[0] = NOW + timedelta(hours=1)
+    is_problem(face.client.get("/runs", headers=headers), 401)
 
 
-def test_a_revoked_token_is_refused(api: Installation) -> None:
-    token = api.token_of(Role.OPERATOR)
-    with unit_of_work(api.database, QUEUE) as work:
+def test_a_revoked_token_is_refused(face: Installation) -> None:
+    token = face.token_of(Role.OPERATOR)
+    with unit_of_work(face.database, QUEUE) as work:
         revoke_token(work.session, token[:9], now=NOW)
-    is_problem(api.client.get("/runs", headers={"Authorization": f"Bearer {token}"}), 401)
+    is_problem(face.client.get("/runs", headers={"Authorization": f"Bearer {token}"}), 401)
 
 
 # --- headers ----------------------------------------------------------------------------------
 
 
-def test_every_answer_of_the_api_carries_the_common_headers(api: Installation) -> None:
+def test_every_answer_of_the_api_carries_the_common_headers(face: Installation) -> None:
     for path in ("/runs", "/nothing", "/runs?limit=0"):
-        headers = api.client.get(path).headers
+        headers = face.client.get(path).headers
         assert headers["cache-control"] == "no-store"
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["hookwright-version"] == "2026-11-01"
@@ -142,22 +142,22 @@ def test_every_answer_of_the_api_carries_the_common_headers(api: Installation) -
         assert 0 < int(headers["ratelimit-reset"]) <= 60
 
 
-def test_the_request_id_of_the_caller_is_kept_when_it_is_one(api: Installation) -> None:
-    kept = api.client.get("/runs", headers={"X-Request-Id": "ab-12.c_D"})
+def test_the_request_id_of_the_caller_is_kept_when_it_is_one(face: Installation) -> None:
+    kept = face.client.get("/runs", headers={"X-Request-Id": "ab-12.c_D"})
     assert kept.headers["x-request-id"] == "ab-12.c_D"
-    made = api.client.get("/runs", headers={"X-Request-Id": 'x"><script>'})
+    made = face.client.get("/runs", headers={"X-Request-Id": 'x"><script>'})
     assert "script" not in made.headers["x-request-id"]
 
 
-def test_another_version_of_the_api_is_refused(api: Installation) -> None:
-    same = api.client.get("/runs", headers={"Hookwright-Version": "2026-11-01"})
+def test_another_version_of_the_api_is_refused(face: Installation) -> None:
+    same = face.client.get("/runs", headers={"Hookwright-Version": "2026-11-01"})
     assert same.status_code == 200
-    is_problem(api.client.get("/runs", headers={"Hookwright-Version": "2020-01-01"}), 400)
+    is_problem(face.client.get("/runs", headers={"Hookwright-Version": "2020-01-01"}), 400)
 
 
-def test_who_asks_too_often_has_to_wait(database: Database, serve: Callable[..., str]) -> None:
+def test_who_asks_too_often_has_to_wait(migrated: Database, serve: Callable[..., str]) -> None:
     seconds = [0.0]
-    url = serve(database, limiter=Limiter(limit=2, monotonic=lambda: seconds[0]))
+    url = serve(migrated, limiter=Limiter(limit=2, monotonic=lambda: seconds[0]))
     headers = {"Authorization": f"Bearer {ADMIN}"}
     with httpx.Client(base_url=f"{url}/api/v1", headers=headers) as client:
         remaining = [client.get("/runs").headers["ratelimit-remaining"] for _ in range(2)]
@@ -203,10 +203,10 @@ def test_a_queue_that_is_away_is_told_and_deliveries_are_still_taken(
     assert answer.json()["parts"]["queue"] == "unavailable"
 
 
-def test_the_api_describes_itself_and_loads_nothing_from_elsewhere(api: Installation) -> None:
-    described = api.client.get("/openapi.json").json()
+def test_the_api_describes_itself_and_loads_nothing_from_elsewhere(face: Installation) -> None:
+    described = face.client.get("/openapi.json").json()
     assert described["openapi"].startswith("3.")
     assert {"/api/v1/runs/{run_id}", "/hooks/{source}"} <= described["paths"].keys()
     for page in ("/docs", "/redoc", "/api/v1/docs"):
-        answer = httpx.get(str(api.client.base_url.copy_with(path=page)))
+        answer = httpx.get(str(face.client.base_url.copy_with(path=page)))
         assert answer.status_code == 404
