@@ -288,8 +288,20 @@ class _Reader:
     def _workflows(self, connections: set[str]) -> Iterator[DeclaredWorkflow]:
         catalogue = build_catalogue(vendors=self._vendors.values(), connections=connections)
         names: dict[str, str] = {}
-        for path, entry, _lost in self._items("workflows", WorkflowFile, lift=_lift_file):
+        entries = list(self._items("workflows", WorkflowFile, lift=_lift_file))
+        # A file that is named, with vars of its own, is not meant by a pattern beside it.
+        named = {
+            file
+            for _path, entry, _lost in entries
+            if not _is_pattern(entry.file)
+            for file in _matching(self._folder, entry.file)
+        }
+        for path, entry, _lost in entries:
             files = _matching(self._folder, entry.file)
+            if _is_pattern(entry.file) and files:
+                files = [file for file in files if file not in named]
+                if not files:
+                    continue
             if not files:
                 self._find(
                     path,
@@ -439,3 +451,7 @@ def _matching(folder: Path, pattern: str) -> list[Path]:
     if wanted.is_absolute():
         return sorted(Path(wanted.anchor).glob(str(wanted.relative_to(wanted.anchor))))
     return sorted(folder.glob(pattern))
+
+
+def _is_pattern(file: str) -> bool:
+    return any(character in file for character in "*?[")

@@ -20,6 +20,7 @@ from service.cli.output import (
     state,
 )
 from service.cli.timeline import render_run
+from service.errors import NotFound
 
 Row = dict[str, Any]
 
@@ -81,11 +82,19 @@ def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None
 
 
 @run_command.command("show", epilog="Example: hookwright run show 0197c9bb-…")
-@click.argument("run_id", metavar="ID")
+@click.argument("run_id", metavar="[ID]", required=False)
 @json_option
 @remote
-def run_show(api: ApiClient, *, run_id: str, as_json: bool) -> None:
-    """Show a run as a timeline: its event, steps, tries, waits and effects."""
+def run_show(api: ApiClient, *, run_id: str | None, as_json: bool) -> None:
+    """Show a run as a timeline: its event, steps, tries, waits and effects.
+
+    Without an ID, the newest run.
+    """
+    if run_id is None:
+        newest = list(api.rows("/runs", 1, {}))
+        if not newest:
+            raise NotFound("there is no run yet")
+        run_id = newest[0]["id"]
     found = api.get(f"/runs/{run_id}")
     if as_json:
         print_json(found)

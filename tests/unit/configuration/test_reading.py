@@ -230,3 +230,16 @@ def test_one_source_is_read_whatever_is_wrong_elsewhere(read: Read, tmp_path: Pa
         read_source(path, {}, "a")
     with pytest.raises(ConfigurationError, match="no source `b`"):
         read_source(path, {"A": "x"}, "b")
+
+
+def test_a_file_that_is_named_is_not_meant_by_the_pattern_beside_it(
+    read: Read, tmp_path: Path
+) -> None:
+    (tmp_path / "workflows" / "other.yaml").write_text(WORKFLOW.replace("name: tell", "name: o"))
+    declared = read(
+        "workflows:\n"
+        "  - workflows/*.yaml\n"
+        "  - {file: workflows/tell.yaml, vars: {severity: critical}}\n"
+    )
+    found = {item.document.name: item.vars for item in declared.workflows}
+    assert found == {"o": {}, "tell": {"severity": "critical"}}
