@@ -104,7 +104,12 @@ def serving(contender: Contender, database_url: str, redis_url: str) -> Iterator
         stdout=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: _answers(port), PATIENCE_S, what=f"start of the {contender.name}")
+        wait_until(
+            lambda: process.poll() is not None or _answers(port), PATIENCE_S, what="the start"
+        )
+        if process.returncode is not None:
+            message = f"the {contender.name} did not start"
+            raise RuntimeError(message)
         yield port
     finally:
         process.terminate()

@@ -56,6 +56,7 @@ log = structlog.get_logger(__name__)
 BODY_TIMEOUT_S = 30.0
 MAX_KEY_CHARS = 300
 UNREADY_RETRY_S = 5.0
+QUARANTINED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
 REPAIRABLE = frozenset({"no_secret", "misconfigured"})
 
 
@@ -115,7 +116,7 @@ class Door:
         try:
             reply = await self._answer(request)
         except Refusal as refusal:
-            self._count(request, refusal.reason)
+            self._note(request, refusal)
             reply = refusal.reply(f"/hooks/{request.name}", request.request_id)
         except SenderGone:
             return
@@ -221,10 +222,12 @@ class Door:
             )
         )
 
-    def _count(self, request: Request, outcome: str) -> None:
+    def _note(self, request: Request, refusal: Refusal) -> None:
         # Names that are no source's are counted under one: anybody can invent more of them.
-        known = self._sources.get(request.name) is not None
-        self.counts[request.name if known else NO_SOURCE, outcome] += 1
+        source = request.name if self._sources.get(request.name) else NO_SOURCE
+        self.counts[source, refusal.reason] += 1
+        if refusal.status not in QUARANTINED:
+            self._quarantine.note(source, refusal.reason)
 
 
 def _unavailable(error: Unavailable) -> Refusal:

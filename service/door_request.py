@@ -20,6 +20,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 PREFIX = "/hooks/"
 WATCH_EVERY_S = 0.5
+HELD_BYTES = 256 * 1024 * 1024
+"""What all bodies that are still arriving may weigh together: nobody is proven to be a sender
+before the whole body is there, so this is what strangers can make us hold."""
 
 
 class SenderGone(Exception):  # noqa: N818  # the end of a request, not an error of ours
@@ -68,7 +71,7 @@ class Request:
             accepted = (b"accept-encoding", b"identity")
             raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "encoding", detail, CLOSE, accepted)
         length = self.headers.get(b"content-length")
-        if length is not None and int(length) > max_body:
+        if length is not None and length.isdigit() and int(length) > max_body:
             raise too_large(max_body)
 
 
@@ -105,8 +108,9 @@ class BodyReader:
     One timer watches over all requests: a timer for each would cost more than reading the body.
     """
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, held_bytes: int = HELD_BYTES) -> None:
         self._timeout_s = timeout_s
+        self._room = held_bytes
         self._began: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -122,7 +126,7 @@ class BodyReader:
             self._timer.cancel()
 
     async def read(self, receive: Receive, limit: int) -> bytes:
-        """Give the whole body. Raises Refusal (408, 413) or SenderGone."""
+        """Give the whole body. Raises Refusal (408, 413, 503) or SenderGone."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # for the type checker
         self._began[task] = time.monotonic()
@@ -133,7 +137,7 @@ class BodyReader:
                 if len(body) > limit:
                     raise too_large(limit)
                 return body
-            return await _read_on(message, receive, limit)
+            return await self._read_on(message, receive, limit)
         except asyncio.CancelledError:
             if task not in self._late:
                 raise
@@ -154,18 +158,27 @@ class BodyReader:
                 self._late.add(task)
                 task.cancel()
 
-
-async def _read_on(message: MutableMapping[str, Any], receive: Receive, limit: int) -> bytes:
-    chunks = []
-    size = 0
-    while True:
-        if message["type"] == "http.disconnect":
-            raise SenderGone
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
-            raise too_large(limit)
-        chunks.append(chunk)
-        if not message.get("more_body", False):
-            return b"".join(chunks)
-        message = await receive()
+    async def _read_on(
+        self, message: MutableMapping[str, Any], receive: Receive, limit: int
+    ) -> bytes:
+        chunks = []
+        size = 0
+        try:
+            while True:
+                if message["type"] == "http.disconnect":
+                    raise SenderGone
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                self._room -= len(chunk)
+                if size > limit:
+                    raise too_large(limit)
+                if self._room < 0:
+                    detail = "Too much is being received now."
+                    status = HTTPStatus.SERVICE_UNAVAILABLE
+                    raise Refusal(status, "full", detail, CLOSE, retry_after=1)
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+                message = await receive()
+        finally:
+            self._room += size

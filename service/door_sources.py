@@ -171,6 +171,7 @@ class SourceBook:
         self._monotonic = monotonic
         self._sources: dict[str, LiveSource] = {}
         self._mark: int | None = None
+        self._fault: str | None = None
         self._wanted = threading.Event()
         self._stopping = False
         self._asked = -LOOK_AGAIN_S
@@ -218,17 +219,25 @@ class SourceBook:
     def _keep(self) -> None:
         while not self._stopping:
             self._wanted.clear()
-            try:
-                self._refresh()
-            except Unavailable as error:
-                log.warning("sources_not_read", error=error.message)
-            except Exception:
-                log.exception("sources_not_read")
+            fault = self._try_to_refresh()
+            if fault is not None and fault != self._fault:  # tried twice a second, said once
+                log.warning("sources_not_read", error=fault)
+            self._fault = fault
             try:
                 self._loop.call_soon_threadsafe(self._wake_readers)
             except RuntimeError:  # the loop was closed under us
                 return
             self._wanted.wait(LOOK_EVERY_S)
+
+    def _try_to_refresh(self) -> str | None:
+        """Read what has changed; gives what hindered it."""
+        try:
+            self._refresh()
+        except Unavailable as error:
+            return error.message
+        except Exception as error:  # noqa: BLE001  # the outermost frame of this thread
+            return f"{type(error).__name__}: {error}"
+        return None
 
     def _wake_readers(self) -> None:
         readers, self._readers = self._readers, []

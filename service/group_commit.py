@@ -122,7 +122,9 @@ class GroupCommit:
         """
         self.check_open()
         size = len(arrival.body) + len(arrival.headers)
-        if self._rows >= self._waiting_rows or self._bytes + size > self._waiting_bytes:
+        # One delivery alone is always taken: its source's limit may be above ours.
+        is_full = self._rows >= self._waiting_rows or self._bytes + size > self._waiting_bytes
+        if self._rows and is_full:
             raise Unavailable("too much is waiting to be stored", retry_after=RETRY_SOON)
         answer: asyncio.Future[Stored] = self._loop.create_future()
         self._gathered.append(_Waiting(arrival, size, answer))
@@ -175,10 +177,13 @@ class GroupCommit:
         self._give_up(reason)
 
     def _recover(self) -> None:
+        log.info("door_reaches_database")
         self._hindrance = None
         self._first_attempt.set()
 
     def _still_away(self, reason: str) -> None:
+        if reason != self._hindrance:  # it is asked every two seconds, and said once
+            log.warning("door_cannot_reach_database", error=reason)
         self._hindrance = reason
         self._first_attempt.set()
 
@@ -232,7 +237,6 @@ class GroupCommit:
         try:
             self._inbox.connect()
         except Unavailable as error:
-            log.warning("door_cannot_reach_database", error=error.message)
             self._tell(self._still_away, error.message)
             return False
         except Exception as error:

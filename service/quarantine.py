@@ -124,6 +124,13 @@ class Quarantine:
         if not self._filled.is_set():
             self._filled.set()
 
+    def note(self, source: str, reason: str) -> None:
+        """Take a refusal of which nothing is kept but a line in the log."""
+        with self._lock:
+            self._surplus[source, reason] += 1
+        if not self._filled.is_set():
+            self._filled.set()
+
     def _sort(self) -> None:
         trimmed = self._monotonic()
         while not self._stopped.is_set():
@@ -140,7 +147,8 @@ class Quarantine:
                 log.exception("quarantine_not_stored")
             self._stopped.wait(BATCH_EVERY_S)
         try:
-            self._store_heap()
+            if self._store_heap():
+                self._trim()
         except Exception:  # noqa: BLE001  # the process is ending; only refusals are lost
             log.warning("quarantine_not_stored")
 
@@ -149,9 +157,9 @@ class Quarantine:
         with self._lock:
             heap, self._heap, self._heap_bytes = self._heap, [], 0
             surplus, self._surplus = self._surplus, Counter()
+        _log_refusals(heap, surplus)
         if not heap:
             return False
-        _log_refusals(heap, surplus)
         rows, again = self._tell_apart(heap)
         with unit_of_work(self._database, self._queue) as work:
             count_again(work.session, again)

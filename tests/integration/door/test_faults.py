@@ -236,15 +236,30 @@ def test_503_when_too_much_waits(database: Database, bell: BellBook) -> None:
         open_inbox(database, utc_now), own_bell, waiting_rows=2, waiting_bytes=10_000
     )
     with receiving(database, bell, writer=writer) as receiver:
-        answer = receiver.send(body=b"x" * 10_000)
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-        with ThreadPoolExecutor(8) as pool:
+        with ThreadPoolExecutor(9) as pool:
             with table_held(database):
                 sent = [pool.submit(receiver.send, f"k{number}") for number in range(8)]
                 wait_until(lambda: sum(one.done() for one in sent) == 6)
-                assert {one.result().status_code for one in sent if one.done()} == {503}
+                refused = [one.result() for one in sent if one.done()]
+                assert {one.status_code for one in refused} == {503}
+                assert {one.headers["retry-after"] for one in refused} == {"1"}
             assert sorted(one.result().status_code for one in sent)[:2] == [202, 202]
         assert receiver.send().status_code == 202
+    own_bell.stop()
+
+
+def test_503_when_the_bytes_that_wait_are_too_many(database: Database, bell: BellBook) -> None:
+    with database.session() as session:
+        add_source(session)
+    own_bell = Bell(bell)
+    own_bell.start()
+    writer = GroupCommit(open_inbox(database, utc_now), own_bell, waiting_bytes=10_000)
+    with receiving(database, bell, writer=writer) as receiver, ThreadPoolExecutor(1) as pool:
+        with table_held(database):
+            large = pool.submit(receiver.send, body=b"x" * 20_000)  # alone it is always taken
+            wait_until(lambda: receiver.door._writer._rows == 1)
+            assert receiver.send().status_code == 503
+        assert large.result().status_code == 202
     own_bell.stop()
 
 
