@@ -13,7 +13,8 @@ from sqlmodel import select
 
 from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow, WorkflowVersionRow
 from service.apply import Changes, What, apply_configuration
-from service.configuration import FaultyConfigurationError, read_configuration
+from service.configuration import read_configuration
+from service.configuration_faults import FaultyConfigurationError
 from service.db import Database
 from service.queue import DramatiqQueue, make_broker
 from service.secretbox import SecretBox

@@ -8,12 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from service.configuration import (
-    Declared,
-    FaultyConfigurationError,
-    read_configuration,
-    read_source,
-)
+from service.configuration import Declared, read_configuration, read_source
+from service.configuration_faults import FaultyConfigurationError
 from service.errors import ConfigurationError
 
 Read = Callable[..., Declared]
