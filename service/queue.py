@@ -109,6 +109,19 @@ class DramatiqQueue:
             raise Unavailable(f"Redis does not answer: {error}") from error
 
 
+class UnheardQueue:
+    """For a receiver without Redis: there are no workers in its process to ring.
+
+    Workers in other processes find the rows when their sweeper looks, some seconds later.
+    """
+
+    def ring(self, jobs: Sequence[Job]) -> None:
+        """Do nothing: the rows wait."""
+
+    def ping(self) -> None:
+        """There is nothing that could be away."""
+
+
 def to_message(job: Job) -> dramatiq.Message[Any]:
     """Give the queue message of a job: ids as text, nothing else."""
     return dramatiq.Message(

@@ -18,9 +18,9 @@ from service.apply import What, apply_configuration
 from service.cli.output import console, json_option, print_line
 from service.configuration import read_configuration
 from service.db import Database
-from service.errors import ConfigurationError, HookwrightError
+from service.errors import HookwrightError
 from service.log import configure_logging
-from service.queue import DramatiqQueue, Queue, make_broker
+from service.queue import DramatiqQueue, Queue, UnheardQueue, make_broker
 from service.secretbox import SecretBox
 from service.settings import Settings, environment, load_settings
 from service.store import listing, schema
@@ -63,12 +63,21 @@ def up_command(*, as_json: bool) -> int:
 def serve_command() -> int:
     """Receive deliveries and serve the API; `hookwright work` does what they ask for.
 
-    Refuses to start without HOOKWRIGHT_SECRET_KEYS and HOOKWRIGHT_REDIS_URL.
+    Refuses to start without HOOKWRIGHT_SECRET_KEYS. Without HOOKWRIGHT_REDIS_URL nothing rings the
+    workers: they find what was received when they next look, within seconds.
     """
     settings = load_settings()
-    _demand_shared_parts(settings)
+    settings.required_secret_keys()
     configure_logging(settings)
-    with _opened(settings) as (database, queue):
+    with _opened(settings) as (database, shared):
+        queue: Queue = shared
+        if settings.redis_url is None:
+            queue = UnheardQueue()
+            log.warning(
+                "no_queue",
+                consequence="workers find deliveries some seconds later",
+                to_do="set HOOKWRIGHT_REDIS_URL here and for `hookwright work`",
+            )
         application = web.make_application(settings, database, queue)
         listening = web.listen(settings)
         good = web.serve(
@@ -88,12 +97,13 @@ def serve_command() -> int:
 def work_command(*, check: bool, as_json: bool) -> int:
     """Perform what is to be done: read deliveries, carry runs on, ask polls.
 
-    Refuses to start without HOOKWRIGHT_SECRET_KEYS and HOOKWRIGHT_REDIS_URL.
+    Refuses to start without HOOKWRIGHT_SECRET_KEYS. Without HOOKWRIGHT_REDIS_URL it finds work by
+    looking into the database, and its queue is in the process.
     """
     settings = load_settings()
     if check:
         return _check_heartbeat(settings.data_dir / workers.HEARTBEAT_FILE, as_json=as_json)
-    _demand_shared_parts(settings)
+    settings.required_secret_keys()
     configure_logging(settings)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -114,16 +124,6 @@ def _opened(settings: Settings) -> Iterator[tuple[Database, DramatiqQueue]]:
     finally:
         database.dispose()
         broker.close()
-
-
-def _demand_shared_parts(settings: Settings) -> None:
-    settings.required_secret_keys()
-    if settings.redis_url is None:
-        raise ConfigurationError(
-            "HOOKWRIGHT_REDIS_URL is not set",
-            hint="separate processes ring one another through Redis (redis://host:6379/0); "
-            "`hookwright up` needs none",
-        )
 
 
 def _apply(settings: Settings, database: Database, queue: Queue) -> None:

@@ -14,9 +14,17 @@ from tests.servers import RedisServer, wait_until
 OUTAGE_S = 5.0
 
 
+@pytest.fixture(params=["with_redis", "without_redis"])
+def redis(request: pytest.FixtureRequest) -> dict[str, str]:
+    if request.param == "without_redis":
+        return {}
+    server: RedisServer = request.getfixturevalue("redis_server")
+    return {"HOOKWRIGHT_REDIS_URL": server.url}
+
+
 @pytest.fixture
 def many_machines(
-    tmp_path: Path, twins: Twins, empty_postgres_url: str, redis_server: RedisServer
+    tmp_path: Path, twins: Twins, empty_postgres_url: str, redis: dict[str, str]
 ) -> Iterator[House]:
     twins.github.lever(
         "pulls",
@@ -27,8 +35,8 @@ def many_machines(
         tmp_path,
         {
             "HOOKWRIGHT_DATABASE_URL": empty_postgres_url,
-            "HOOKWRIGHT_REDIS_URL": redis_server.url,
             "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
+            **redis,
         },
     )
     house.run("migrate")
@@ -41,6 +49,7 @@ def many_machines(
         house.kill(name)
 
 
+@pytest.mark.parametrize("redis", ["with_redis"], indirect=True)
 def test_a_delivery_that_came_while_redis_was_down_ends_as_it_should(
     many_machines: House, redis_server: RedisServer, twins: Twins
 ) -> None:
@@ -56,3 +65,14 @@ def test_a_delivery_that_came_while_redis_was_down_ends_as_it_should(
     assert run["status"] == "succeeded", run["error"]
     (message,) = twins.slack.state()["messages"]  # type: ignore[misc]
     assert "Healed" in message["text"]
+
+
+@pytest.mark.parametrize("redis", ["without_redis"], indirect=True)
+def test_receiver_and_worker_that_share_only_the_database_do_the_whole_job(
+    many_machines: House, twins: Twins
+) -> None:
+    twins.checksum.lever("outcomes", {"runs": ["failed"], "heals": ["pr"]})
+    assert send(many_machines, signed("run.failed", suite_run())).status_code == 202
+    (run,) = many_machines.ended_runs("heal-failed-run")
+    assert run["status"] == "succeeded", run["error"]
+    assert "no_queue" in many_machines.log("serve")
