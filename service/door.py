@@ -47,7 +47,7 @@ from service.group_commit import GroupCommit
 from service.quarantine import NO_SOURCE, Quarantine, Refused
 from service.queue import Queue
 from service.secretbox import SecretBox
-from service.store.inbox import Arrival, open_inbox
+from service.store.inbox import Arrival, open_inboxes
 from service.store.rejections import MAX_BODY_BYTES
 from service.vendors.base import Delivery, Headers, Vendor
 
@@ -86,7 +86,7 @@ class Door:
         self._sources = SourceBook(database, vendors, box, monotonic=monotonic)
         self._bodies = BodyReader(body_timeout_s)
         self._bell = Bell(queue)
-        self._writer = writer or GroupCommit(open_inbox(database, clock), self._bell)
+        self._writer = writer or GroupCommit(open_inboxes(database, clock), self._bell)
         self._quarantine = quarantine or Quarantine(database, queue, clock=clock)
         self.counts: Counter[tuple[str, str]] = Counter()
 

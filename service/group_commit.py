@@ -1,10 +1,12 @@
-"""One writer that commits deliveries in groups and wakes everybody who waits for a group.
+"""Commits deliveries in groups and wakes everybody who waits for a group.
 
 A group is whatever arrived while the previous one was being committed: nobody is made to wait for
-company when there is none, and under load the cost of a commit is shared by hundreds.
+company when there is none, and under load the cost of a commit is shared by hundreds. Where the
+database takes several transactions at once, a second group is begun beside the first when enough
+has gathered, so that the disk of one and the processor of the other do not wait for each other.
 
-All bookkeeping is done in the event loop's thread; the writer's thread is handed a group and gives
-it back. Nothing here knows SQL or HTTP.
+All bookkeeping is done in the event loop's thread; a writer's thread is handed a group and gives it
+back. Nothing here knows SQL or HTTP.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
@@ -29,6 +32,9 @@ log = structlog.get_logger(__name__)
 
 GROUP_ROWS = 500
 GROUP_BYTES = 8 * 1024 * 1024
+COMPANY_ROWS = 8
+"""So many must have gathered before a group is begun beside one that is under way."""
+
 WAITING_ROWS = 2_000
 WAITING_BYTES = 64 * 1024 * 1024
 PATIENCE_S = 5.0
@@ -50,45 +56,53 @@ class _Waiting(NamedTuple):
     answer: asyncio.Future[Stored]
 
 
+@dataclass(eq=False, slots=True)
+class _Group:
+    waiting: list[_Waiting]
+    since: float
+
+
 class GroupCommit:
     """Takes verified deliveries and answers each when it is committed."""
 
     def __init__(
         self,
-        inbox: Inbox,
+        inboxes: Sequence[Inbox],
         bell: Bell,
         *,
         waiting_rows: int = WAITING_ROWS,
         waiting_bytes: int = WAITING_BYTES,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """Take the store and the bell.
+        """Take one inbox for each group that may be under way at a time, and the bell.
 
         `waiting_rows` and `waiting_bytes` bound what is held in memory and not committed yet.
         """
-        self._inbox = inbox
         self._bell = bell
         self._waiting_rows = waiting_rows
         self._waiting_bytes = waiting_bytes
         self._patience_s = patience_s
         self._gathered: list[_Waiting] = []
-        self._under_way: list[_Waiting] = []
-        self._under_way_since = 0.0
+        self._under_way: list[_Group] = []
         self._hand_over_planned = False
         self._rows = 0
         self._bytes = 0
         self._hindrance: str | None = "the door is not open yet"
         self._stopping = False
         self._emptied: asyncio.Event | None = None
-        self._groups: SimpleQueue[list[_Waiting] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._write, name="door-writer", daemon=True)
+        self._groups: SimpleQueue[_Group | None] = SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._write, args=(inbox,), name="door-writer", daemon=True)
+            for inbox in inboxes
+        ]
 
     async def start(self) -> None:
-        """Start the writer and wait for its first attempt to connect, good or bad."""
+        """Start the writers and wait for a first attempt to connect, good or bad."""
         self._loop = asyncio.get_running_loop()
         self._first_attempt = asyncio.Event()
         self._watch = self._loop.call_later(WATCH_EVERY_S, self._look_after_waiting)
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         await self._first_attempt.wait()
 
     async def stop(self) -> None:
@@ -99,14 +113,18 @@ class GroupCommit:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._emptied.wait(), self._patience_s)
         self._watch.cancel()
-        self._refuse(self._under_way, "the receiver is shutting down")
+        for group in self._under_way:
+            self._refuse(group.waiting, "the receiver is shutting down")
         self._give_up("the receiver is shutting down")
-        self._groups.put(None)
-        await asyncio.to_thread(self._thread.join, self._patience_s)
+        for _ in self._threads:
+            self._groups.put(None)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join, self._patience_s)
 
     def is_healthy(self) -> bool:
         """Say whether a delivery given now would be committed."""
-        return self._hindrance is None and not self._stopping and self._thread.is_alive()
+        is_alive = any(thread.is_alive() for thread in self._threads)
+        return self._hindrance is None and not self._stopping and is_alive
 
     def check_open(self) -> None:
         """Raise Unavailable when nothing can be taken now."""
@@ -130,7 +148,7 @@ class GroupCommit:
         self._gathered.append(_Waiting(arrival, size, answer))
         self._rows += 1
         self._bytes += size
-        if not self._under_way and not self._hand_over_planned:
+        if not self._hand_over_planned and self._may_begin():
             # After everything that is ready to run now: it may well be adding to the group.
             self._hand_over_planned = True
             self._loop.call_soon(self._hand_over)
@@ -138,26 +156,32 @@ class GroupCommit:
 
     # --- in the loop's thread -----------------------------------------------------------------
 
+    def _may_begin(self) -> bool:
+        """Say whether what was gathered may become a group now."""
+        under_way, gathered = len(self._under_way), len(self._gathered)
+        if not under_way:
+            return gathered > 0
+        return under_way < len(self._threads) and gathered >= COMPANY_ROWS
+
     def _hand_over(self) -> None:
         self._hand_over_planned = False
-        if self._under_way or not self._gathered:
-            return
-        rows = size = 0
-        for waiting in self._gathered[:GROUP_ROWS]:
-            size += waiting.size
-            if rows and size > GROUP_BYTES:
-                break
-            rows += 1
-        self._under_way = self._gathered[:rows]
-        del self._gathered[:rows]
-        self._under_way_since = time.monotonic()
-        self._groups.put(self._under_way)
+        while self._may_begin():
+            rows = size = 0
+            for waiting in self._gathered[:GROUP_ROWS]:
+                size += waiting.size
+                if rows and size > GROUP_BYTES:
+                    break
+                rows += 1
+            group = _Group(self._gathered[:rows], time.monotonic())
+            del self._gathered[:rows]
+            self._under_way.append(group)
+            self._groups.put(group)
 
-    def _finish(self, outcomes: Outcomes) -> None:
+    def _finish(self, group: _Group, outcomes: Outcomes) -> None:
         """Answer everybody whose group was committed."""
-        group, self._under_way = self._under_way, []
+        self._under_way.remove(group)
         self._hindrance = None
-        for waiting in group:
+        for waiting in group.waiting:
             outcome = outcomes.get(waiting.arrival.id) if outcomes else None
             if waiting.answer.done():  # the sender is gone, or was told to come again
                 continue
@@ -165,15 +189,15 @@ class GroupCommit:
                 waiting.answer.set_exception(outcome)
             else:
                 waiting.answer.set_result(outcome)
-        self._forget(group)
+        self._forget(group.waiting)
         self._hand_over()
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, group: _Group, reason: str) -> None:
         """Refuse everybody: the database is away, and the writer tries to reach it again."""
-        group, self._under_way = self._under_way, []
+        self._under_way.remove(group)
         self._hindrance = reason
-        self._refuse(group, reason)
-        self._forget(group)
+        self._refuse(group.waiting, reason)
+        self._forget(group.waiting)
         self._give_up(reason)
 
     def _recover(self) -> None:
@@ -207,35 +231,36 @@ class GroupCommit:
     def _look_after_waiting(self) -> None:
         """Let nobody wait for ever for a commit that hangs."""
         self._watch = self._loop.call_later(WATCH_EVERY_S, self._look_after_waiting)
-        if self._under_way and time.monotonic() - self._under_way_since > self._patience_s:
+        too_old = time.monotonic() - self._patience_s
+        for group in [group for group in self._under_way if group.since < too_old]:
             if self._hindrance is None:
-                log.error("door_commit_hangs", rows=len(self._under_way))
+                log.error("door_commit_hangs", rows=len(group.waiting))
             self._hindrance = "the database does not answer in time"
-            # The group stays under way: the writer still holds it and may yet commit it.
-            self._refuse(self._under_way, self._hindrance)
+            # The group stays under way: its writer still holds it and may yet commit it.
+            self._refuse(group.waiting, self._hindrance)
             self._give_up(self._hindrance)
 
     # --- in the writer's thread ---------------------------------------------------------------
 
-    def _write(self) -> None:
-        is_away = not self._reach()
+    def _write(self, inbox: Inbox) -> None:
+        is_away = not self._reach(inbox)
         pause = FIRST_PROBE_S
         while True:
             try:
                 group = self._groups.get(timeout=pause if is_away else None)
             except Empty:
-                is_away = not self._reach()
-                pause = min(pause * 2, LONGEST_PROBE_S) if is_away else FIRST_PROBE_S
+                is_away = not self._reach(inbox)
+                pause = min(pause * 2, LONGEST_PROBE_S)
                 continue
             if group is None:
                 break
-            is_away = not self._commit(group)
+            is_away = not self._commit(inbox, group)
             pause = FIRST_PROBE_S
-        self._inbox.close()
+        inbox.close()
 
-    def _reach(self) -> bool:
+    def _reach(self, inbox: Inbox) -> bool:
         try:
-            self._inbox.connect()
+            inbox.connect()
         except Unavailable as error:
             self._tell(self._still_away, error.message)
             return False
@@ -246,20 +271,20 @@ class GroupCommit:
         self._tell(self._recover)
         return True
 
-    def _commit(self, group: list[_Waiting]) -> bool:
-        arrivals = [waiting.arrival for waiting in group]
+    def _commit(self, inbox: Inbox, group: _Group) -> bool:
+        arrivals = [waiting.arrival for waiting in group.waiting]
         try:
-            outcomes = self._inbox.store(arrivals)
+            outcomes = inbox.store(arrivals)
         except Unavailable as error:
-            log.warning("door_commit_failed", rows=len(group), error=error.message)
-            self._tell(self._fail, error.message)
+            log.warning("door_commit_failed", rows=len(arrivals), error=error.message)
+            self._tell(self._fail, group, error.message)
             return False
         except Exception as error:
-            log.exception("door_writer_failed", rows=len(group))
-            self._inbox.close()
-            self._tell(self._fail, f"the writer failed: {type(error).__name__}")
+            log.exception("door_writer_failed", rows=len(arrivals))
+            inbox.close()
+            self._tell(self._fail, group, f"the writer failed: {type(error).__name__}")
             return False
-        self._tell(self._finish, outcomes)
+        self._tell(self._finish, group, outcomes)
         self._bell.ring(_to_ring(arrivals, outcomes))
         return True
 

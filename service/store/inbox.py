@@ -31,6 +31,7 @@ from service.errors import Unavailable
 SWEEP_AFTER = timedelta(seconds=5)
 """A new delivery is due this long after it came: the sweeper rings again when the bell was lost."""
 
+GROUPS_AT_ONCE = 2
 CONNECT_TIMEOUT_S = 3
 ANSWER_TIMEOUT_MS = 4_000
 
@@ -77,9 +78,11 @@ class Inbox(Protocol):
         """Give the connection up."""
 
 
-def open_inbox(database: Database, clock: Clock) -> Inbox:
-    """Give the inbox of this kind of database; it is not connected yet."""
-    return SqliteInbox(database, clock) if database.is_sqlite else PostgresInbox(database, clock)
+def open_inboxes(database: Database, clock: Clock, *, at_once: int = GROUPS_AT_ONCE) -> list[Inbox]:
+    """Give the inboxes of a database, one for each group it takes at a time; none is connected."""
+    if database.is_sqlite:
+        return [SqliteInbox(database, clock)]
+    return [PostgresInbox(database, clock) for _ in range(at_once)]
 
 
 def _lock_order(arrival: Arrival) -> tuple[str, UUID]:

@@ -27,9 +27,9 @@ from schemas.tables import Table
 from service.bell import Bell
 from service.db import Database
 from service.errors import Unavailable
-from service.group_commit import GroupCommit
+from service.group_commit import COMPANY_ROWS, GroupCommit
 from service.queue import DramatiqQueue, make_broker
-from service.store.inbox import Arrival, Outcomes, open_inbox
+from service.store.inbox import Arrival, Outcomes, open_inboxes
 from tests.integration.door.receiver import (
     BellBook,
     Receiver,
@@ -191,7 +191,7 @@ def test_a_commit_that_hangs_is_answered_503_in_time(database: Database, bell: B
     with database.session() as session:
         add_source(session)
     waiting_bell = Bell(bell)
-    writer = GroupCommit(open_inbox(database, utc_now), waiting_bell, patience_s=0.5)
+    writer = GroupCommit(open_inboxes(database, utc_now), waiting_bell, patience_s=0.5)
     waiting_bell.start()
     with receiving(database, bell, writer=writer) as receiver:
         assert receiver.send("before").status_code == 202
@@ -233,7 +233,7 @@ def test_503_when_too_much_waits(database: Database, bell: BellBook) -> None:
     own_bell = Bell(bell)
     own_bell.start()
     writer = GroupCommit(
-        open_inbox(database, utc_now), own_bell, waiting_rows=2, waiting_bytes=10_000
+        open_inboxes(database, utc_now), own_bell, waiting_rows=2, waiting_bytes=10_000
     )
     with receiving(database, bell, writer=writer) as receiver:
         with ThreadPoolExecutor(9) as pool:
@@ -253,7 +253,7 @@ def test_503_when_the_bytes_that_wait_are_too_many(database: Database, bell: Bel
         add_source(session)
     own_bell = Bell(bell)
     own_bell.start()
-    writer = GroupCommit(open_inbox(database, utc_now), own_bell, waiting_bytes=10_000)
+    writer = GroupCommit(open_inboxes(database, utc_now), own_bell, waiting_bytes=10_000)
     with receiving(database, bell, writer=writer) as receiver, ThreadPoolExecutor(1) as pool:
         with table_held(database):
             large = pool.submit(receiver.send, body=b"x" * 20_000)  # alone it is always taken
@@ -334,7 +334,7 @@ def test_a_group_is_what_came_during_the_commit_before(bell: BellBook) -> None:
         inbox = SlowInbox()
         own_bell = Bell(bell)
         own_bell.start()
-        writer = GroupCommit(inbox, own_bell)
+        writer = GroupCommit([inbox], own_bell)
         await writer.start()
         answers = [writer.add(an_arrival("a"))]
         await asyncio.to_thread(inbox.began.wait, 10)
@@ -352,12 +352,38 @@ def test_a_group_is_what_came_during_the_commit_before(bell: BellBook) -> None:
     asyncio.run(scenario())
 
 
+def test_a_second_group_is_begun_beside_the_first_when_enough_has_gathered(
+    bell: BellBook,
+) -> None:
+    async def scenario() -> None:
+        one = SlowInbox()
+        own_bell = Bell(bell)
+        own_bell.start()
+        # Two places for groups, which write into one book.
+        writer = GroupCommit([one, one], own_bell)
+        await writer.start()
+        answers = [writer.add(an_arrival("first"))]
+        await asyncio.to_thread(one.began.wait, 10)
+        one.began.clear()
+        answers += [writer.add(an_arrival(f"k{number}")) for number in range(COMPANY_ROWS)]
+        await asyncio.to_thread(one.began.wait, 10)
+        answers.append(writer.add(an_arrival("last")))
+        assert one.groups == [["first"], [f"k{number}" for number in range(COMPANY_ROWS)]]
+        one.may_commit.set()
+        assert await asyncio.gather(*answers) == [None] * (COMPANY_ROWS + 2)
+        assert one.groups[2:] == [["last"]]
+        await writer.stop()
+        own_bell.stop()
+
+    asyncio.run(scenario())
+
+
 def test_closing_does_not_wait_for_ever(bell: BellBook) -> None:
     async def scenario() -> None:
         inbox = SlowInbox()
         own_bell = Bell(bell)
         own_bell.start()
-        writer = GroupCommit(inbox, own_bell, patience_s=0.3)
+        writer = GroupCommit([inbox], own_bell, patience_s=0.3)
         await writer.start()
         answers = [writer.add(an_arrival(key)) for key in ("a", "b")]
         await writer.stop()

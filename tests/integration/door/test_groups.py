@@ -16,7 +16,7 @@ from schemas.ids import new_id
 from schemas.tables import DeliveryRow, DeliveryState
 from service.db import Database
 from service.errors import Unavailable
-from service.store.inbox import Arrival, Earlier, open_inbox
+from service.store.inbox import Arrival, Earlier, open_inboxes
 from tests.integration.door.receiver import BellBook, Receiver, add_source, receiving
 from tests.servers import wait_until
 
@@ -104,7 +104,7 @@ def arrival(key: str, source_id: UUID) -> Arrival:
 
 def test_storing_a_group_again_tells_that_it_is_there(database: Database) -> None:
     """What happens when the connection is lost in a commit: our own rows are no duplicates."""
-    inbox = open_inbox(database, utc_now)
+    inbox = open_inboxes(database, utc_now)[0]
     source = uuid4()
     group = [arrival(key, source) for key in ("b", "a", "a", "c")]
     first = inbox.store(group)
@@ -118,7 +118,7 @@ def test_storing_a_group_again_tells_that_it_is_there(database: Database) -> Non
 
 
 def test_equal_keys_of_one_group_revive_once(database: Database) -> None:
-    inbox = open_inbox(database, utc_now)
+    inbox = open_inboxes(database, utc_now)[0]
     source = uuid4()
     old = arrival("a", source)
     inbox.store([old])
@@ -129,7 +129,7 @@ def test_equal_keys_of_one_group_revive_once(database: Database) -> None:
 
 
 def test_a_full_group_is_stored_whole(database: Database) -> None:
-    inbox = open_inbox(database, utc_now)
+    inbox = open_inboxes(database, utc_now)[0]
     source = uuid4()
     assert inbox.store([arrival(f"k{number}", source) for number in range(500)]) == {}
     with database.session(read_only=True) as session:
@@ -142,7 +142,7 @@ def test_a_full_group_is_stored_whole(database: Database) -> None:
 def test_one_row_that_cannot_be_stored_does_not_cost_the_others(postgres_url: str) -> None:
     """Nothing that comes in can be such a row; a mistake of ours must still not spread."""
     database = Database(postgres_url)
-    inbox = open_inbox(database, utc_now)
+    inbox = open_inboxes(database, utc_now)[0]
     source = uuid4()
     group = [arrival(key, source) for key in ("a", "b", "c", "d")]
     group[2].headers = b"[no json"
@@ -160,7 +160,7 @@ def test_a_database_without_tables_is_unavailable(
 ) -> None:
     for url in (empty_sqlite_url, empty_postgres_url):
         database = Database(url)
-        inbox = open_inbox(database, utc_now)
+        inbox = open_inboxes(database, utc_now)[0]
         with pytest.raises(Unavailable):
             inbox.connect()
         inbox.close()
