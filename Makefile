@@ -61,7 +61,7 @@ types: setup-dev ## Mypy, strict
 
 .PHONY: imports
 imports: setup-dev ## Who may import whom (docs/architecture.md)
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 .PHONY: bench
 bench: setup-dev ## The benchmark with its baselines, as ratios in one run
