@@ -47,7 +47,8 @@ from service.group_commit import GroupCommit
 from service.quarantine import NO_SOURCE, Quarantine, Refused
 from service.queue import Queue
 from service.secretbox import SecretBox
-from service.store.inbox import Arrival, open_inboxes
+from service.store.arrivals import Arrival
+from service.store.inbox import open_inboxes
 from service.store.rejections import MAX_BODY_BYTES
 from service.vendors.base import Delivery, Headers, Vendor
 

@@ -26,7 +26,7 @@ import structlog
 
 from service.bell import Bell
 from service.errors import Unavailable
-from service.store.inbox import Arrival, Earlier, Inbox, Outcomes
+from service.store.arrivals import Arrival, Earlier, Inbox, Outcomes
 
 log = structlog.get_logger(__name__)
 

@@ -29,7 +29,8 @@ from service.db import Database
 from service.errors import Unavailable
 from service.group_commit import COMPANY_ROWS, GroupCommit
 from service.queue import DramatiqQueue, make_broker
-from service.store.inbox import Arrival, Outcomes, open_inboxes
+from service.store.arrivals import Arrival, Outcomes
+from service.store.inbox import open_inboxes
 from tests.integration.door.receiver import (
     BellBook,
     Receiver,

@@ -16,7 +16,8 @@ from schemas.ids import new_id
 from schemas.tables import DeliveryRow, DeliveryState
 from service.db import Database
 from service.errors import Unavailable
-from service.store.inbox import Arrival, Earlier, open_inboxes
+from service.store.arrivals import Arrival, Earlier
+from service.store.inbox import open_inboxes
 from tests.integration.door.receiver import BellBook, Receiver, add_source, receiving
 from tests.servers import wait_until
 

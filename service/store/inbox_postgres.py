@@ -1,0 +1,185 @@
+"""Storing a group on PostgreSQL: one statement, which is one round trip and one transaction."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import psycopg
+from psycopg import pq
+from psycopg.errors import error_from_result
+
+from schemas.clock import Clock
+from schemas.tables import DeliveryState
+from service.db import Database
+from service.errors import Unavailable
+from service.store.arrivals import (
+    ANSWER_TIMEOUT_MS,
+    COLUMNS,
+    SWEEP_AFTER,
+    Arrival,
+    Outcomes,
+    StoredRow,
+    lock_order,
+    match,
+)
+
+CONNECT_TIMEOUT_S = 3
+
+_INSERT_NAME = b"hookwright_inbox"
+# The arrays are given element by element, so that one prepared statement serves every group size.
+_INSERT = f"""
+    INSERT INTO deliveries ({COLUMNS}, state, due_at, failures)
+    SELECT {COLUMNS}, '{DeliveryState.RECEIVED.value}',
+           received_at + interval '{SWEEP_AFTER.total_seconds()} seconds', 0
+    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
+                $6::timestamptz[], $7::jsonb[], $8::bytea[]) AS arrived({COLUMNS})
+    ON CONFLICT (source_id, delivery_key) DO NOTHING
+""".encode()  # noqa: S608  # constants of this module
+_FIND = """
+    SELECT deliveries.id, deliveries.source_id, deliveries.delivery_key, deliveries.state
+    FROM deliveries
+    JOIN unnest(%s::uuid[], %s::text[]) AS wanted(source_id, delivery_key)
+      ON deliveries.source_id = wanted.source_id
+     AND deliveries.delivery_key = wanted.delivery_key
+"""
+_REVIVE = f"""
+    UPDATE deliveries
+    SET state = '{DeliveryState.RECEIVED.value}', due_at = %s, failures = 0, error = NULL
+    WHERE id = ANY(%s) AND state = '{DeliveryState.DEAD.value}'
+    RETURNING id
+"""  # noqa: S608  # constants of this module
+# A commit is what the sender is promised, whatever the server's own default is.
+_SETTINGS = (
+    "SET synchronous_commit = on",
+    f"SET statement_timeout = {ANSWER_TIMEOUT_MS}",
+    f"SET lock_timeout = {ANSWER_TIMEOUT_MS}",
+)
+
+_UUID, _TEXT, _TIME, _JSONB, _BYTES = 2950, 25, 1184, 3802, 17
+"""Type numbers of PostgreSQL's catalog, which never change."""
+_BINARY = [1] * 8
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_ARRAY_HEAD = struct.Struct("!iiiii")
+_LENGTH = struct.Struct("!i")
+_UUID_LENGTH = _LENGTH.pack(16)
+_TIMED = struct.Struct("!iq")
+_JSONB_VERSION = b"\x01"
+
+_OURS = (psycopg.DataError, psycopg.IntegrityError)
+"""Errors that lie in a row and not in the database: the rest of its group shall not suffer."""
+
+
+class PostgresInbox:
+    """Stores a group by one statement, which is one round trip and one transaction."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        url = database.url.set(drivername="postgresql")
+        self._conninfo = url.render_as_string(hide_password=False)
+        self._clock = clock
+        self._connection: psycopg.Connection | None = None
+
+    def connect(self) -> None:
+        """Connect unless there is a connection. Raises Unavailable."""
+        if self._connection is not None:
+            return
+        try:
+            connection = psycopg.connect(
+                self._conninfo,
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT_S,
+                application_name="hookwright door",
+                tcp_user_timeout=ANSWER_TIMEOUT_MS,
+                prepare_threshold=None,
+            )
+        except psycopg.Error as error:
+            raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
+        try:
+            for setting in _SETTINGS:
+                connection.execute(setting.encode())
+            _check(connection.pgconn.prepare(_INSERT_NAME, _INSERT))
+        except psycopg.Error as error:
+            connection.close()
+            raise Unavailable(f"the database cannot be used: {_first_line(error)}") from error
+        self._connection = connection
+
+    def store(self, group: Sequence[Arrival]) -> Outcomes:
+        """Commit a group (see arrivals.Inbox)."""
+        group = sorted(group, key=lock_order)
+        try:
+            return self._store(group)
+        except _OURS as error:
+            if len(group) == 1:
+                return {group[0].id: Unavailable(f"it cannot be stored: {_first_line(error)}")}
+            middle = len(group) // 2
+            return self.store(group[:middle]) | self.store(group[middle:])
+        except psycopg.Error:
+            # Whether it was committed is not known. Inserting again finds out.
+            self.close()
+        self.connect()
+        try:
+            return self._store(group)
+        except psycopg.Error as error:
+            self.close()
+            raise Unavailable(
+                f"the database failed: {_first_line(error)}", perhaps_done=True
+            ) from error
+
+    def close(self) -> None:
+        """Give the connection up."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(psycopg.Error):
+                connection.close()
+
+    def _store(self, group: Sequence[Arrival]) -> Outcomes:
+        self.connect()
+        assert self._connection is not None  # noqa: S101  # for the type checker
+        result = self._connection.pgconn.exec_prepared(_INSERT_NAME, _arrays(group), _BINARY)
+        _check(result)
+        if result.command_tuples == len(group):
+            return {}
+        keys = ([a.source_id for a in group], [a.delivery_key for a in group])
+        rows = self._connection.execute(_FIND, keys).fetchall()
+        return match(group, [StoredRow(*row) for row in rows], self._revive)
+
+    def _revive(self, ids: list[UUID]) -> set[UUID]:
+        assert self._connection is not None  # noqa: S101  # for the type checker
+        rows = self._connection.execute(_REVIVE.encode(), (self._clock(), ids)).fetchall()
+        return {row[0] for row in rows}
+
+
+def _check(result: pq.abc.PGresult) -> None:
+    if result.status != pq.ExecStatus.COMMAND_OK:
+        raise error_from_result(result)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _arrays(group: Sequence[Arrival]) -> list[bytes]:
+    """Give a group's columns as arrays in PostgreSQL's binary form (array_send in its source)."""
+    return [
+        _array(_UUID, [_UUID_LENGTH + arrival.id.bytes for arrival in group]),
+        _array(_UUID, [_UUID_LENGTH + arrival.source_id.bytes for arrival in group]),
+        _array(_TEXT, [_sized(arrival.source.encode()) for arrival in group]),
+        _array(_TEXT, [_sized(arrival.vendor.encode()) for arrival in group]),
+        _array(_TEXT, [_sized(arrival.delivery_key.encode()) for arrival in group]),
+        _array(_TIME, [_TIMED.pack(8, (a.received_at - _EPOCH) // _MICROSECOND) for a in group]),
+        _array(_JSONB, [_sized(_JSONB_VERSION + arrival.headers) for arrival in group]),
+        _array(_BYTES, [_sized(arrival.body) for arrival in group]),
+    ]
+
+
+def _array(element: int, items: list[bytes]) -> bytes:
+    # One dimension, no nulls, counted from 1.
+    return _ARRAY_HEAD.pack(1, 0, element, len(items), 1) + b"".join(items)
+
+
+def _sized(value: bytes) -> bytes:
+    return _LENGTH.pack(len(value)) + value
