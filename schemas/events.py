@@ -14,6 +14,27 @@ Json: TypeAlias = Any
 VisualStatus = Literal["ok", "warn", "fail"]
 
 
+EVENT_TYPES: tuple[str, ...] = (
+    *(f"test_run.{end}" for end in ("started", "passed", "failed", "errored", "cancelled")),
+    "test_run.healed",
+    "test_case.failed",
+    *(f"visual_regression.{end}" for end in ("warned", "failed", "cleared", "baseline_updated")),
+    *(f"check.{end}" for end in ("failed", "degraded", "still_failing", "recovered")),
+    "certificate.expiring",
+    *(f"credits.{end}" for end in ("low", "depleted", "restored")),
+    *(f"agent_alert.{end}" for end in ("fired", "resolved")),
+    "agent.kill_switch_changed",
+    "policy.updated",
+    *(f"heal.{end}" for end in ("started", "completed", "failed")),
+    *(f"bug.{end}" for end in ("found", "changed")),
+    "app.uploaded",
+    *(f"alert.{end}" for end in ("opened", "acknowledged", "resolved")),
+    "run.failed",
+)
+"""Our own vocabulary (contract §7). Beside it stand GitHub's names (`pull_request.opened`) and
+`<vendor>.<vendor type>` for what is not normalised."""
+
+
 class Facts(BaseModel):
     """Base of every family's facts: immutable, unknown keys refused."""
 

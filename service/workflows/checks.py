@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.events import Json
+from schemas.events import EVENT_TYPES, Json
 from service.workflows.catalogue import ActionSignature, Catalogue
 from service.workflows.durations import read_duration
 from service.workflows.expressions import ExpressionError, compile_expression
@@ -22,9 +22,12 @@ from service.workflows.interpolation import (
     split_text,
     unwrap,
 )
+from service.workflows.matching import type_matches
 from service.workflows.names import DOCUMENT_ROOTS, STEP_ROOTS, Names, reference_fault, steps_of
 from service.workflows.parameters import check_parameters
 from service.workflows.yaml_tree import Path, YamlTree
+
+_FAMILIES = frozenset(known.partition(".")[0] for known in EVENT_TYPES)
 
 
 def check_meaning(tree: YamlTree, file: str, catalogue: Catalogue | None) -> list[Finding]:
@@ -71,6 +74,10 @@ class _Checker:
         triggers = self.data.get("on")
         known = None if self.catalogue is None else self.catalogue.vendors
         for at, trigger in enumerate(triggers if isinstance(triggers, list) else []):
+            event = trigger.get("event") if isinstance(trigger, Mapping) else None
+            if isinstance(event, str) and not _may_happen(event):
+                message = f"no event has the type `{event}`"
+                yield self._at(("on", at, "event"), message, did_you_mean(event, EVENT_TYPES))
             vendor = trigger.get("vendor") if isinstance(trigger, Mapping) else None
             if known is not None and isinstance(vendor, str) and vendor not in known:
                 message = f"there is no vendor `{vendor}`"
@@ -213,6 +220,17 @@ class _Checker:
     ) -> Finding:
         line, column = self.tree.point(path, text, offset)
         return Finding(self.file, line, column, message, hint)
+
+
+def _may_happen(pattern: str) -> bool:
+    """Say whether an event can match: types of our own families are a closed list.
+
+    What other families there are (GitHub's, a vendor's own) is for the vendors to know.
+    """
+    family = pattern.partition(".")[0]
+    if family not in _FAMILIES:
+        return True
+    return any(type_matches(pattern, known) for known in EVENT_TYPES)
 
 
 def _remember(
