@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -16,7 +18,14 @@ from service.errors import ConfigurationError, Unavailable
 
 # Use cases are handed a session and hand it on. They take its name from here, and need nothing else
 # of SQLModel.
-__all__ = ["Database", "Session", "is_outage", "normalise_url", "prepare_sqlite"]
+__all__ = [
+    "Database",
+    "Session",
+    "first_line",
+    "is_outage",
+    "normalise_url",
+    "prepare_sqlite",
+]
 
 SQLITE_BUSY_MS = 10_000
 POOL_SIZE = 12
@@ -56,6 +65,20 @@ class Database:
         self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
         self._writing = threading.Lock()
 
+    @property
+    def name(self) -> str:
+        """What people call this database: its file, or its host and name. No user, no password."""
+        if self.is_sqlite:
+            return f"the SQLite file {self.url.database}"
+        port = f":{self.url.port}" if self.url.port else ""
+        return f"the PostgreSQL database {self.url.host or 'localhost'}{port}/{self.url.database}"
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is an SQLite file that does not exist; connecting would make it."""
+        path = _file_of(self.url.database) if self.is_sqlite else None
+        return path is not None and not path.exists()
+
     @contextmanager
     def turn_to_write(self) -> Iterator[None]:
         """Wait for this process's turn to write (SQLite; on PostgreSQL at once)."""
@@ -75,14 +98,15 @@ class Database:
             with self.engine.execution_options(hookwright_read_only=True).connect() as connection:
                 connection.execute(text("SELECT 1"))
         except DBAPIError as error:
-            raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
+            raise Unavailable(f"the database does not answer: {first_line(error)}") from error
 
     def dispose(self) -> None:
         """Close every connection."""
         self.engine.dispose()
 
 
-def _first_line(error: DBAPIError) -> str:
+def first_line(error: DBAPIError) -> str:
+    """Give what the driver said first."""
     return str(error.orig).strip().partition("\n")[0]
 
 
@@ -112,9 +136,28 @@ def _sqlite_engine(url: URL) -> Engine:
         pool_timeout=POOL_TIMEOUT_S,
         connect_args={"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False},
     )
+    event.listen(engine, "do_connect", _make_private_file)
     event.listen(engine, "connect", prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _file_of(database: str | None) -> Path | None:
+    # An address of its own (`file:…`) and a database in memory are no files of ours to make.
+    if database is None or database == ":memory:" or database.startswith("file:"):
+        return None
+    return Path(database)
+
+
+def _make_private_file(
+    _dialect: object, _record: object, arguments: list[Any], _options: object
+) -> None:
+    """Make a new database file for its owner alone; SQLite gives `-wal` and `-shm` its mode."""
+    path = _file_of(arguments[0])
+    # One that cannot be made is told by SQLite, with the error people know.
+    with suppress(OSError):
+        if path is not None and not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def prepare_sqlite(connection: Any, _record: object = None) -> None:

@@ -143,25 +143,39 @@ def intend(  # one way out for each state an effect can be found in
     )
 
 
-def shadow(session: Session, call: Call, *, now: datetime) -> Outcome:
-    """Record the effect that would have been made; its outputs are all null."""
-    store.intend(
-        session,
-        EffectRow(
-            key=f"shadow:{_key(call, 0)}:{call.run_id}",
-            run_id=call.run_id,
-            step=call.step,
-            action=call.action.name,
-            connection=call.connection.name,
-            target=call.action.target(call.params, call.connection.options)
-            if call.action.target
-            else None,
-            state=EffectState.SHADOWED,
-            params=call.params.model_dump(mode="json"),
-            intended_at=now,
-        ),
-    )
-    return Succeeded(dict.fromkeys(call.action.outputs.model_fields))
+def shadow(
+    session: Session,
+    *,
+    run_id: UUID,
+    step: str,
+    action: Action,
+    params: BaseModel,
+    connection: OpenConnection | None,
+    now: datetime,
+) -> Outcome:
+    """Record the effect that would have been made; its outputs are all null.
+
+    Nothing is called, so a connection may be missing: whoever looks first has not set one up yet.
+    """
+    target = None
+    if connection is not None and action.target is not None:
+        target = action.target(params, connection.options)
+    if action.safety is not Safety.READ:
+        store.intend(
+            session,
+            EffectRow(
+                key=f"shadow:{run_id}:{step}",
+                run_id=run_id,
+                step=step,
+                action=action.name,
+                connection="" if connection is None else connection.name,
+                target=target,
+                state=EffectState.SHADOWED,
+                params=params.model_dump(mode="json"),
+                intended_at=now,
+            ),
+        )
+    return Succeeded(dict.fromkeys(action.outputs.model_fields))
 
 
 def perform(call: Call, database: Database, *, now: datetime) -> Result:

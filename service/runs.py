@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
 
 from schemas.events import Json
 from schemas.jobs import AdvanceRun
@@ -20,16 +19,14 @@ from schemas.storable import storable
 from schemas.tables import AttemptRow, StepRow, WaitRow
 from schemas.workflow import RunStatus, StepError, StepState, StepStatus, WaitKind
 from service import alerts, effects
-from service.actions import VendorAction
 from service.effects import Call, Result, Turn
-from service.errors import ConfigurationError, Unavailable
+from service.errors import Unavailable
 from service.ingest import event_view
-from service.own_actions import OwnAction, OwnContext
 from service.runtime import Runtime
+from service.steps import prepare
 from service.store import runs as store
 from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork, unit_of_work
-from service.vendors.base import Safety
 from service.versions import Version
 from service.workflows.decisions import (
     AwaitPerson,
@@ -139,7 +136,7 @@ def _begin(
 ) -> Begun | Turn | None:
     """Record the step as running. None when its outcome was known and is recorded already."""
     now = runtime.clock()
-    prepared = _prepare(runtime, work, run, decision, now)
+    prepared = prepare(runtime, work, run, decision, now)
     if isinstance(prepared, Turn):
         return prepared
     if run.wait is not None:
@@ -162,65 +159,6 @@ def _begin(
         return Begun(decision, prepared)
     _record_outcome(runtime, work, run, decision, prepared)
     return None
-
-
-def _prepare(
-    runtime: Runtime, work: UnitOfWork, run: LoadedRun, decision: Perform, now: datetime
-) -> Call | Turn | Outcome:
-    step = decision.step
-    found = runtime.actions.get(step.uses)
-    if found is None:
-        return Failed("unknown_action", f"this version has no action {step.uses!r}", False)
-    model = found.params if isinstance(found, OwnAction) else found.action.params
-    try:
-        params = model.model_validate(decision.params)
-    except ValidationError as error:
-        return _invalid_params(run, found, error)
-    if isinstance(found, OwnAction):
-        return _perform_own(work, run, found, params, now)
-    try:
-        row = runtime.connections.choose(work.session, found.vendor, decision.connection)
-        connection = runtime.connections.open(row, found.vendor)
-    except ConfigurationError as error:
-        hint = "" if error.hint is None else f" ({error.hint})"
-        return Failed(error.code, error.message + hint, False)
-    if run.row.shadow and found.action.safety is not Safety.READ:
-        call = Call(run.row.id, step.id, found.action, params, connection)
-        return effects.shadow(work.session, call, now=now)
-    return effects.intend(
-        work.session,
-        run_id=run.row.id,
-        step=step.id,
-        round_number=decision.state.polls,
-        found=found,
-        params=params,
-        connection=connection,
-        now=now,
-        timeout=decision.timeout,
-    )
-
-
-def _invalid_params(
-    run: LoadedRun, found: VendorAction | OwnAction, error: ValidationError
-) -> Outcome:
-    if run.row.shadow:
-        # In shadow mode an earlier effect gave nulls, so what builds on it has nothing to ask.
-        outputs = found.outputs if isinstance(found, OwnAction) else found.action.outputs
-        return Succeeded(dict.fromkeys(outputs.model_fields))
-    faults = "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-        for fault in error.errors(include_url=False)
-    )
-    return Failed("invalid_params", f"the step's parameters do not fit: {faults}", False)
-
-
-def _perform_own(
-    work: UnitOfWork, run: LoadedRun, action: OwnAction, params: object, now: datetime
-) -> Outcome:
-    if run.row.shadow:
-        return Succeeded(dict.fromkeys(action.outputs.model_fields))
-    context = OwnContext(work.session, now, run.row.id, run.event.id)
-    return Succeeded(action.perform(context, params).model_dump(mode="json"))
 
 
 def _record_outcome(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from difflib import get_close_matches
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -14,9 +16,12 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import ConfigurationError
+from service.plain_words import in_plain_words
 
 SECRET_KEY_FILE = "secret.key"  # noqa: S105  # a file's name
 MINIMUM_KEY_CHARACTERS = 32
+PREFIX = "HOOKWRIGHT_"
+TESTS_PREFIX = "HOOKWRIGHT_TEST_"
 
 
 class Effects(StrEnum):
@@ -30,7 +35,7 @@ class Settings(BaseSettings):
     """What the environment says, checked. Immutable after the start."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HOOKWRIGHT_", env_ignore_empty=True, frozen=True, extra="ignore"
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
     )
 
     database_url: str | None = None
@@ -105,21 +110,44 @@ class Settings(BaseSettings):
         keys = self.secret_keys or self._kept_keys()
         if not keys:
             path = self.data_dir / SECRET_KEY_FILE
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(secrets.token_urlsafe(48) + "\n")
+            with _writing_into(self.data_dir):
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    file.write(secrets.token_urlsafe(48) + "\n")
             keys = self._kept_keys()
         return self.model_copy(update={"secret_keys": keys})
 
     def make_data_dir(self) -> None:
-        """Create the data directory for its owner alone."""
-        self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Create the data directory for its owner alone.
+
+        Raises ConfigurationError when it cannot be made or written.
+        """
+        with _writing_into(self.data_dir):
+            self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _kept_keys(self) -> tuple[str, ...]:
         path = self.data_dir / SECRET_KEY_FILE
-        if not path.is_file():
+        try:
+            return tuple(path.read_text(encoding="utf-8").split())
+        except (FileNotFoundError, NotADirectoryError):
             return ()
-        return tuple(line for line in path.read_text(encoding="utf-8").split() if line)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigurationError(
+                f"the secret key in {path} cannot be read: {error}",
+                hint="it must be readable by whoever runs Hookwright; "
+                "or set HOOKWRIGHT_SECRET_KEYS",
+            ) from error
+
+
+@contextmanager
+def _writing_into(data_dir: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigurationError(
+            f"the data directory {data_dir} cannot be written: {error.strerror or error}",
+            hint="set HOOKWRIGHT_DATA_DIR to a directory that you may write",
+        ) from error
 
 
 def _networks(value: str) -> bool | tuple[IPv4Network | IPv6Network, ...]:
@@ -137,12 +165,26 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         faults = "; ".join(
-            f"HOOKWRIGHT_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()
+            f"{PREFIX}{str(fault['loc'][0]).upper()}: {in_plain_words(fault)}"
+            for fault in error.errors(include_url=False, include_input=False)
         )
         raise ConfigurationError(
             f"the environment is not usable: {faults}",
             hint="docs/configuration.md lists every variable with its form and default",
         ) from error
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Give a sentence for every variable that looks like one of ours and is none."""
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    told = []
+    for name in sorted(environment):
+        if not name.startswith(PREFIX) or name.startswith(TESTS_PREFIX) or name in known:
+            continue
+        near = get_close_matches(name, known, n=1, cutoff=0.8)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        told.append(f"the variable {name} is not known and is passed over{meant}")
+    return told
 
 
 def environment() -> Mapping[str, str]:

@@ -41,6 +41,9 @@ _COMMANDS = {
     "token": Entry("tokens", "token", "Tokens of the API."),
 }
 
+_LOGGING = frozenset({"up", "serve", "work"})
+"""Processes: what they have to warn of goes to their log."""
+
 
 class LazyGroup(click.Group):
     """Imports a command when it is asked for, so that `--help` does not load them all."""
@@ -80,8 +83,13 @@ To watch:   hookwright tail runs"""
     epilog=_BEGINNING,
 )
 @click.version_option(package_name="hookwright", message="%(package)s %(version)s")
-def hookwright() -> None:
+@click.pass_context
+def hookwright(context: click.Context) -> None:
     """Receive vendors' webhooks, prove who sent them, and put things right."""
+    if context.invoked_subcommand not in _LOGGING and "--help" not in sys.argv:
+        settings = import_module("service.settings")
+        for sentence in settings.unknown_variables(settings.environment()):
+            click.secho(f"warning: {sentence}", fg="yellow", err=True)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -17,12 +17,13 @@ from schemas.clock import utc_now
 from service.apply import What, apply_configuration
 from service.cli.output import console, json_option, print_line
 from service.configuration import read_configuration
+from service.data_dir_lock import hold_data_dir
 from service.db import Database
 from service.errors import HookwrightError
 from service.log import configure_logging
 from service.queue import DramatiqQueue, Queue, UnheardQueue, make_broker
 from service.secretbox import SecretBox
-from service.settings import Settings, environment, load_settings
+from service.settings import Settings, environment, load_settings, unknown_variables
 from service.store import listing, schema
 from service.tokens import keep_local_token
 from service.unit_of_work import reading
@@ -43,13 +44,17 @@ def up_command(*, as_json: bool) -> int:
     HOOKWRIGHT_REDIS_URL name others. A secret key is generated in the data directory.
     """
     settings = load_settings().with_generated_keys()
-    configure_logging(settings)
-    with _opened(settings) as (database, queue):
+    _begin_log(settings)
+    # Nothing is changed before it is certain that this process may serve.
+    with (
+        closing(web.listen(settings)) as listening,
+        _opened(settings) as (database, queue),
+        hold_data_dir(settings.data_dir) if database.is_sqlite else nullcontext(),
+    ):
         schema.upgrade(database)
         _apply(settings, database, queue)
         keep_local_token(settings.data_dir, database, queue, now=utc_now())
         application = web.make_application(settings, database, queue)
-        listening = web.listen(settings)
         running = workers.start(settings, database, queue.broker)
         try:
             tell = _banner(settings, database, as_json=as_json)
@@ -68,7 +73,7 @@ def serve_command() -> int:
     """
     settings = load_settings()
     settings.required_secret_keys()
-    configure_logging(settings)
+    _begin_log(settings)
     with _opened(settings) as (database, shared):
         queue: Queue = shared
         if settings.redis_url is None:
@@ -104,7 +109,7 @@ def work_command(*, check: bool, as_json: bool) -> int:
     if check:
         return _check_heartbeat(settings.data_dir / workers.HEARTBEAT_FILE, as_json=as_json)
     settings.required_secret_keys()
-    configure_logging(settings)
+    _begin_log(settings)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -113,6 +118,12 @@ def work_command(*, check: bool, as_json: bool) -> int:
         stopping.wait()
         running.stop()
     return 0
+
+
+def _begin_log(settings: Settings) -> None:
+    configure_logging(settings)
+    for sentence in unknown_variables(environment()):
+        log.warning("unknown_variable", problem=sentence)
 
 
 @contextmanager

@@ -25,7 +25,8 @@ from service.store import schema
 def migrate_command(*, check: bool, as_json: bool) -> int:
     """Bring the tables up to date. Several may start at once: one works, the others wait."""
     settings = load_settings()
-    settings.make_data_dir()
+    if not check:
+        settings.make_data_dir()
     database = Database(settings.effective_database_url)
     try:
         done = [] if check else schema.upgrade(database)
@@ -50,7 +51,13 @@ def init_command(*, folder: Path, as_json: bool) -> None:
     Nothing that exists is overwritten.
     """
     settings = load_settings()
-    written = write_first_configuration(folder, settings.data_dir)
+    try:
+        written = write_first_configuration(folder, settings.data_dir)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{error.filename or folder} cannot be written: {error.strerror or error}",
+            hint="give a folder that you may write; HOOKWRIGHT_DATA_DIR is where secrets are kept",
+        ) from error
     if as_json:
         print_json({"written": [str(path) for path in written]})
         return

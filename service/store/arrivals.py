@@ -4,13 +4,13 @@ The SQL is in inbox_postgres.py and inbox_sqlite.py; who gathers groups and answ
 in service/group_commit.py. It is written without the ORM: on the machine where it was measured the
 ORM alone cost more than the rest of the receiving path together.
 
-An inbox belongs to the one thread that calls it. It connects when it is needed and again after a
-failure, and it raises Unavailable and nothing else.
+An inbox stores one group at a time. It connects when it is needed and again after a failure, and it
+raises Unavailable and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
@@ -53,19 +53,19 @@ Outcomes = dict[UUID, Earlier | Unavailable]
 
 
 class Inbox(Protocol):
-    """Stores groups in one database."""
+    """Stores groups in one database, one at a time."""
 
-    def connect(self) -> None:
+    async def connect(self) -> None:
         """Connect unless there is a connection."""
 
-    def store(self, group: Sequence[Arrival]) -> Outcomes:
+    async def store(self, group: Sequence[Arrival]) -> Outcomes:
         """Commit a group; give which arrivals were stored earlier or could not be stored.
 
         Every other arrival is a new row under its own id. Raises Unavailable when that is not
         certain; storing the same group again is safe.
         """
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Give the connection up."""
 
 
@@ -85,19 +85,20 @@ class StoredRow(NamedTuple):
     state: str
 
 
-def match(
-    group: Sequence[Arrival], rows: Iterable[StoredRow], revive: Callable[[list[UUID]], set[UUID]]
-) -> Outcomes:
-    """Find which arrivals were there before, and revive those of them that are dead."""
-    stored = {(row.source_id, row.delivery_key): row for row in rows}
-    ours = {row.id for row in stored.values()} & {arrival.id for arrival in group}
-    dead = [row.id for row in stored.values() if row.state == DeliveryState.DEAD]
-    revived = revive(dead) if dead else set()
+def match(group: Sequence[Arrival], rows: Iterable[StoredRow], revived: set[UUID]) -> Outcomes:
+    """Find which arrivals were there before, given the rows that have their keys now."""
+    stored = {(row.source_id, row.delivery_key): row.id for row in rows}
+    ours = {arrival.id for arrival in group} & set(stored.values())
     earlier: Outcomes = {}
     for arrival in group:
-        row = stored.get((arrival.source_id, arrival.delivery_key))
-        if row is None:
+        found = stored.get((arrival.source_id, arrival.delivery_key))
+        if found is None:
             raise Unavailable("a delivery was removed while it was stored; send it again")
         if arrival.id not in ours:
-            earlier[arrival.id] = Earlier(row.id, row.id in revived)
+            earlier[arrival.id] = Earlier(found, found in revived)
     return earlier
+
+
+def dead_ids(rows: Iterable[StoredRow]) -> list[UUID]:
+    """Give the rows that are to be revived."""
+    return [row.id for row in rows if row.state == DeliveryState.DEAD]

@@ -1,7 +1,13 @@
-"""Storing a group on PostgreSQL: one statement, which is one round trip and one transaction."""
+"""Storing a group on PostgreSQL: one statement, which is one round trip and one transaction.
+
+The answer is awaited in the event loop and not in a thread: a thread that has its answer from the
+database must still wait for the interpreter's lock, and beside a busy loop that was measured to take
+up to half a second.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,11 +29,14 @@ from service.store.arrivals import (
     Arrival,
     Outcomes,
     StoredRow,
+    dead_ids,
     lock_order,
     match,
 )
 
 CONNECT_TIMEOUT_S = 3
+GROUP_TIMEOUT_S = 10.0
+"""How long storing a group may take in all, with the second attempt after a lost connection."""
 
 _INSERT_NAME = b"hookwright_inbox"
 # The arrays are given element by element, so that one prepared statement serves every group size.
@@ -75,20 +84,20 @@ _OURS = (psycopg.DataError, psycopg.IntegrityError)
 
 
 class PostgresInbox:
-    """Stores a group by one statement, which is one round trip and one transaction."""
+    """Stores groups over one connection."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         url = database.url.set(drivername="postgresql")
         self._conninfo = url.render_as_string(hide_password=False)
         self._clock = clock
-        self._connection: psycopg.Connection | None = None
+        self._connection: psycopg.AsyncConnection | None = None
 
-    def connect(self) -> None:
+    async def connect(self) -> None:
         """Connect unless there is a connection. Raises Unavailable."""
         if self._connection is not None:
             return
         try:
-            connection = psycopg.connect(
+            connection = await psycopg.AsyncConnection.connect(
                 self._conninfo,
                 autocommit=True,
                 connect_timeout=CONNECT_TIMEOUT_S,
@@ -100,57 +109,123 @@ class PostgresInbox:
             raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
         try:
             for setting in _SETTINGS:
-                connection.execute(setting.encode())
-            _check(connection.pgconn.prepare(_INSERT_NAME, _INSERT))
+                await connection.execute(setting.encode())
+            connection.pgconn.nonblocking = 1
+            connection.pgconn.send_prepare(_INSERT_NAME, _INSERT)
+            await _results(connection.pgconn)
         except psycopg.Error as error:
-            connection.close()
+            await connection.close()
             raise Unavailable(f"the database cannot be used: {_first_line(error)}") from error
         self._connection = connection
 
-    def store(self, group: Sequence[Arrival]) -> Outcomes:
+    async def store(self, group: Sequence[Arrival]) -> Outcomes:
         """Commit a group (see arrivals.Inbox)."""
-        group = sorted(group, key=lock_order)
         try:
-            return self._store(group)
-        except _OURS as error:
-            if len(group) == 1:
-                return {group[0].id: Unavailable(f"it cannot be stored: {_first_line(error)}")}
-            middle = len(group) // 2
-            return self.store(group[:middle]) | self.store(group[middle:])
-        except psycopg.Error:
-            # Whether it was committed is not known. Inserting again finds out.
-            self.close()
-        self.connect()
-        try:
-            return self._store(group)
-        except psycopg.Error as error:
-            self.close()
-            raise Unavailable(
-                f"the database failed: {_first_line(error)}", perhaps_done=True
-            ) from error
+            async with asyncio.timeout(GROUP_TIMEOUT_S):
+                return await self._store_or_again(sorted(group, key=lock_order))
+        except BaseException as error:
+            # Also when we are cancelled: an answer may be on its way that nobody will read.
+            if not isinstance(error, Unavailable) or error.perhaps_done:
+                await self.close()
+            if isinstance(error, TimeoutError):
+                message = "the database does not answer in time"
+                raise Unavailable(message, perhaps_done=True) from error
+            raise
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Give the connection up."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with suppress(psycopg.Error):
-                connection.close()
+                await connection.close()
 
-    def _store(self, group: Sequence[Arrival]) -> Outcomes:
-        self.connect()
+    async def _store_or_again(self, group: Sequence[Arrival]) -> Outcomes:
+        try:
+            return await self._store(group)
+        except _OURS as error:
+            if len(group) == 1:
+                return {group[0].id: Unavailable(f"it cannot be stored: {_first_line(error)}")}
+            middle = len(group) // 2
+            first = await self._store_or_again(group[:middle])
+            return first | await self._store_or_again(group[middle:])
+        except psycopg.Error:
+            # Whether it was committed is not known. Inserting again finds out.
+            await self.close()
+        try:
+            return await self._store(group)
+        except psycopg.Error as error:
+            raise Unavailable(
+                f"the database failed: {_first_line(error)}", perhaps_done=True
+            ) from error
+
+    async def _store(self, group: Sequence[Arrival]) -> Outcomes:
+        await self.connect()
         assert self._connection is not None  # noqa: S101  # for the type checker
-        result = self._connection.pgconn.exec_prepared(_INSERT_NAME, _arrays(group), _BINARY)
-        _check(result)
-        if result.command_tuples == len(group):
+        pgconn = self._connection.pgconn
+        pgconn.send_query_prepared(_INSERT_NAME, _arrays(group), _BINARY)
+        if sum(result.command_tuples or 0 for result in await _results(pgconn)) == len(group):
             return {}
         keys = ([a.source_id for a in group], [a.delivery_key for a in group])
-        rows = self._connection.execute(_FIND, keys).fetchall()
-        return match(group, [StoredRow(*row) for row in rows], self._revive)
+        found = await (await self._connection.execute(_FIND, keys)).fetchall()
+        rows = [StoredRow(*row) for row in found]
+        dead = dead_ids(rows)
+        revived: set[UUID] = set()
+        if dead:
+            now = self._clock()
+            cursor = await self._connection.execute(_REVIVE.encode(), (now, dead))
+            revived = {row[0] for row in await cursor.fetchall()}
+        return match(group, rows, revived)
 
-    def _revive(self, ids: list[UUID]) -> set[UUID]:
-        assert self._connection is not None  # noqa: S101  # for the type checker
-        rows = self._connection.execute(_REVIVE.encode(), (self._clock(), ids)).fetchall()
-        return {row[0] for row in rows}
+
+async def _results(pgconn: pq.abc.PGconn) -> list[pq.abc.PGresult]:
+    """Send what libpq holds back and await everything the server answers.
+
+    The commit is part of the answer: an error may follow a result that looked good, so that all of
+    it is read before anybody is told. Raises psycopg.Error.
+    """
+    loop = asyncio.get_running_loop()
+    results: list[pq.abc.PGresult] = []
+    done: asyncio.Future[None] = loop.create_future()
+    socket = pgconn.socket
+
+    def finish(error: psycopg.Error | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def receive() -> None:
+        try:
+            pgconn.consume_input()
+            while not pgconn.is_busy():
+                result = pgconn.get_result()
+                if result is None:
+                    finish(None)
+                    return
+                results.append(result)
+        except psycopg.Error as error:
+            finish(error)
+
+    def send() -> None:
+        try:
+            if pgconn.flush() == 0:
+                loop.remove_writer(socket)
+        except psycopg.Error as error:
+            finish(error)
+
+    loop.add_reader(socket, receive)
+    try:
+        if pgconn.flush() != 0:
+            loop.add_writer(socket, send)
+        await done
+    finally:
+        loop.remove_writer(socket)
+        loop.remove_reader(socket)
+    for result in results:
+        _check(result)
+    return results
 
 
 def _check(result: pq.abc.PGresult) -> None:

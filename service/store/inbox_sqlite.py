@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from queue import SimpleQueue
+from typing import TypeVar, cast
 from uuid import UUID
 
 from schemas.clock import Clock
@@ -19,8 +23,11 @@ from service.store.arrivals import (
     Arrival,
     Outcomes,
     StoredRow,
+    dead_ids,
     match,
 )
+
+T = TypeVar("T")
 
 _INSERT = f"""
     INSERT INTO deliveries ({COLUMNS}, state, due_at, failures)
@@ -39,17 +46,66 @@ _REVIVE = f"""
 
 
 class SqliteInbox:
-    """Stores a group in one transaction that is forced to disk."""
+    """Stores groups in one file, in a thread of its own: forcing to disk blocks."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
-    def connect(self) -> None:
+    async def connect(self) -> None:
         """Open the file unless it is open. Raises Unavailable."""
+        await self._in_thread(self._open)
+
+    async def store(self, group: Sequence[Arrival]) -> Outcomes:
+        """Commit a group (see arrivals.Inbox)."""
+        return await self._in_thread(lambda: self._commit(group))
+
+    async def close(self) -> None:
+        """Close the file."""
+        if self._thread is not None:
+            await self._in_thread(self._close)
+            self._calls.put(None)
+            self._thread = None
+
+    def _in_thread(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="door-writer", daemon=True)
+            self._thread.start()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def finish(value: T | None, error: Exception | None) -> None:
+            if answer.done():  # nobody waits any more
+                return
+            if error is None:
+                answer.set_result(cast("T", value))
+            else:
+                answer.set_exception(error)
+
+        def perform() -> None:
+            value, error = None, None
+            try:
+                value = call()
+            except Exception as caught:  # noqa: BLE001  # carried to who asked
+                error = caught
+            with suppress(RuntimeError):  # the loop was closed: nobody is left to be told
+                loop.call_soon_threadsafe(finish, value, error)
+
+        self._calls.put(perform)
+        return answer
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+    # --- in the thread ------------------------------------------------------------------------
+
+    def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
-            return
+            return self._connection
         try:
             connection = sqlite3.connect(self._database.url.database or "")
             prepare_sqlite(connection)
@@ -58,49 +114,42 @@ class SqliteInbox:
         except sqlite3.Error as error:
             raise Unavailable(f"the database file cannot be used: {error}") from error
         self._connection = connection
+        return connection
 
-    def store(self, group: Sequence[Arrival]) -> Outcomes:
-        """Commit a group (see arrivals.Inbox)."""
-        self.connect()
-        assert self._connection is not None  # noqa: S101  # for the type checker
-        connection = self._connection
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _commit(self, group: Sequence[Arrival]) -> Outcomes:
+        connection = self._open()
         try:
             with self._database.turn_to_write():
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    earlier = self._store(connection, group)
+                    outcomes = self._insert(connection, group)
                     connection.execute("COMMIT")
                 except BaseException:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     raise
         except sqlite3.Error as error:
-            self.close()
+            self._close()
             raise Unavailable(f"the database file cannot be written: {error}") from error
-        return earlier
+        return outcomes
 
-    def close(self) -> None:
-        """Close the file."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with suppress(sqlite3.Error):
-                connection.close()
-
-    def _store(self, connection: sqlite3.Connection, group: Sequence[Arrival]) -> Outcomes:
+    def _insert(self, connection: sqlite3.Connection, group: Sequence[Arrival]) -> Outcomes:
         added = connection.executemany(_INSERT, map(_row, group)).rowcount
         if added == len(group):
             return {}
         keys = {(arrival.source_id.hex, arrival.delivery_key) for arrival in group}
-        rows = (connection.execute(_FIND, key).fetchone() for key in keys)
-        stored = [
-            StoredRow(UUID(row[0]), UUID(row[1]), row[2], row[3]) for row in rows if row is not None
-        ]
-        return match(group, stored, lambda ids: self._revive(connection, ids))
-
-    def _revive(self, connection: sqlite3.Connection, ids: list[UUID]) -> set[UUID]:
+        found = (connection.execute(_FIND, key).fetchone() for key in keys)
+        rows = [StoredRow(UUID(row[0]), UUID(row[1]), row[2], row[3]) for row in found if row]
+        dead = dead_ids(rows)
         now = _time(self._clock())
-        connection.executemany(_REVIVE, [(now, dead.hex) for dead in ids])
-        return set(ids)
+        connection.executemany(_REVIVE, [(now, row.hex) for row in dead])
+        return match(group, rows, set(dead))
 
 
 def _row(arrival: Arrival) -> tuple[str | bytes, ...]:

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from service.db import Database, is_outage
+from service.db import Database, first_line, is_outage
 from service.errors import Unavailable
 
 LOCK_TIMEOUT_MS = 5_000
@@ -39,7 +39,12 @@ def downgrade(database: Database, revision: str) -> list[str]:
 
 
 def is_current(database: Database) -> bool:
-    """Say whether the tables are those this release was written for. Raises Unavailable."""
+    """Say whether the tables are those this release was written for. Raises Unavailable.
+
+    An SQLite file that does not exist is not made by asking.
+    """
+    if database.is_missing:
+        return False
     engine = database.engine.execution_options(hookwright_read_only=True)
     try:
         with engine.connect() as connection:
@@ -59,12 +64,23 @@ def _move(database: Database, action: Callable[[Config, str], None], revision: s
             after = _applied(connection)
     except DBAPIError as error:
         if is_outage(error):
-            raise Unavailable(
-                "the tables could not be changed now",
-                hint="the database is away, or a long transaction holds a table; try again",
-            ) from error
+            raise _away(database, error) from error
         raise
     return sorted(_ancestry(before) ^ _ancestry(after))
+
+
+def _away(database: Database, error: DBAPIError) -> Unavailable:
+    cause = first_line(error)
+    if "lock" in cause:
+        return Unavailable(
+            f"the tables of {database.name} could not be changed now: {cause}",
+            hint="a long transaction holds a table; try again",
+        )
+    wanted = "its folder must exist and be writable" if database.is_sqlite else "is it running?"
+    return Unavailable(
+        f"{database.name} cannot be used: {cause}",
+        hint=f"{wanted}; HOOKWRIGHT_DATABASE_URL names it",
+    )
 
 
 def _take_turn(connection: Connection) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from schemas.tables import AlertRow, EffectRow, EffectState, WaitRow
+from schemas.tables import AlertRow, ConnectionRow, EffectRow, EffectState, WaitRow
 from schemas.workflow import RunStatus, StepStatus
 from service.errors import RateLimited, Refused, TimedOut, Unreachable
 from service.runs import LEASE, MOST_FAILURES, advance_run
@@ -239,6 +239,18 @@ steps:
     run_id = installation.start()
     assert installation.advance(run_id).status == RunStatus.SUCCEEDED
     assert installation.script.calls == []
+    (effect,) = installation.rows(EffectRow)
+    assert effect.state == EffectState.SHADOWED
+
+
+def test_in_shadow_mode_a_connection_may_be_missing(installation: Installation) -> None:
+    (row,) = installation.rows(ConnectionRow)
+    with installation.database.turn_to_write(), installation.database.session() as session:
+        session.delete(row)
+        session.commit()
+    installation.workflow(one_step("once").replace("name: one", "name: one\nmode: shadow"))
+    run_id = installation.start()
+    assert installation.advance(run_id).status == RunStatus.SUCCEEDED
     (effect,) = installation.rows(EffectRow)
     assert effect.state == EffectState.SHADOWED
 

@@ -1,0 +1,115 @@
+"""What performing a step means: a call outside, a change of our own rows, or nothing at all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ValidationError
+
+from service import effects
+from service.actions import VendorAction
+from service.connections import OpenConnection
+from service.effects import Call, Turn
+from service.errors import ConfigurationError
+from service.own_actions import OwnAction, OwnContext
+from service.runtime import Runtime
+from service.store.runs import LoadedRun
+from service.unit_of_work import UnitOfWork
+from service.vendors.base import Safety
+from service.workflows.decisions import Failed, Outcome, Perform, Succeeded
+
+
+def prepare(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, decision: Perform, now: datetime
+) -> Call | Turn | Outcome:
+    """Give the call a step is about to make, or its outcome where that is known without calling.
+
+    A Turn says that another run is changing the same thing.
+    """
+    step = decision.step
+    found = runtime.actions.get(step.uses)
+    if found is None:
+        return Failed("unknown_action", f"this version has no action {step.uses!r}", False)
+    model = found.params if isinstance(found, OwnAction) else found.action.params
+    try:
+        params = model.model_validate(decision.params)
+    except ValidationError as error:
+        return _invalid_params(run, found, error)
+    if isinstance(found, OwnAction):
+        return _perform_own(work, run, found, params, now)
+    return _prepare_call(runtime, work, run, decision, found, params, now)
+
+
+def _prepare_call(
+    runtime: Runtime,
+    work: UnitOfWork,
+    run: LoadedRun,
+    decision: Perform,
+    found: VendorAction,
+    params: BaseModel,
+    now: datetime,
+) -> Call | Turn | Outcome:
+    try:
+        row = runtime.connections.choose(work.session, found.vendor, decision.connection)
+        connection = runtime.connections.open(row, found.vendor)
+    except ConfigurationError as error:
+        if run.row.shadow:
+            return _shadow(work, run, found, decision.step.id, params, None, now)
+        hint = "" if error.hint is None else f" ({error.hint})"
+        return Failed(error.code, error.message + hint, False)
+    if run.row.shadow and found.action.safety is not Safety.READ:
+        return _shadow(work, run, found, decision.step.id, params, connection, now)
+    return effects.intend(
+        work.session,
+        run_id=run.row.id,
+        step=decision.step.id,
+        round_number=decision.state.polls,
+        found=found,
+        params=params,
+        connection=connection,
+        now=now,
+        timeout=decision.timeout,
+    )
+
+
+def _shadow(
+    work: UnitOfWork,
+    run: LoadedRun,
+    found: VendorAction,
+    step: str,
+    params: BaseModel,
+    connection: OpenConnection | None,
+    now: datetime,
+) -> Outcome:
+    return effects.shadow(
+        work.session,
+        run_id=run.row.id,
+        step=step,
+        action=found.action,
+        params=params,
+        connection=connection,
+        now=now,
+    )
+
+
+def _invalid_params(
+    run: LoadedRun, found: VendorAction | OwnAction, error: ValidationError
+) -> Outcome:
+    if run.row.shadow:
+        # In shadow mode an earlier effect gave nulls, so what builds on it has nothing to ask.
+        outputs = found.outputs if isinstance(found, OwnAction) else found.action.outputs
+        return Succeeded(dict.fromkeys(outputs.model_fields))
+    faults = "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+        for fault in error.errors(include_url=False)
+    )
+    return Failed("invalid_params", f"the step's parameters do not fit: {faults}", False)
+
+
+def _perform_own(
+    work: UnitOfWork, run: LoadedRun, action: OwnAction, params: object, now: datetime
+) -> Outcome:
+    if run.row.shadow:
+        return Succeeded(dict.fromkeys(action.outputs.model_fields))
+    context = OwnContext(work.session, now, run.row.id, run.event.id)
+    return Succeeded(action.perform(context, params).model_dump(mode="json"))
