@@ -16,6 +16,7 @@ from service.vendors.reading import as_mapping, as_text, as_time, as_whole
 from service.vendors.vibeview.answers import DEDUCTION, REFILLS, Balance, LedgerEntry
 from service.vendors.vibeview.client import LEDGER_PAGE, VibeViewClient
 from service.vendors.vibeview.credits import (
+    CreditAlert,
     CreditLimits,
     Judgement,
     Tier,
@@ -58,11 +59,11 @@ class CreditBalanceOptions(Options):
 class CreditPosition:
     """What the poll remembers.
 
-    `tier` is the alert that is open, `told` the number of the last event, `since` when that was,
-    `mark` the newest ledger entry then (empty: there was none, None: it could not be read).
+    `alert` is what is open, `told` the number of the last event, `since` when that was, `mark` the
+    newest ledger entry then (empty: there was none, None: it could not be read).
     """
 
-    tier: Tier | None
+    alert: CreditAlert
     told: int
     since: datetime | None = None
     mark: str | None = None
@@ -77,16 +78,21 @@ class CreditPosition:
         told = as_whole(known.get("told"))
         mark = known.get("mark")
         return cls(
-            _TIERS.get(known.get("tier")),
+            CreditAlert(_TIERS.get(known.get("tier")), as_whole(known.get("flagged_micro"))),
             int(now.timestamp()) if told is None else told,
             as_time(known.get("since")),
             mark if isinstance(mark, str) else None,
         )
 
     def write(self) -> dict[str, Json]:
-        """Give the form that is stored."""
-        since = self.since.isoformat() if self.since else None
-        return {"tier": self.tier, "told": self.told, "since": since, "mark": self.mark}
+        """Give the form that is stored. Older versions wrote no `flagged_micro`."""
+        return {
+            "tier": self.alert.tier,
+            "flagged_micro": self.alert.flagged_micro,
+            "told": self.told,
+            "since": self.since.isoformat() if self.since else None,
+            "mark": self.mark,
+        }
 
 
 def ask_credit_balance(
@@ -98,17 +104,17 @@ def ask_credit_balance(
     limits = options.limits()
     balance = client.credit_balance()
     total, low = balance.total_micro, balance.low_balance
-    asks = may_depend_on_refill(known.tier, total, limits, low_balance=low)
+    asks = may_depend_on_refill(known.alert, total, limits, low_balance=low)
     refilled = asks and _was_refilled(client, known)
-    verdict = judge(known.tier, total, limits, low_balance=low, refilled=refilled)
+    verdict = judge(known.alert, total, limits, low_balance=low, refilled=refilled)
     if verdict.told is None:
-        kept = CreditPosition(verdict.tier, known.told, known.since, known.mark)
+        kept = CreditPosition(verdict.alert, known.told, known.since, known.mark)
         return PollAnswer([], kept.write())
     ledger = _newest(client)
     number = known.told + 1
     event = _event(context, options, balance, verdict, number=number, ledger=ledger)
     mark = None if ledger is None else (ledger[0].id or "" if ledger else "")
-    return PollAnswer([event], CreditPosition(verdict.tier, number, context.now, mark).write())
+    return PollAnswer([event], CreditPosition(verdict.alert, number, context.now, mark).write())
 
 
 def _was_refilled(client: VibeViewClient, known: CreditPosition) -> bool:
@@ -158,7 +164,7 @@ def _event(
         floor_micro=limits.floor_micro,
         period_end=end,
         topup_url=options.topup_url,
-        tier=verdict.tier,
+        tier=verdict.alert.tier,
         account=context.connection,
     )
     period = end.date().isoformat() if end else "none"
@@ -171,7 +177,7 @@ def _event(
             "balance": balance.model_dump(mode="json"),
             "burn": _burn(ledger, balance.total_micro, context.now),
         },
-        key=f"credits:{verdict.tier or 'restored'}:{period}:{number}",
+        key=f"credits:{verdict.alert.tier or 'restored'}:{period}:{number}",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -326,7 +327,38 @@ def test_the_limits_can_be_chosen(vibeview: TwinProcess, caller: Caller) -> None
             caller.ask("credit_balance", None, **wrong)
 
 
-@pytest.mark.parametrize("position", [{}, {"tier": "odd", "told": "x", "since": 1, "mark": 5}])
+def test_the_vendors_flag_that_flaps_is_told_once_and_its_threshold_is_learnt(
+    vibeview: TwinProcess, caller: Caller
+) -> None:
+    told: list[str] = []
+    position: Any = None
+    for turn in range(8):
+        set_credit(vibeview, 19.9 if turn % 2 == 0 else 20.1, low_balance=turn % 2 == 0)
+        answer = caller.ask("credit_balance", position)
+        position = json.loads(json.dumps(answer.position))
+        told += [event.type for event in answer.events]
+    assert told == ["credits.low"]
+    set_credit(vibeview, 24, low_balance=False)
+    restored = caller.ask("credit_balance", position)
+    assert [event.type for event in restored.events] == ["credits.restored"]
+    assert restored.position["flagged_micro"] is None
+
+
+def test_a_position_of_before_thresholds_were_learnt_is_read(
+    vibeview: TwinProcess, caller: Caller
+) -> None:
+    position = {"tier": "warn", "told": 7, "since": None, "mark": ""}
+    set_credit(vibeview, 19.9, low_balance=True)
+    waits = caller.ask("credit_balance", position)
+    assert (list(waits.events), waits.position["flagged_micro"]) == ([], 19_900_000)
+    set_credit(vibeview, 20.1, low_balance=False)
+    assert list(caller.ask("credit_balance", waits.position).events) == []
+
+
+@pytest.mark.parametrize(
+    "position",
+    [{}, {"tier": "odd", "told": "x", "since": 1, "mark": 5, "flagged_micro": "many"}],
+)
 def test_an_odd_position_is_a_beginning(
     vibeview: TwinProcess, caller: Caller, position: dict[str, Any]
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.vendors.vibeview.credits import (
+    CreditAlert,
     CreditLimits,
     Judgement,
     Tier,
@@ -36,12 +37,14 @@ class Story:
     limits: CreditLimits = LIMITS
     tier: Tier | None = None
     told: list[tuple[str, Tier | None]] = field(default_factory=list)
+    flagged_micro: int | None = None
 
     def see(self, total: int, *, low: bool = False, refilled: bool = False) -> Judgement:
-        verdict = judge(self.tier, total, self.limits, low_balance=low, refilled=refilled)
-        self.tier = verdict.tier
+        alert = CreditAlert(self.tier, self.flagged_micro)
+        verdict = judge(alert, total, self.limits, low_balance=low, refilled=refilled)
+        self.tier, self.flagged_micro = verdict.alert.tier, verdict.alert.flagged_micro
         if verdict.told:
-            self.told.append((verdict.told, verdict.tier))
+            self.told.append((verdict.told, verdict.alert.tier))
         return verdict
 
 
@@ -73,7 +76,33 @@ def test_the_vendors_own_sign_is_a_warning() -> None:
     story.see(usd(50), low=True)
     story.see(usd(50), low=True)
     story.see(usd(50))
+    assert story.told == [("credits.low", "warn")], "it ended at once, so it may come back at once"
+    story.see(usd(60.000001))
     assert story.told == [("credits.low", "warn"), ("credits.restored", None)]
+
+
+def test_a_flag_that_flaps_far_above_the_floor_is_told_once() -> None:
+    story = Story()
+    for turn in range(8):
+        story.see(usd(19.9 if turn % 2 == 0 else 20.1), low=turn % 2 == 0)
+    assert story.told == [("credits.low", "warn")]
+
+
+def test_what_is_learnt_of_the_vendors_threshold_ends_with_the_alert() -> None:
+    story = Story()
+    story.see(usd(50), low=True)
+    story.see(usd(61))
+    assert story.flagged_micro is None
+    story.see(usd(4))
+    story.see(usd(7))
+    assert [told for told, _ in story.told] == ["credits.low", "credits.restored"] * 2
+
+
+def test_a_refill_ends_an_alert_of_the_vendors_sign_at_once() -> None:
+    story = Story()
+    story.see(usd(20), low=True)
+    story.see(usd(20.1), refilled=True)
+    assert story.told[-1] == ("credits.restored", None)
 
 
 @pytest.mark.parametrize(("amount", "restored"), [(5, False), (6, False), (6.000001, True)])
@@ -148,18 +177,18 @@ def test_low_and_restored_alternate(
 ) -> None:
     story = Story(limits)
     for total, low, refilled in steps:
-        before = story.tier
+        before, flagged = story.tier, story.flagged_micro
         verdict = story.see(total, low=low, refilled=refilled)
         if verdict.told == "credits.restored":
             assert before is not None
-            assert verdict.tier is None
+            assert verdict.alert.tier is None
             assert total >= limits.floor_micro
             assert not low
-            assert refilled or total > limits.floor_micro * limits.rearm
+            assert refilled or total > max(limits.floor_micro, flagged or 0) * limits.rearm
         elif verdict.told is not None:
-            assert is_worse(verdict.tier, before)
-            assert (verdict.told == "credits.depleted") is (verdict.tier == "zero")
-        if before is not None and verdict.tier is None:
+            assert is_worse(verdict.alert.tier, before)
+            assert (verdict.told == "credits.depleted") is (verdict.alert.tier == "zero")
+        if before is not None and verdict.alert.tier is None:
             assert verdict.told == "credits.restored", "an alert never ends in silence"
 
 
@@ -190,8 +219,12 @@ def test_a_tier_is_told_twice_only_with_its_distance_or_a_refill_in_between(
 ) -> None:
     story = Story()
     rearmed: dict[Tier | None, bool] = {"warn": True, "critical": True, "zero": True}
+    flagged = 0
     for total, low, refilled in steps:
-        if refilled or (total > LIMITS.floor_micro * LIMITS.rearm and not low):
+        away = max(LIMITS.floor_micro, flagged) * LIMITS.rearm
+        flagged = max(flagged, total) if low else flagged
+        if refilled or (total > away and not low):
+            flagged = 0
             rearmed["warn"] = True
         if refilled or total > LIMITS.critical_micro * LIMITS.rearm:
             rearmed["critical"] = True
@@ -199,15 +232,52 @@ def test_a_tier_is_told_twice_only_with_its_distance_or_a_refill_in_between(
             rearmed["zero"] = True
         verdict = story.see(total, low=low, refilled=refilled)
         if verdict.told in {"credits.low", "credits.depleted"}:
-            assert rearmed[verdict.tier]
-            rearmed[verdict.tier] = False
+            assert rearmed[verdict.alert.tier]
+            rearmed[verdict.alert.tier] = False
 
 
-@given(tier=TIERS, total=AMOUNTS, low=st.booleans(), limits=any_limits())
-def test_the_ledger_is_asked_exactly_when_it_decides(
-    *, tier: Tier | None, total: int, low: bool, limits: CreditLimits
+@given(STEPS)
+def test_the_largest_flagged_balance_of_an_alert_is_known_as_long_as_it_is_open(
+    steps: list[tuple[int, bool, bool]],
 ) -> None:
-    without = judge(tier, total, limits, low_balance=low, refilled=False)
-    with_refill = judge(tier, total, limits, low_balance=low, refilled=True)
-    asks = may_depend_on_refill(tier, total, limits, low_balance=low)
+    story = Story()
+    seen: list[int] = []
+    for total, low, refilled in steps:
+        story.see(total, low=low, refilled=refilled)
+        seen = [*seen, total] if low else seen
+        if story.tier is None:
+            seen = []
+        assert story.flagged_micro == max(seen, default=None)
+
+
+@given(
+    start=st.integers(min_value=1, max_value=10**12),
+    steps=st.lists(st.tuples(st.floats(min_value=0.01, max_value=1), st.booleans()), max_size=30),
+    limits=any_limits(),
+)
+def test_a_flag_that_flaps_below_its_distance_never_ends_the_alert(
+    start: int, steps: list[tuple[float, bool]], limits: CreditLimits
+) -> None:
+    story = Story(limits)
+    story.see(start, low=True)
+    for share, low in steps:
+        story.see(int(start * limits.rearm * share) if not low else start, low=low)
+        assert story.tier is not None
+    assert all(told != "credits.restored" for told, _ in story.told)
+
+
+@given(
+    tier=TIERS,
+    flagged=st.none() | AMOUNTS,
+    total=AMOUNTS,
+    low=st.booleans(),
+    limits=any_limits(),
+)
+def test_the_ledger_is_asked_exactly_when_it_decides(
+    *, tier: Tier | None, flagged: int | None, total: int, low: bool, limits: CreditLimits
+) -> None:
+    alert = CreditAlert(tier, flagged if tier else None)
+    without = judge(alert, total, limits, low_balance=low, refilled=False)
+    with_refill = judge(alert, total, limits, low_balance=low, refilled=True)
+    asks = may_depend_on_refill(alert, total, limits, low_balance=low)
     assert asks is (without.told != with_refill.told)
