@@ -1,0 +1,52 @@
+"""What a validator found, in plain words: for settings, the configuration and the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.config import NAME_PATTERN
+
+_WORDS = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "dict_type": "must hold keys with values, such as `key: value`",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "int_from_float": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list",
+    "missing": "is missing",
+    "model_attributes_type": "must hold keys with values, such as `key: value`",
+    "model_type": "must hold keys with values, such as `key: value`",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list",
+    "uuid_parsing": "must be a whole id, such as 0197c9bb-6f0e-7c21-9d4e-0a51f0c3b7aa",
+    "uuid_type": "must be a whole id, such as 0197c9bb-6f0e-7c21-9d4e-0a51f0c3b7aa",
+}
+_BOUNDS = {
+    "greater_than": ("gt", "must be more than"),
+    "greater_than_equal": ("ge", "must be at least"),
+    "less_than": ("lt", "must be less than"),
+    "less_than_equal": ("le", "must be at most"),
+}
+
+
+def in_plain_words(fault: Mapping[str, Any]) -> str:
+    """Give what one of pydantic's faults means; it reads on after the name of the value."""
+    kind, context = fault["type"], fault.get("ctx") or {}
+    if kind in _WORDS:
+        return _WORDS[kind]
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return f"{words} {context[name]}"
+    if kind in {"enum", "literal_error"}:
+        return f"must be one of {str(context['expected']).replace(' or ', ', ')}"
+    if kind == "string_pattern_mismatch":
+        if context["pattern"] == NAME_PATTERN:
+            return "must begin with a small letter or digit; then also `-` and `_`, no spaces"
+        return f"must have the form {context['pattern']}"
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    message = message.replace("Input should be", "must be").replace("String should", "must")
+    return f"{message[:1].lower()}{message[1:]}"

@@ -1,0 +1,86 @@
+"""What a newcomer does wrong is told in a line, with what to do now."""
+
+from __future__ import annotations
+
+import stat
+
+import pytest
+
+from tests.integration.cli.conftest import Shell
+from tests.servers import free_port
+
+
+@pytest.mark.parametrize("folder", ["/proc/hw", "/sys/kernel", "a-file", "a-file/below"])
+@pytest.mark.parametrize("command", ["up", "migrate", "init"])
+def test_a_data_directory_that_cannot_be_written_is_said(
+    shell: Shell, folder: str, command: str
+) -> None:
+    (shell.folder / "a-file").write_text("")
+    said = shell.run(command, code=1, HOOKWRIGHT_DATA_DIR=folder, HOOKWRIGHT_PORT=str(free_port()))
+    assert folder in said
+    assert "hint: " in said
+
+
+def test_a_second_up_in_the_same_data_directory_is_refused(running: Shell) -> None:
+    said = running.run("up", code=1, HOOKWRIGHT_PORT=str(free_port()))
+    assert "another `hookwright up` runs in .hookwright (process " in said
+    assert "hint: stop it" in said
+
+
+def test_up_on_a_taken_port_changes_nothing(running: Shell, shell: Shell) -> None:
+    shell.run("init")
+    said = shell.run("up", code=1, HOOKWRIGHT_PORT=running.environment["HOOKWRIGHT_PORT"])
+    assert "cannot listen on" in said
+    assert not (shell.folder / ".hookwright/hookwright.db").exists()
+
+
+def test_asking_whether_the_tables_are_current_makes_nothing(shell: Shell) -> None:
+    assert "not current" in shell.run("migrate", "--check", code=1)
+    assert "not current" in shell.run("token", "list", code=1)
+    assert list(shell.folder.iterdir()) == []
+
+
+def test_the_sqlite_files_are_for_their_owner_alone(running: Shell) -> None:
+    found = sorted((running.folder / ".hookwright").glob("hookwright.db*"))
+    assert len(found) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o600}
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("sqlite:////nodir/x.db", "/nodir/x.db"),
+        ("postgresql://u:swordfish@127.0.0.1:1/name", "127.0.0.1:1/name"),
+    ],
+)
+def test_a_database_that_is_away_is_named_without_its_password(
+    shell: Shell, url: str, named: str
+) -> None:
+    said = shell.run("migrate", code=1, HOOKWRIGHT_DATABASE_URL=url)
+    assert named in said.partition("\n")[0]
+    assert "HOOKWRIGHT_DATABASE_URL" in said
+    assert "swordfish" not in said
+
+
+def test_a_misspelt_variable_is_told(shell: Shell) -> None:
+    said = shell.run("migrate", "--check", code=1, HOOKWRIGHT_PRT="1", HOOKWRIGHT_TEST_X="1")
+    assert "HOOKWRIGHT_PRT is not known" in said
+    assert "did you mean HOOKWRIGHT_PORT?" in said
+    assert "HOOKWRIGHT_TEST_X" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("SECRET_KEYS", "short", "HOOKWRIGHT_SECRET_KEYS: every key needs at least 32"),
+        ("PORT", "many", "HOOKWRIGHT_PORT: must be a whole number"),
+        ("PORT", "99999", "HOOKWRIGHT_PORT: must be at most 65535"),
+        ("LOG_FORMAT", "xml", "HOOKWRIGHT_LOG_FORMAT: must be one of 'console', 'json'"),
+    ],
+)
+def test_a_wrong_variable_is_told_in_plain_words(
+    shell: Shell, name: str, value: str, words: str
+) -> None:
+    said = shell.run("migrate", "--check", code=1, **{f"HOOKWRIGHT_{name}": value})
+    assert words in said
+    assert "Value error" not in said
