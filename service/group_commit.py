@@ -11,14 +11,12 @@ Everything here runs in the event loop. Nothing here knows SQL or HTTP.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -44,6 +42,7 @@ FIRST_PROBE_S = 0.1
 LONGEST_PROBE_S = 2.0
 RETRY_SOON = timedelta(seconds=1)
 RETRY_LATER = timedelta(seconds=5)
+CLOSING = "the receiver is shutting down"
 
 Stored = Earlier | None
 """What became of an arrival: None for a new row under its own id, else the row there was."""
@@ -77,21 +76,21 @@ class GroupCommit:
 
         `waiting_rows` and `waiting_bytes` bound what is held in memory and not committed yet.
         """
+        self._inboxes = tuple(inboxes)
         self._bell = bell
         self._waiting_rows = waiting_rows
         self._waiting_bytes = waiting_bytes
         self._patience_s = patience_s
         self._gathered: list[_Waiting] = []
         self._under_way: list[_Group] = []
+        self._free: list[Inbox] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._hand_over_planned = False
         self._rows = 0
         self._bytes = 0
         self._hindrance: str | None = "the door is not open yet"
         self._stopping = False
         self._emptied: asyncio.Event | None = None
-        self._inboxes = tuple(inboxes)
-        self._free: list[Inbox] = []
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Connect; waits for a first attempt, good or bad."""
@@ -110,9 +109,9 @@ class GroupCommit:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._emptied.wait(), self._patience_s)
         self._watch.cancel()
+        self._refuse_gathered(CLOSING)
         for group in self._under_way:
-            self._refuse(group.waiting, "the receiver is shutting down")
-        self._give_up("the receiver is shutting down")
+            self._refuse(group.waiting, CLOSING)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -127,7 +126,7 @@ class GroupCommit:
     def check_open(self) -> None:
         """Raise Unavailable when nothing can be taken now."""
         if self._stopping:
-            raise Unavailable("the receiver is shutting down", retry_after=RETRY_LATER)
+            raise Unavailable(CLOSING, retry_after=RETRY_LATER)
         if self._hindrance is not None:
             raise Unavailable(self._hindrance, retry_after=RETRY_LATER)
 
@@ -152,16 +151,13 @@ class GroupCommit:
             self._loop.call_soon(self._hand_over)
         return answer
 
-    # --- in the loop's thread -----------------------------------------------------------------
+    # --- groups -------------------------------------------------------------------------------
 
     def _may_begin(self) -> bool:
         """Say whether what was gathered may become a group now."""
         if not self._free:
             return False
-        gathered = len(self._gathered)
-        if not self._under_way:
-            return gathered > 0
-        return gathered >= COMPANY_ROWS
+        return len(self._gathered) >= (COMPANY_ROWS if self._under_way else 1)
 
     def _hand_over(self) -> None:
         self._hand_over_planned = False
@@ -172,190 +168,65 @@ class GroupCommit:
                 if rows and size > GROUP_BYTES:
                     break
                 rows += 1
-"""Commits deliveries in groups and wakes everybody who waits for a group.
-
-A group is whatever arrived while the previous one was being committed: nobody is made to wait for
-company when there is none, and under load the cost of a commit is shared by hundreds. Where the
-database takes several transactions at once, a second group is begun beside the first when enough
-has gathered, so that the disk of one and the processor of the other do not wait for each other.
-
-Everything here runs in the event loop. Nothing here knows SQL or HTTP.
-"""
-
-from __future__ import annotations
-
-import asyncio
-import threading
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from datetime import timedelta
-from queue import Empty, SimpleQueue
-from typing import NamedTuple
-from uuid import UUID
-
-import structlog
-
-from service.bell import Bell
-from service.errors import Unavailable
-from service.store.arrivals import Arrival, Earlier, Inbox, Outcomes
-
-log = structlog.get_logger(__name__)
-
-GROUP_ROWS = 500
-GROUP_BYTES = 8 * 1024 * 1024
-COMPANY_ROWS = 8
-"""So many must have gathered before a group is begun beside one that is under way."""
-
-WAITING_ROWS = 2_000
-WAITING_BYTES = 64 * 1024 * 1024
-PATIENCE_S = 5.0
-"""No sender waits longer than this for a commit; GitHub gives up after 10 s, Slack after 3 s."""
-
-WATCH_EVERY_S = 0.25
-FIRST_PROBE_S = 0.1
-LONGEST_PROBE_S = 2.0
-RETRY_SOON = timedelta(seconds=1)
-RETRY_LATER = timedelta(seconds=5)
-
-Stored = Earlier | None
-"""What became of an arrival: None for a new row under its own id, else the row there was."""
-
-
-class _Waiting(NamedTuple):
-    arrival: Arrival
-    size: int
-    answer: asyncio.Future[Stored]
-
-
-@dataclass(eq=False, slots=True)
-class _Group:
-    waiting: list[_Waiting]
-    since: float = field(default_factory=time.monotonic)
-
-
-class GroupCommit:
-    """Takes verified deliveries and answers each when it is committed."""
-
-    def __init__(
-        self,
-        inboxes: Sequence[Inbox],
-        bell: Bell,
-        *,
-        waiting_rows: int = WAITING_ROWS,
-        waiting_bytes: int = WAITING_BYTES,
-        patience_s: float = PATIENCE_S,
-    ) -> None:
-        """Take one inbox for each group that may be under way at a time, and the bell.
-
-        `waiting_rows` and `waiting_bytes` bound what is held in memory and not committed yet.
-        """
-        self._bell = bell
-        self._waiting_rows = waiting_rows
-        self._waiting_bytes = waiting_bytes
-        self._patience_s = patience_s
-        self._gathered: list[_Waiting] = []
-        self._under_way: list[_Group] = []
-        self._hand_over_planned = False
-        self._rows = 0
-        self._bytes = 0
-        self._hindrance: str | None = "the door is not open yet"
-        self._stopping = False
-        self._emptied: asyncio.Event | None = None
-        self._inboxes = tuple(inboxes)
-        self._free: list[Inbox] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    async def start(self) -> None:
-        """Connect; waits for a first attempt, good or bad."""
-        self._loop = asyncio.get_running_loop()
-        self._first_attempt = asyncio.Event()
-        self._watch = self._loop.call_later(WATCH_EVERY_S, self._look_after_waiting)
-        for inbox in self._inboxes:
-            self._begin(self._reach(inbox))
-        await self._first_attempt.wait()
-
-    async def stop(self) -> None:
-        """Take nothing more, commit what waits (no longer than patience lasts), and end."""
-        self._stopping = True
-        if self._rows:
-            self._emptied = asyncio.Event()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._emptied.wait(), self._patience_s)
-        self._watch.cancel()
-        for group in self._under_way:
-            self._refuse(group.waiting, "the receiver is shutting down")
-        self._give_up("the receiver is shutting down")
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for inbox in self._inboxes:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(inbox.close(), self._patience_s)
-
-    def is_healthy(self) -> bool:
-        """Say whether a delivery given now would be committed."""
-        return self._hindrance is None and not self._stopping
-
-    def check_open(self) -> None:
-        """Raise Unavailable when nothing can be taken now."""
-        if self._stopping:
-            raise Unavailable("the receiver is shutting down", retry_after=RETRY_LATER)
-        if self._hindrance is not None:
-            raise Unavailable(self._hindrance, retry_after=RETRY_LATER)
-
-    def add(self, arrival: Arrival) -> asyncio.Future[Stored]:
-        """Take an arrival; the answer comes when its group is committed.
-
-        Raises Unavailable, and so may the answer.
-        """
-        self.check_open()
-        size = len(arrival.body) + len(arrival.headers)
-        # One delivery alone is always taken: its source's limit may be above ours.
-        is_full = self._rows >= self._waiting_rows or self._bytes + size > self._waiting_bytes
-        if self._rows and is_full:
-            raise Unavailable("too much is waiting to be stored", retry_after=RETRY_SOON)
-        answer: asyncio.Future[Stored] = self._loop.create_future()
-        self._gathered.append(_Waiting(arrival, size, answer))
-        self._rows += 1
-        self._bytes += size
-        if not self._hand_over_planned and self._may_begin():
-            # After everything that is ready to run now: it may well be adding to the group.
-            self._hand_over_planned = True
-            self._loop.call_soon(self._hand_over)
-        return answer
-
-    # --- in the loop's thread -----------------------------------------------------------------
-
-    def _may_begin(self) -> bool:
-        """Say whether what was gathered may become a group now."""
-        if not self._free:
-            return False
-        gathered = len(self._gathered)
-        if not self._under_way:
-            return gathered > 0
-        return gathered >= COMPANY_ROWS
-
-    def _hand_over(self) -> None:
-        self._hand_over_planned = False
-        while self._may_begin():
-            rows = size = 0
-            for waiting in self._gathered[:GROUP_ROWS]:
-                size += waiting.size
-                if rows and size > GROUP_BYTES:
-                    break
-                rows += 1
-            group = _Group(self._gathered[:rows], time.monotonic())
+            group = _Group(self._gathered[:rows])
             del self._gathered[:rows]
             self._under_way.append(group)
-            self._groups.put(group)
+            self._begin(self._commit(self._free.pop(), group))
 
-    def _finish(self, group: _Group, outcomes: Outcomes) -> None:
-        """Answer everybody whose group was committed."""
-        self._under_way.remove(group)
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _commit(self, inbox: Inbox, group: _Group) -> None:
+        arrivals = [waiting.arrival for waiting in group.waiting]
+        outcomes: Outcomes = {}
+        fault: str | None = None
+        try:
+            outcomes = await inbox.store(arrivals)
+        except Unavailable as error:
+            log.warning("door_commit_failed", rows=len(arrivals), error=error.message)
+            fault = error.message
+        except Exception as error:
+            log.exception("door_commit_failed", rows=len(arrivals))
+            fault = f"the writer failed: {type(error).__name__}"
+        finally:
+            self._under_way.remove(group)
+            self._forget(group.waiting)
+        if fault is None:
+            self._answer(group.waiting, outcomes)
+            self._release(inbox)
+            self._bell.ring(_to_ring(arrivals, outcomes))
+            return
+        # The database is away: whoever waits is told to come again, while we try to reach it.
+        self._hindrance = fault
+        self._refuse(group.waiting, fault)
+        self._refuse_gathered(fault)
+        await self._reach(inbox)
+
+    async def _reach(self, inbox: Inbox) -> None:
+        """Connect, trying again for as long as it takes, and let the inbox be used."""
+        pause = FIRST_PROBE_S
+        while (fault := await _connect(inbox)) is not None:
+            if fault != self._hindrance:  # it is asked again and again, and said once
+                log.warning("door_cannot_reach_database", error=fault)
+            self._hindrance = fault
+            self._first_attempt.set()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PROBE_S)
+        self._release(inbox)
+        self._first_attempt.set()
+
+    def _release(self, inbox: Inbox) -> None:
+        """Let an inbox that has just proven to work take the next group."""
         self._hindrance = None
-        for waiting in group.waiting:
+        self._free.append(inbox)
+        self._hand_over()
+
+    # --- whoever waits ------------------------------------------------------------------------
+
+    def _answer(self, group: Sequence[_Waiting], outcomes: Outcomes) -> None:
+        for waiting in group:
             outcome = outcomes.get(waiting.arrival.id) if outcomes else None
             if waiting.answer.done():  # the sender is gone, or was told to come again
                 continue
@@ -363,38 +234,16 @@ class GroupCommit:
                 waiting.answer.set_exception(outcome)
             else:
                 waiting.answer.set_result(outcome)
-        self._forget(group.waiting)
-        self._hand_over()
-
-    def _fail(self, group: _Group, reason: str) -> None:
-        """Refuse everybody: the database is away, and the writer tries to reach it again."""
-        self._under_way.remove(group)
-        self._hindrance = reason
-        self._refuse(group.waiting, reason)
-        self._forget(group.waiting)
-        self._give_up(reason)
-
-    def _recover(self) -> None:
-        log.info("door_reaches_database")
-        self._hindrance = None
-        self._first_attempt.set()
-
-    def _still_away(self, reason: str) -> None:
-        if reason != self._hindrance:  # it is asked every two seconds, and said once
-            log.warning("door_cannot_reach_database", error=reason)
-        self._hindrance = reason
-        self._first_attempt.set()
-
-    def _give_up(self, reason: str) -> None:
-        """Refuse what was gathered and not handed over."""
-        gathered, self._gathered = self._gathered, []
-        self._refuse(gathered, reason)
-        self._forget(gathered)
 
     def _refuse(self, group: Sequence[_Waiting], reason: str) -> None:
         for waiting in group:
             if not waiting.answer.done():
                 waiting.answer.set_exception(Unavailable(reason, retry_after=RETRY_LATER))
+
+    def _refuse_gathered(self, reason: str) -> None:
+        gathered, self._gathered = self._gathered, []
+        self._refuse(gathered, reason)
+        self._forget(gathered)
 
     def _forget(self, group: Sequence[_Waiting]) -> None:
         self._rows -= len(group)
@@ -406,188 +255,26 @@ class GroupCommit:
         """Let nobody wait for ever for a commit that hangs."""
         self._watch = self._loop.call_later(WATCH_EVERY_S, self._look_after_waiting)
         too_old = time.monotonic() - self._patience_s
-        for group in [group for group in self._under_way if group.since < too_old]:
+        for group in self._under_way:
+            if group.since > too_old:
+                continue
             if self._hindrance is None:
                 log.error("door_commit_hangs", rows=len(group.waiting))
             self._hindrance = "the database does not answer in time"
-            # The group stays under way: its writer still holds it and may yet commit it.
+            # The group stays under way: it may yet be committed.
             self._refuse(group.waiting, self._hindrance)
-            self._give_up(self._hindrance)
-
-    # --- in the writer's thread ---------------------------------------------------------------
-
-    def _write(self, inbox: Inbox) -> None:
-        is_away = not self._reach(inbox)
-        pause = FIRST_PROBE_S
-        while True:
-            try:
-                group = self._groups.get(timeout=pause if is_away else None)
-            except Empty:
-                is_away = not self._reach(inbox)
-                pause = min(pause * 2, LONGEST_PROBE_S)
-                continue
-            if group is None:
-                break
-            is_away = not self._commit(inbox, group)
-            pause = FIRST_PROBE_S
-        inbox.close()
-
-    def _reach(self, inbox: Inbox) -> bool:
-        try:
-            inbox.connect()
-        except Unavailable as error:
-            self._tell(self._still_away, error.message)
-            return False
-        except Exception as error:
-            log.exception("door_writer_failed")
-            self._tell(self._still_away, f"the writer failed: {type(error).__name__}")
-            return False
-        self._tell(self._recover)
-        return True
-
-    def _commit(self, inbox: Inbox, group: _Group) -> bool:
-        arrivals = [waiting.arrival for waiting in group.waiting]
-        try:
-            outcomes = inbox.store(arrivals)
-        except Unavailable as error:
-            log.warning("door_commit_failed", rows=len(arrivals), error=error.message)
-            self._tell(self._fail, group, error.message)
-            return False
-        except Exception as error:
-            log.exception("door_writer_failed", rows=len(arrivals))
-            inbox.close()
-            self._tell(self._fail, group, f"the writer failed: {type(error).__name__}")
-            return False
-        self._tell(self._finish, group, outcomes)
-        self._bell.ring(_to_ring(arrivals, outcomes))
-        return True
-
-    def _tell(self, call: Callable[..., None], *args: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:  # the loop was closed: there is nobody left to answer
-            log.warning("door_loop_is_gone")
+            self._refuse_gathered(self._hindrance)
 
 
-def _to_ring(arrivals: Sequence[Arrival], outcomes: Outcomes) -> list[UUID]:
-    """Give the deliveries that wait for a worker: new rows, and dead ones that were revived."""
-    if not outcomes:
-        return [arrival.id for arrival in arrivals]
-    new = [arrival.id for arrival in arrivals if arrival.id not in outcomes]
-    earlier = (outcome for outcome in outcomes.values() if isinstance(outcome, Earlier))
-    return [*new, *{outcome.id for outcome in earlier if outcome.revived}]
-        for waiting in group.waiting:
-            outcome = outcomes.get(waiting.arrival.id) if outcomes else None
-            if waiting.answer.done():  # the sender is gone, or was told to come again
-                continue
-            if isinstance(outcome, Unavailable):
-                waiting.answer.set_exception(outcome)
-            else:
-                waiting.answer.set_result(outcome)
-        self._forget(group.waiting)
-        self._hand_over()
-
-    def _fail(self, group: _Group, reason: str) -> None:
-        """Refuse everybody: the database is away, and the writer tries to reach it again."""
-        self._under_way.remove(group)
-        self._hindrance = reason
-        self._refuse(group.waiting, reason)
-        self._forget(group.waiting)
-        self._give_up(reason)
-
-    def _recover(self) -> None:
-        log.info("door_reaches_database")
-        self._hindrance = None
-        self._first_attempt.set()
-
-    def _still_away(self, reason: str) -> None:
-        if reason != self._hindrance:  # it is asked every two seconds, and said once
-            log.warning("door_cannot_reach_database", error=reason)
-        self._hindrance = reason
-        self._first_attempt.set()
-
-    def _give_up(self, reason: str) -> None:
-        """Refuse what was gathered and not handed over."""
-        gathered, self._gathered = self._gathered, []
-        self._refuse(gathered, reason)
-        self._forget(gathered)
-
-    def _refuse(self, group: Sequence[_Waiting], reason: str) -> None:
-        for waiting in group:
-            if not waiting.answer.done():
-                waiting.answer.set_exception(Unavailable(reason, retry_after=RETRY_LATER))
-
-    def _forget(self, group: Sequence[_Waiting]) -> None:
-        self._rows -= len(group)
-        self._bytes -= sum(waiting.size for waiting in group)
-        if self._emptied is not None and not self._rows:
-            self._emptied.set()
-
-    def _look_after_waiting(self) -> None:
-        """Let nobody wait for ever for a commit that hangs."""
-        self._watch = self._loop.call_later(WATCH_EVERY_S, self._look_after_waiting)
-        too_old = time.monotonic() - self._patience_s
-        for group in [group for group in self._under_way if group.since < too_old]:
-            if self._hindrance is None:
-                log.error("door_commit_hangs", rows=len(group.waiting))
-            self._hindrance = "the database does not answer in time"
-            # The group stays under way: its writer still holds it and may yet commit it.
-            self._refuse(group.waiting, self._hindrance)
-            self._give_up(self._hindrance)
-
-    # --- in the writer's thread ---------------------------------------------------------------
-
-    def _write(self, inbox: Inbox) -> None:
-        is_away = not self._reach(inbox)
-        pause = FIRST_PROBE_S
-        while True:
-            try:
-                group = self._groups.get(timeout=pause if is_away else None)
-            except Empty:
-                is_away = not self._reach(inbox)
-                pause = min(pause * 2, LONGEST_PROBE_S)
-                continue
-            if group is None:
-                break
-            is_away = not self._commit(inbox, group)
-            pause = FIRST_PROBE_S
-        inbox.close()
-
-    def _reach(self, inbox: Inbox) -> bool:
-        try:
-            inbox.connect()
-        except Unavailable as error:
-            self._tell(self._still_away, error.message)
-            return False
-        except Exception as error:
-            log.exception("door_writer_failed")
-            self._tell(self._still_away, f"the writer failed: {type(error).__name__}")
-            return False
-        self._tell(self._recover)
-        return True
-
-    def _commit(self, inbox: Inbox, group: _Group) -> bool:
-        arrivals = [waiting.arrival for waiting in group.waiting]
-        try:
-            outcomes = inbox.store(arrivals)
-        except Unavailable as error:
-            log.warning("door_commit_failed", rows=len(arrivals), error=error.message)
-            self._tell(self._fail, group, error.message)
-            return False
-        except Exception as error:
-            log.exception("door_writer_failed", rows=len(arrivals))
-            inbox.close()
-            self._tell(self._fail, group, f"the writer failed: {type(error).__name__}")
-            return False
-        self._tell(self._finish, group, outcomes)
-        self._bell.ring(_to_ring(arrivals, outcomes))
-        return True
-
-    def _tell(self, call: Callable[..., None], *args: object) -> None:
-        try:
-            self._loop.call_soon_threadsafe(call, *args)
-        except RuntimeError:  # the loop was closed: there is nobody left to answer
-            log.warning("door_loop_is_gone")
+async def _connect(inbox: Inbox) -> str | None:
+    """Connect; gives what hindered it."""
+    try:
+        await inbox.connect()
+    except Unavailable as error:
+        return error.message
+    except Exception as error:  # noqa: BLE001  # said in the log by the caller, and tried again
+        return f"the writer failed: {type(error).__name__}: {error}"
+    return None
 
 
 def _to_ring(arrivals: Sequence[Arrival], outcomes: Outcomes) -> list[UUID]:

@@ -1,8 +1,7 @@
 """Storing a group on PostgreSQL: one statement, which is one round trip and one transaction.
 
-The answer is awaited in the event loop and not in a thread: a thread that has its answer from the
-database must still wait for the interpreter's lock, and beside a busy loop that was measured to take
-up to half a second.
+The answer is awaited in the event loop and not in a thread: a thread that has the database's answer
+must still wait for the interpreter's lock, which beside a busy loop took up to half a second.
 """
 
 from __future__ import annotations
@@ -178,54 +177,78 @@ class PostgresInbox:
 
 
 async def _results(pgconn: pq.abc.PGconn) -> list[pq.abc.PGresult]:
-    """Send what libpq holds back and await everything the server answers.
+    """Await everything the server answers to what was sent. Raises psycopg.Error.
 
     The commit is part of the answer: an error may follow a result that looked good, so that all of
-    it is read before anybody is told. Raises psycopg.Error.
+    it is read before anybody is told.
     """
-    loop = asyncio.get_running_loop()
-    results: list[pq.abc.PGresult] = []
-    done: asyncio.Future[None] = loop.create_future()
-    socket = pgconn.socket
-
-    def finish(error: psycopg.Error | None) -> None:
-        if done.done():
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
-
-    def receive() -> None:
-        try:
-            pgconn.consume_input()
-            while not pgconn.is_busy():
-                result = pgconn.get_result()
-                if result is None:
-                    finish(None)
-                    return
-                results.append(result)
-        except psycopg.Error as error:
-            finish(error)
-
-    def send() -> None:
-        try:
-            if pgconn.flush() == 0:
-                loop.remove_writer(socket)
-        except psycopg.Error as error:
-            finish(error)
-
-    loop.add_reader(socket, receive)
-    try:
-        if pgconn.flush() != 0:
-            loop.add_writer(socket, send)
-        await done
-    finally:
-        loop.remove_writer(socket)
-        loop.remove_reader(socket)
+    results = await _Exchange(pgconn).finish()
     for result in results:
         _check(result)
     return results
+
+
+class _Exchange:
+    """One question and its answer over a connection of libpq that does not block."""
+
+    def __init__(self, pgconn: pq.abc.PGconn) -> None:
+        self._pgconn = pgconn
+        self._socket = pgconn.socket
+        self._loop = asyncio.get_running_loop()
+        self._results: list[pq.abc.PGresult] = []
+        self._is_watched = True
+        self._done: asyncio.Future[list[pq.abc.PGresult]] = self._loop.create_future()
+
+    async def finish(self) -> list[pq.abc.PGresult]:
+        """Send what libpq holds back and give the results."""
+        self._loop.add_reader(self._socket, self._receive)
+        try:
+            if not self._send():
+                self._loop.add_writer(self._socket, self._send)
+            return await self._done
+        finally:
+            self._end()
+
+    def _send(self) -> bool:
+        """Send what there is room for; says whether nothing is left to send."""
+        try:
+            is_sent = self._pgconn.flush() == 0
+        except psycopg.Error as error:
+            self._end(error)
+            return True
+        if is_sent:
+            self._loop.remove_writer(self._socket)
+            # libpq tells only here that it has found the connection lost, and closed it.
+            self._receive()
+        return is_sent
+
+    def _receive(self) -> None:
+        if self._done.done():
+            return
+        try:
+            self._pgconn.consume_input()
+            while not self._pgconn.is_busy():
+                result = self._pgconn.get_result()
+                if result is None:
+                    self._end()
+                    return
+                self._results.append(result)
+        except psycopg.Error as error:
+            self._end(error)
+
+    def _end(self, error: psycopg.Error | None = None) -> None:
+        # At once: when libpq has closed the socket, its number may soon be another socket's.
+        if not self._is_watched:
+            return
+        self._is_watched = False
+        self._loop.remove_writer(self._socket)
+        self._loop.remove_reader(self._socket)
+        if self._done.done():
+            return
+        if error is None:
+            self._done.set_result(self._results)
+        else:
+            self._done.set_exception(error)
 
 
 def _check(result: pq.abc.PGresult) -> None:

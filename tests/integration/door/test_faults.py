@@ -310,19 +310,19 @@ class SlowInbox:
 
     def __init__(self) -> None:
         self.groups: list[list[str]] = []
-        self.began = threading.Event()
-        self.may_commit = threading.Event()
+        self.began = asyncio.Event()
+        self.may_commit = asyncio.Event()
 
-    def connect(self) -> None:
+    async def connect(self) -> None:
         return
 
-    def store(self, group: Sequence[Arrival]) -> Outcomes:
+    async def store(self, group: Sequence[Arrival]) -> Outcomes:
         self.groups.append([arrival.delivery_key for arrival in group])
         self.began.set()
-        self.may_commit.wait(10)
+        await self.may_commit.wait()
         return {}
 
-    def close(self) -> None:
+    async def close(self) -> None:
         return
 
 
@@ -338,7 +338,7 @@ def test_a_group_is_what_came_during_the_commit_before(bell: BellBook) -> None:
         writer = GroupCommit([inbox], own_bell)
         await writer.start()
         answers = [writer.add(an_arrival("a"))]
-        await asyncio.to_thread(inbox.began.wait, 10)
+        await inbox.began.wait()
         answers += [writer.add(an_arrival(key)) for key in ("b", "c", "gone", "d")]
         answers[3].cancel()  # a sender that hangs up does not break its group
         inbox.may_commit.set()
@@ -364,10 +364,10 @@ def test_a_second_group_is_begun_beside_the_first_when_enough_has_gathered(
         writer = GroupCommit([one, one], own_bell)
         await writer.start()
         answers = [writer.add(an_arrival("first"))]
-        await asyncio.to_thread(one.began.wait, 10)
+        await one.began.wait()
         one.began.clear()
         answers += [writer.add(an_arrival(f"k{number}")) for number in range(COMPANY_ROWS)]
-        await asyncio.to_thread(one.began.wait, 10)
+        await one.began.wait()
         answers.append(writer.add(an_arrival("last")))
         assert one.groups == [["first"], [f"k{number}" for number in range(COMPANY_ROWS)]]
         one.may_commit.set()
