@@ -310,6 +310,7 @@ class StepRow(Table, table=True):
     action: str | None = _text(default=None)
     status: str = _text(STATE_LENGTH)
     attempts: int = 0
+    put_off: int = 0
     polls: int = 0
     output: Any = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     error: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)

@@ -191,6 +191,7 @@ class StepState(BaseModel):
     """What is recorded of a step.
 
     `attempts` counts every try that was begun, `polls` the answers that a polling step was given.
+    `put_off` counts the tries that a rate limit turned away: they use up no retry.
     `started_at` is when the first attempt began, `attempted_at` the latest one; `due_at` and `wait`
     are set while it waits.
     """
@@ -200,6 +201,7 @@ class StepState(BaseModel):
     step_id: str
     status: StepStatus = StepStatus.PENDING
     attempts: int = 0
+    put_off: int = 0
     polls: int = 0
     started_at: datetime | None = None
     attempted_at: datetime | None = None

@@ -24,7 +24,7 @@ from schemas.tables import EffectRow, EffectState
 from service.actions import VendorAction
 from service.connections import OpenConnection
 from service.db import Database, Session
-from service.errors import HookwrightError, RateLimited, Transient
+from service.errors import HookwrightError, Transient
 from service.http_transport import deadline
 from service.store import effects as store
 from service.store import leases
@@ -70,6 +70,16 @@ class Result:
     outcome: Outcome
     state: EffectState
     reference: Mapping[str, Json] | None = None
+
+    def when_given_up(self, call: Call) -> Result:
+        """Give what is known when no further try will find out whether the call took effect."""
+        if self.state is not EffectState.INTENDED or call.action.safety in CONVERGING:
+            return self
+        message = "" if isinstance(self.outcome, Succeeded) else self.outcome.message
+        return Result(
+            InDoubt(f"whether it took effect could not be found out: {message}"),
+            EffectState.IN_DOUBT,
+        )
 
 
 def intend(  # one way out for each state an effect can be found in
@@ -252,9 +262,7 @@ def _look_up_or_perform(call: Call, context: CallContext) -> Done:
 
 def _after_transient(call: Call, error: Transient) -> Result:
     failed = Failed(error.code, error.message, retryable=True, retry_after=error.retry_after)
-    if call.effect_key is None or isinstance(error, RateLimited):
-        return Result(failed, EffectState.NOT_MADE)
-    if call.doubtful or error.perhaps_done:
+    if call.effect_key is not None and (call.doubtful or error.perhaps_done):
         if call.action.safety in CONVERGING or call.action.look_up is not None:
             # Still `intended`: the next try looks it up first, or converges by its shape.
             return Result(failed, EffectState.INTENDED)

@@ -23,7 +23,9 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=120)
 """Longer than asking may take: a poll may page through lists."""
-LONGEST_PAUSE = timedelta(hours=1)
+LONGEST_PAUSE = timedelta(minutes=5)
+"""After faults a poll is put off, but no longer than this (or its own interval): a vendor that is
+back should not go unasked for an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def _later(runtime: Runtime, poll_id: UUID, reason: str, retry_after: timedelta 
 
 def _postpone(row: PollRow, now: datetime, reason: str, retry_after: timedelta | None) -> None:
     every = timedelta(seconds=row.every_seconds)
-    pause = min(every * 2 ** min(row.failures, 10), max(LONGEST_PAUSE, every))
+    pause = min(every * 2 ** min(row.failures, 16), max(LONGEST_PAUSE, every))
     row.failures += 1
     row.error = reason[:2000]
     row.due_at = now + max(pause, retry_after or timedelta())

@@ -117,11 +117,13 @@ class TokenBucket:
         self._tokens = self._burst
         self._seen = monotonic()
         self._held_until = -math.inf
+        self._promised = -math.inf
 
     def reserve(self) -> float:
         """Take one call and give the seconds to wait before it is made.
 
-        Raises RateLimited, taking nothing, when that would be longer than `max_wait_s`.
+        Raises RateLimited, taking nothing, when that would be longer than `max_wait_s`. Each who
+        is sent away is named a time of his own, so that a crowd does not come back at once.
         """
         with self._lock:
             now = self._monotonic()
@@ -130,9 +132,10 @@ class TokenBucket:
             missing = max(0.0, 1 - self._tokens)
             wait = max(missing / self._per_second, self._held_until - now, 0.0)
             if wait > self._max_wait_s:
+                self._promised = max(now + wait, self._promised + 1 / self._per_second)
                 raise RateLimited(
                     "the rate kept for this connection is used up",
-                    retry_after=timedelta(seconds=wait),
+                    retry_after=timedelta(seconds=min(self._promised - now, MAX_ASKED_WAIT_S)),
                 )
             self._tokens -= 1
             return wait

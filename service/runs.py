@@ -46,8 +46,11 @@ from service.workflows.transitions import after_attempt
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=15)
-"""How long a run stays with a worker that says nothing; workers/heartbeat renews it."""
+"""How long a run stays with a worker that says nothing; workers/scheduler.py renews it."""
 TURN = timedelta(milliseconds=500)
+OUTAGE_PATIENCE_S = 60.0
+FIRST_OUTAGE_PAUSE_S = 0.2
+LONGEST_OUTAGE_PAUSE_S = 2.0
 MOST_FAILURES = 5
 FIRST_PAUSE = timedelta(seconds=2)
 TURN_KIND = "turn"
@@ -64,40 +67,68 @@ class Begun:
 
 def advance_run(runtime: Runtime, run_id: UUID) -> None:
     """Carry a run on until it ends or has to wait. Safe to call twice and at the same time."""
-    try:
-        begun = _take(runtime, run_id)
-        while begun is not None:
-            result = effects.perform(begun.call, runtime.database, now=runtime.clock())
-            begun = _settle(runtime, run_id, begun, result)
-    except Unavailable:
-        raise
-    except Exception as error:
-        # The outermost frame of a run: a fault of ours must not make it come back for ever.
-        log.exception("run_not_advanced", run_id=str(run_id))
-        _set_aside(runtime, run_id, error)
-        raise
+    with runtime.holding() as lease:
+        try:
+            begun = _take(runtime, run_id, lease)
+            while begun is not None:
+                result = effects.perform(begun.call, runtime.database, now=runtime.clock())
+                begun = _settle_patiently(runtime, run_id, lease, begun, result)
+        except Unavailable:
+            # The lease is not renewed any more: somebody goes on when the database is back.
+            raise
+        except Exception as error:
+            # The outermost frame of a run: a fault of ours must not make it come back for ever.
+            log.exception("run_not_advanced", run_id=str(run_id))
+            _set_aside(runtime, run_id, lease, error)
+            raise
 
 
-def _take(runtime: Runtime, run_id: UUID) -> Begun | None:
+def _take(runtime: Runtime, run_id: UUID, lease: str) -> Begun | None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         now = runtime.clock()
-        run = store.claim(work.session, run_id, owner=runtime.owner, now=now, ttl=LEASE)
+        run = store.claim(work.session, run_id, owner=lease, now=now, ttl=LEASE)
         if run is None:
             return None
         run.row.started_at = run.row.started_at or now
         return _go_on(runtime, work, run)
 
 
-def _settle(runtime: Runtime, run_id: UUID, begun: Begun, result: Result) -> Begun | None:
+def _settle_patiently(
+    runtime: Runtime, run_id: UUID, lease: str, begun: Begun, result: Result
+) -> Begun | None:
+    """Record what came of a call, waiting for the database to come back if it is away.
+
+    Only we know what the other side answered; without it the effect would be in doubt.
+    """
+    began = runtime.monotonic()
+    pause = FIRST_OUTAGE_PAUSE_S
+    while True:
+        try:
+            return _settle(runtime, run_id, lease, begun, result)
+        except Unavailable:
+            stopping = runtime.stopping.wait(pause)
+            if stopping or runtime.monotonic() - began > OUTAGE_PATIENCE_S:
+                raise
+            pause = min(pause * 2, LONGEST_OUTAGE_PAUSE_S)
+
+
+def _settle(
+    runtime: Runtime, run_id: UUID, lease: str, begun: Begun, result: Result
+) -> Begun | None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         now = runtime.clock()
         # The ledger tells what happened outside even when the run was taken from us meanwhile.
         effects.record(work.session, begun.call, result, now=now)
-        run = store.reload_held(work.session, run_id, owner=runtime.owner)
+        run = store.reload_held(work.session, run_id, owner=lease)
         if run is None:
             log.warning("run_lease_lost", run_id=str(run_id), step=begun.call.step)
             return None
-        _record_outcome(runtime, work, run, begun.decision, result.outcome)
+        state = _record_outcome(runtime, work, run, begun.decision, result.outcome)
+        if state.status is StepStatus.FAILED:
+            known = result.when_given_up(begun.call)
+            if known is not result:
+                effects.record(work.session, begun.call, known, now=now)
+                _record_outcome(runtime, work, run, begun.decision, known.outcome)
         return _go_on(runtime, work, run)
 
 
@@ -163,7 +194,7 @@ def _begin(
 
 def _record_outcome(
     runtime: Runtime, work: UnitOfWork, run: LoadedRun, decision: Perform, outcome: Outcome
-) -> None:
+) -> StepState:
     now = runtime.clock()
     if isinstance(outcome, Failed):
         outcome = replace(outcome, message=storable(outcome.message))
@@ -185,7 +216,7 @@ def _record_outcome(
     _store_state(work, run, version, state, now)
     row = store.attempt(work.session, run.steps[decision.step.id].id, decision.attempt)
     if row is None:
-        return
+        return state
     row.ended_at = now
     if isinstance(outcome, Succeeded):
         row.status = StepStatus.SUCCEEDED
@@ -194,6 +225,7 @@ def _record_outcome(
         in_doubt = state.status is StepStatus.IN_DOUBT
         row.status = StepStatus.IN_DOUBT if in_doubt else StepStatus.FAILED
         row.error = {"code": outcome.code, "message": outcome.message}
+    return state
 
 
 def _store_state(
@@ -214,6 +246,7 @@ def _store_state(
         run.steps[state.step_id] = row
     row.status = state.status
     row.attempts = state.attempts
+    row.put_off = state.put_off
     row.polls = state.polls
     row.output = state.output
     row.error = None if state.error is None else state.error.model_dump(mode="json")
@@ -250,6 +283,7 @@ def _state(run: LoadedRun, row: StepRow) -> StepState:
         step_id=row.step,
         status=StepStatus(row.status),
         attempts=row.attempts,
+        put_off=row.put_off,
         polls=row.polls,
         started_at=row.started_at,
         attempted_at=row.attempted_at,
@@ -316,11 +350,11 @@ def _release(run: LoadedRun, *, due_at: datetime | None) -> None:
     run.row.failures = 0
 
 
-def _set_aside(runtime: Runtime, run_id: UUID, error: Exception) -> None:
+def _set_aside(runtime: Runtime, run_id: UUID, lease: str, error: Exception) -> None:
     """Try again later, and after some tries fail the run: a poisoned run must not stop others."""
     with unit_of_work(runtime.database, runtime.queue) as work:
         now = runtime.clock()
-        run = store.reload_held(work.session, run_id, owner=runtime.owner)
+        run = store.reload_held(work.session, run_id, owner=lease)
         if run is None:
             return
         failures = run.row.failures + 1

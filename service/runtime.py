@@ -6,7 +6,9 @@ import os
 import random
 import socket
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from schemas.clock import Clock, utc_now
@@ -43,10 +45,34 @@ class Runtime:
     owner: str = field(default_factory=_owner)
     versions: Versions = field(default_factory=lambda: Versions(runs_store.current_versions))
     stopping: threading.Event = field(default_factory=threading.Event)
+    monotonic: Callable[[], float] = time.monotonic
     actions: Mapping[str, AnyAction] = field(init=False)
+    _leases: set[str] = field(init=False, default_factory=set)
+    _leases_lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.actions = index_actions(self.vendors.values())
+
+    @contextmanager
+    def holding(self) -> Iterator[str]:
+        """Give a lease's owner that is kept alive for as long as this thread is in the block.
+
+        Each taking of a run has an owner of its own: what no thread carries on any more is given
+        up, and two threads of one process cannot take one another's run for theirs.
+        """
+        lease = f"{self.owner}/{new_id().hex[-12:]}"
+        with self._leases_lock:
+            self._leases.add(lease)
+        try:
+            yield lease
+        finally:
+            with self._leases_lock:
+                self._leases.discard(lease)
+
+    def leases(self) -> tuple[str, ...]:
+        """Give the owners of all leases that threads of this process hold."""
+        with self._leases_lock:
+            return tuple(self._leases)
 
     @property
     def shadow(self) -> bool:

@@ -97,8 +97,10 @@ class Scheduler:
     def beat(self) -> None:
         """Keep the runs this process carries on, and show that it is alive."""
         runtime = self._runtime
-        with unit_of_work(runtime.database, runtime.queue) as work:
-            runs.extend_leases(work.session, owner=runtime.owner, now=runtime.clock(), ttl=LEASE)
+        held = runtime.leases()
+        if held:
+            with unit_of_work(runtime.database, runtime.queue) as work:
+                runs.extend_leases(work.session, held, now=runtime.clock(), ttl=LEASE)
         if self._heartbeat_file is not None:
             self._heartbeat_file.touch()
 

@@ -319,6 +319,7 @@ def upgrade() -> None:
         sa.Column("action", sa.String(length=200), nullable=True),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("put_off", sa.Integer(), nullable=False),
         sa.Column("polls", sa.Integer(), nullable=False),
         sa.Column(
             "output", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=True

@@ -125,16 +125,16 @@ def attempt(session: Session, step_id: UUID, number: int) -> AttemptRow | None:
     ).first()
 
 
-def extend_leases(session: Session, *, owner: str, now: datetime, ttl: timedelta) -> int:
-    """Keep every run this worker holds for another `ttl`; gives how many."""
-    statement = (
+def extend_leases(
+    session: Session, owners: Sequence[str], *, now: datetime, ttl: timedelta
+) -> None:
+    """Keep the runs of these leases for another `ttl`."""
+    session.execute(
         update(RunRow)
-        .where(col(RunRow.lease_owner) == owner)
+        .where(col(RunRow.lease_owner).in_(owners))
         .values(lease_until=now + ttl, due_at=now + ttl)
-        .returning(col(RunRow.id))
         .execution_options(synchronize_session=False)
     )
-    return len(session.execute(statement).all())
 
 
 def ring_due(session: Session, *, now: datetime, again: timedelta, limit: int) -> list[UUID]:

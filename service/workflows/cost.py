@@ -36,6 +36,7 @@ DEEPEST_VALUE = 100
 """Nesting of values; handing a value nested 50 000 deep to the library kills the process."""
 
 _ESCAPED = 6
+_QUOTED = 12
 """A character can become this many, as `\\u0000` in JSON and `&quot;` in marked-up texts."""
 _PER_ATOM = 0.02
 _PER_ATOM_IN_PYTHON = 0.3
@@ -52,7 +53,7 @@ _SMALL |= {"size", "contains", "startsWith", "endsWith", "matches", "int", "uint
 _PICKING = {"default", "first", "get", "last", "limit", "max", "min", "truncate", "trim"}
 _CHEAP = _SMALL | {"?:"}
 _TEXTUAL = {"dollars", "escape_markdown", "escape_slack", "format", "join", "json", "lower"}
-_TEXTUAL |= {"replace", "string", "sum", "upper"}
+_TEXTUAL |= {"replace", "safe_url", "string", "sum", "upper"}
 
 
 class TooExpensive(Exception):  # noqa: N818  # says what is wrong with the expression
@@ -257,7 +258,7 @@ def _performed(function: str, parts: list[Bound], time: float) -> Bound:
         first = _NUMBER * parts[0].size.atoms
         total = first + (first + 1) * sum(part.size.atoms for part in parts[1:])
     else:
-        total = _ESCAPED * total + 64
+        total = (_QUOTED if function == "safe_url" else _ESCAPED) * total + 64
     if function in FUNCTIONS:
         total = min(total, MOST_CHARACTERS + 1)
     size = Size(total, 1 if function in _TEXTUAL else total)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 from schemas.events import Json
 
@@ -263,6 +264,18 @@ def escape_slack(text: Json) -> str:
     return _short(found)
 
 
+def safe_url(address: Json) -> str:
+    """Make a foreign address harmless as a link in a comment or a message.
+
+    An http(s) address with everything percent-encoded that could end the link, begin another or
+    mention somebody; an empty text for anything else.
+    """
+    found = _short(to_text(address)).strip()
+    if not re.match(r"https?://", found, re.IGNORECASE):
+        return ""
+    return _short(quote(found, safe="%/:?#=&+,;$!~-._"))
+
+
 def _size(value: Json) -> Json:
     if value is None:
         return 0
@@ -287,6 +300,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "max": Function(_largest, 1, 1, "max(list): null when empty"),
     "min": Function(_smallest, 1, 1, "min(list): null when empty"),
     "replace": Function(_replace, 3, 3, "replace(text, old, new)"),
+    "safe_url": Function(safe_url, 1, 1, "safe_url(address): http(s) only, safe as a link"),
     "size": Function(_size, 1, 1, "size(value): of a text, list or map; 0 for null"),
     "split": Function(_split, 2, 2, "split(text, separator)"),
     "string": Function(to_text, 1, 1, "string(value)"),

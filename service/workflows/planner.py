@@ -30,7 +30,7 @@ from service.workflows.decisions import (
 from service.workflows.durations import resolve_count, resolve_duration
 from service.workflows.expressions import ExpressionError, holds, render
 from service.workflows.scope import Scope, run_scope
-from service.workflows.transitions import DEFAULT_RETRY, failed, poll_deadline, run_error
+from service.workflows.transitions import DEFAULT_RETRY, failed, poll_deadline, run_error, tries
 
 _SETTLED = {StepStatus.SUCCEEDED, StepStatus.SKIPPED}
 
@@ -122,7 +122,7 @@ def _perform(step: Step, state: StepState, scope: Scope, now: datetime) -> Decis
 def _lost_too_often(step: Step, state: StepState, scope: Scope) -> bool:
     """Say whether a step that may be killing its workers has been tried often enough."""
     if step.poll is None:
-        return state.attempts >= resolve_count((step.retry or DEFAULT_RETRY).attempts, scope)
+        return tries(state) >= resolve_count((step.retry or DEFAULT_RETRY).attempts, scope)
     # An outage may outlast the poll: one question is asked after the deadline, then no more.
     deadline = poll_deadline(step.poll, state, scope)
     return deadline is not None and (state.attempted_at or deadline) >= deadline

@@ -18,6 +18,7 @@ from schemas.workflow import (
     StepStatus,
     WaitKind,
 )
+from service.errors import RateLimited
 from service.workflows.decisions import Failed, InDoubt, Outcome, RunView, Succeeded
 from service.workflows.durations import resolve_count, resolve_duration
 from service.workflows.expressions import ExpressionError, holds
@@ -25,6 +26,8 @@ from service.workflows.scope import Scope, run_scope
 
 DEFAULT_RETRY = Retry()
 """For steps that say nothing: 5 attempts, the first pause up to 2 s, none longer than 1 minute."""
+LONGEST_PUT_OFF = timedelta(days=1)
+"""How long rate limits may put a step off before they count as failures."""
 LONGEST_PAUSE = timedelta(days=1)
 """The most that another side's `Retry-After` can hold a step up."""
 
@@ -98,12 +101,20 @@ def _after_failure(
     if step.poll is not None:
         return _ask_again(step.poll, state, error, scope, now)
     retry = step.retry or DEFAULT_RETRY
-    if state.attempts >= resolve_count(retry.attempts, scope):
+    if outcome.code == RateLimited.code and now - (state.started_at or now) < LONGEST_PUT_OFF:
+        # Nothing was tried: a burst that meets a limit takes longer, it does not fail.
+        state = state.model_copy(update={"put_off": state.put_off + 1})
+    elif tries(state) >= resolve_count(retry.attempts, scope):
         return _changed(state, StepStatus.FAILED, error=error)
     if pause is None:
-        pause = jitter * _pause(retry, state.attempts, scope)
+        pause = jitter * _pause(retry, max(tries(state), 1), scope)
     due_at = now + pause
     return _changed(state, StepStatus.WAITING, error=error, due_at=due_at, wait=WaitKind.RETRY)
+
+
+def tries(state: StepState) -> int:
+    """Give how many attempts count against the step's retries."""
+    return state.attempts - state.put_off
 
 
 def _pause(retry: Retry, attempts: int, scope: Scope) -> timedelta:

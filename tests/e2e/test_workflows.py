@@ -128,6 +128,23 @@ def test_a_visual_regression_is_one_comment_kept_up_to_date_and_cleared(
     assert comments(twins) == [cleared]
 
 
+def test_what_a_vendor_says_mentions_nobody_and_opens_nothing(house: House, twins: Twins) -> None:
+    data = suite_run(
+        "passed",
+        "warn",
+        commit_sha="@octocat",
+        run_url="https://e/x\n\n@acme/team <img src=x> [a](javascript:b)",
+        suite_name="--> @everyone <!-- hookwright:x -->",
+    )
+    send(house, signed("visual.run_completed_with_regressions", data))
+    (run,) = house.ended_runs(COMMENT)
+    assert run["status"] == "succeeded", run["error"]
+    (comment,) = comments(twins)
+    _marker, _, said = comment["body"].partition("\n")
+    for forbidden in ("@octocat", "@acme", "@everyone", "<img", "<!--", "-->", "javascript:b)"):
+        assert forbidden not in said
+
+
 def test_a_clean_run_begins_no_comment(house: House, twins: Twins) -> None:
     send(house, signed("run.passed", suite_run("passed", "ok")))
     (run,) = house.ended_runs(COMMENT)

@@ -161,6 +161,58 @@ def test_a_lost_answer_is_in_doubt_and_a_refused_connection_is_not(
     assert installation.advance(certain).status == RunStatus.SUCCEEDED
 
 
+def test_a_rate_limit_puts_a_step_off_and_uses_up_no_retry(installation: Installation) -> None:
+    installation.workflow(one_step("once", "    retry: {attempts: 2}"))
+    installation.script.answers = [
+        *[RateLimited(retry_after=timedelta(seconds=30))] * 20,
+        Unreachable(),
+        Done(Made(value=1)),
+    ]
+    run_id = installation.start()
+    assert installation.advance(run_id).status == RunStatus.SUCCEEDED
+    assert installation.step(run_id, "only").put_off == 20
+
+
+def test_a_limit_that_never_ends_fails_the_step_after_a_day(installation: Installation) -> None:
+    installation.workflow(one_step("once", "    retry: {attempts: 2}"))
+    installation.script.answers = [RateLimited(retry_after=timedelta(hours=1))]
+    run = installation.advance(installation.start())
+    assert (run.status, run.error["code"]) == (RunStatus.FAILED, "rate_limited")
+
+
+def test_a_limit_met_while_looking_up_does_not_end_the_doubt(installation: Installation) -> None:
+    installation.workflow(one_step("looked_up"))
+    installation.script.look_ups = [
+        RateLimited(retry_after=timedelta(seconds=5)),
+        Done(Made(value=5)),
+    ]
+    installation.script.answers = [TimedOut(perhaps_done=True)]
+    run_id = installation.start()
+    assert installation.advance(run_id).status == RunStatus.SUCCEEDED
+    assert len(installation.script.calls) == 1
+
+
+def test_a_call_that_could_never_be_looked_up_is_in_doubt_and_not_failed(
+    installation: Installation,
+) -> None:
+    installation.workflow(
+        one_step("looked_up", "    retry: {attempts: 3}")
+        + """
+on_failure: [{id: tell, uses: robot.once}]
+"""
+    )
+    installation.script.look_ups = [Unreachable()]
+    installation.script.answers = [TimedOut(perhaps_done=True)]
+    run_id = installation.start()
+    run = installation.advance(run_id)
+    assert (run.status, run.due_at) == (RunStatus.WAITING, None)
+    assert installation.step(run_id, "only").status == StepStatus.IN_DOUBT
+    assert installation.attempts(run_id)[-1].status == StepStatus.IN_DOUBT
+    assert len(installation.script.calls) == 1
+    (effect,) = installation.rows(EffectRow)
+    assert effect.state == EffectState.IN_DOUBT
+
+
 def test_two_runs_for_the_same_natural_key_have_one_effect(installation: Installation) -> None:
     installation.workflow(one_step("natural", '    with: {name: "${{ event.subject }}"}'))
     installation.script.answers = [Done(Made(value=1)), Done(Made(value=2))]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from schemas.jobs import AdvanceRun, IngestDeliveries, PerformPoll
 from schemas.tables import PollRow
 from service.runs import LEASE, advance_run
@@ -84,3 +86,22 @@ def test_a_beating_worker_keeps_a_run_however_long_its_call_lasts(
     installation.script.answers = [long_call]
     assert installation.advance(run_id).status == "succeeded"
     assert len(installation.script.calls) == 1
+
+
+def test_a_run_that_no_thread_carries_on_is_not_kept(installation: Installation) -> None:
+    installation.workflow("{name: w, on: [{event: go}], steps: [{id: only, uses: robot.read}]}")
+    run_id = installation.start()
+    scheduler = Scheduler(installation.runtime)
+
+    def lose_the_thread() -> Done:
+        raise SystemExit
+
+    answers = installation.script.answers
+    installation.script.answers = [lose_the_thread]
+    with pytest.raises(SystemExit):
+        advance_run(installation.runtime, run_id)
+    installation.script.answers = answers
+    for _ in range(4):
+        installation.now += LEASE / 2
+        scheduler.beat()
+    assert installation.advance(run_id).status == "succeeded"

@@ -132,6 +132,27 @@ def test_what_was_skipped_says_why_and_what_waits_says_until_when() -> None:
     assert lines(run)[-1] == "╰─ ◔ waiting"
 
 
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_long_lines_are_folded_beside_the_rail_and_errors_are_never_cut(width: int) -> None:
+    words = " ".join(f"word{number}" for number in range(60))
+    error = {"code": "refused", "message": words}
+    run = make_run(
+        make_step("pull", status="skipped", reason="its condition is false: " + "x == y " * 9),
+        make_step("tell", status="failed", error=error),
+        status="failed",
+        error=error,
+    )
+    shown = render_run(run, width=width).plain.splitlines()
+    assert max(len(line) for line in shown) <= width
+    assert {line[0] for line in shown} <= set("╭│◆○✗╰ ")
+    end = next(at for at, line in enumerate(shown) if line.startswith("╰"))
+    assert not any(line.startswith(" ") for line in shown[:end])
+    for part in (shown[:end], shown[end:]):
+        told = " ".join(" ".join(part).replace("│", " ").split())
+        assert words in told
+    assert words in render_run(run).plain.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
@@ -159,7 +180,7 @@ def test_an_event_is_a_cloud_event_without_empty_attributes() -> None:
         "caused_by": None,
         "facts": {"tier": "warn"},
     }
-    assert cloud_event(event) == {
+    assert cloud_event(event, {"balance": 1}) == {
         "specversion": "1.0",
         "id": "e1",
         "source": "/vibeview/poll",
@@ -168,7 +189,7 @@ def test_an_event_is_a_cloud_event_without_empty_attributes() -> None:
         "datacontenttype": "application/json",
         "vendortype": "poll",
         "correlationid": "c1",
-        "data": {"tier": "warn"},
+        "data": {"facts": {"tier": "warn"}, "payload": {"balance": 1}},
     }
 
 

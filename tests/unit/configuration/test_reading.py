@@ -228,6 +228,50 @@ def test_one_source_is_read_whatever_is_wrong_elsewhere(read: Read, tmp_path: Pa
         read_source(path, {"A": "x"}, "b")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "sources: [{name: a, vendor: github, secrets: {env: FOO}}]\n",
+            "`secrets` must be a list | write a list: `secrets: [{env: NAME}]`",
+        ),
+        (
+            "sources: [{name: BAD NAME, vendor: github, secrets: [{value: x}]}]\n",
+            "`name` must begin with a small letter or digit",
+        ),
+        ("sources: [{name: a\n", "look here and just before"),
+        (
+            "polls: [{name: p, connection: nothere, poll: credit_balance}]\n",
+            "there is no connection `nothere` | no connection is declared yet",
+        ),
+        (
+            "sources: [{name: a, vendor: github, secrets: [{value: x}], limits: {burst: 0}}]\n",
+            "`burst` must be more than 0",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_plain_words(read: Read, text: str, words: str) -> None:
+    said = [sentence for _, _, sentence in faults(read, text)]
+    assert any(words in sentence for sentence in said), said
+    assert not any("nput should" in sentence for sentence in said)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("sources: {a: 1}\n", "`sources` must be a list"),
+        ("- a\n", "the file must hold keys"),
+        ("sources: [{name: a, vendor: github, enabled: perhaps, secrets: 1, x: 2}]\n", "`x`"),
+    ],
+)
+def test_one_source_of_a_faulty_file_is_answered_with_its_faults(
+    read: Read, tmp_path: Path, text: str, words: str
+) -> None:
+    faults(read, text)
+    with pytest.raises(FaultyConfigurationError, match=words):
+        read_source(tmp_path / "hookwright.yaml", {}, "a")
+
+
 def test_a_file_that_is_named_is_not_meant_by_the_pattern_beside_it(
     read: Read, tmp_path: Path
 ) -> None:

@@ -67,6 +67,21 @@ def test_a_bucket_gives_its_burst_then_its_rate_then_refuses() -> None:
     assert bucket.reserve() == 0
 
 
+def test_a_crowd_that_is_sent_away_does_not_come_back_at_once() -> None:
+    time = FakeTime()
+    bucket = TokenBucket(per_minute=60, burst=1, max_wait_s=0, monotonic=lambda: time.seconds)
+    assert bucket.reserve() == 0
+    waits = []
+    for _ in range(5):
+        with pytest.raises(RateLimited) as caught:
+            bucket.reserve()
+        assert caught.value.retry_after is not None
+        waits.append(caught.value.retry_after.total_seconds())
+    assert waits == [1, 2, 3, 4, 5]
+    time.seconds += 1
+    assert bucket.reserve() == 0
+
+
 def test_a_long_pause_saves_up_no_more_than_the_burst() -> None:
     time = FakeTime()
     bucket = TokenBucket(per_minute=60, burst=3, max_wait_s=2, monotonic=lambda: time.seconds)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.workflows.expressions import ExpressionError, compile_expression
-from service.workflows.functions import FUNCTIONS, escape_markdown, escape_slack
+from service.workflows.functions import FUNCTIONS, escape_markdown, escape_slack, safe_url
 from service.workflows.scope import Scope
 
 SCOPE = Scope({"vars": {"none": None, "list": [3, 1, 2, 3], "map": {"a": {"b": [{"c": 7}]}}}})
@@ -111,3 +111,22 @@ def test_a_foreign_text_can_do_nothing_in_a_message(text: str) -> None:
 
 def test_every_function_explains_itself() -> None:
     assert all(function.help.startswith(name) for name, function in FUNCTIONS.items() if name)
+
+
+@pytest.mark.parametrize(
+    ("address", "safe"),
+    [
+        (
+            "https://vibeview.io/tests/runs/a?b=c&d=%20#e",
+            "https://vibeview.io/tests/runs/a?b=c&d=%20#e",
+        ),
+        ("https://e/x\n\n@acme/team <img>", "https://e/x%0A%0A%40acme/team%20%3Cimg%3E"),
+        ("https://e/) [a](javascript:x", "https://e/%29%20%5Ba%5D%28javascript:x"),
+        ("<!channel> <http://evil|Click>", ""),
+        ("javascript:alert(1)", ""),
+        (None, ""),
+        (7, ""),
+    ],
+)
+def test_a_foreign_address_is_a_link_and_nothing_else(address: object, safe: str) -> None:
+    assert safe_url(address) == safe
