@@ -1,21 +1,23 @@
 """What workflows may ask of GitHub.
 
 A comment is kept, not repeated: it carries a hidden marker in its first line and is found again by
-it, so that whatever happened to an earlier answer, there is one comment for one marker.
+it, so that whatever happened to an earlier answer, there is one comment for one marker. Two
+installations that share an account and nothing else may both find none and each make one: whoever
+then sees an older one gives way to it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
 from schemas.events import Json
-from service.errors import Refused
+from service.errors import Refused, Transient
 from service.vendors.base import Action, CallContext, Done, Outputs, Params, Safety
 from service.vendors.github.answers import Comment, PullRequest
 from service.vendors.github.client import FORBIDDEN, GONE, NOT_FOUND, GitHubClient
@@ -58,11 +60,15 @@ class CommentOutputs(Outputs):
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What the comment shall be, and what it says it is as of."""
+    """What the comment shall be, and what it says it is as of.
+
+    `is_alone` is False while it is not known whether there is an older comment with the marker.
+    """
 
     params: CommentParams
     body: str
     as_of: datetime | None
+    is_alone: bool = True
 
     @property
     def digest(self) -> str:
@@ -82,6 +88,7 @@ class _Wanted:
             "digest": self.digest,
             "as_of": self.as_of.isoformat() if self.as_of else None,
             "login": login,
+            "is_alone": self.is_alone,
         }
         changed = how != "unchanged"
         return Done(outputs.model_copy(update={how: True}), reference, changed=changed)
@@ -95,17 +102,24 @@ def comment(context: CallContext, params: CommentParams) -> Done:
     if as_of is not None and told is not None and as_of < told:
         return _skipped(known)
     wanted = _Wanted(params, marked_body(params.marker, params.body), as_of or told)
+    known_id, login = as_whole(known.get("comment_id")), as_text(known.get("login"))
+    if known_id is not None and known.get("is_alone") is False:
+        wanted, done = _try_to_give_way(client, wanted, known_id, login)
+        if done is not None:
+            return done
     done = _bring_known(client, wanted, known)
     if done is not None:
         return done
-    login = as_text(known.get("login")) or client.own_login()
+    login = login or client.own_login()
     done = _bring_found(client, wanted, login)
     if done is not None:
         return done
     if not params.create:
         return _skipped({})
     made = client.create_comment(params.repo, params.pr_number, wanted.body)
-    return wanted.done(made, login, "created")
+    login = login or (made.user.login if made.user else None)
+    wanted, done = _try_to_give_way(client, replace(wanted, is_alone=True), made.id, login)
+    return done or wanted.done(made, login, "created")
 
 
 def _skipped(known: Mapping[str, Json]) -> Done:
@@ -127,12 +141,42 @@ def _bring_known(client: GitHubClient, wanted: _Wanted, known: Mapping[str, Json
     return wanted.done(found, login, "updated") if found else None
 
 
-def _bring_found(client: GitHubClient, wanted: _Wanted, login: str | None) -> Done | None:
-    """Update the first comment of ours that carries the marker; None when there is none.
+def _try_to_give_way(
+    client: GitHubClient, wanted: _Wanted, our_id: int, login: str | None
+) -> tuple[_Wanted, Done | None]:
+    """Give way to an older comment; what cannot be done now is noted for the next call."""
+    try:
+        return replace(wanted, is_alone=True), _give_way(client, wanted, our_id, login)
+    except (Refused, Transient):
+        # Our comment is there and says what it shall, so this is no reason to fail the step.
+        return replace(wanted, is_alone=False), None
 
-    Others may write the marker too, so the author counts as well where we know who we are.
+
+def _give_way(client: GitHubClient, wanted: _Wanted, our_id: int, login: str | None) -> Done | None:
+    """Keep the oldest of our comments with the marker and delete this one; None: it is the oldest.
+
+    Ids rise, and whoever makes one lists afterwards: so all but the oldest see it and give way.
+    """
+    if login is None:
+        return None
+    oldest = _bring_found(client, replace(wanted, is_alone=True), login, before=our_id)
+    if oldest is None:
+        return None
+    client.delete_comment(wanted.params.repo, our_id)
+    return replace(oldest, changed=True)
+
+
+def _bring_found(
+    client: GitHubClient, wanted: _Wanted, login: str | None, *, before: int | None = None
+) -> Done | None:
+    """Update the oldest comment of ours that carries the marker; None when there is none.
+
+    Others may write the marker too, so the author counts as well where we know who we are. With
+    `before` only comments with a lower id count.
     """
     for found in client.comments(wanted.params.repo, wanted.params.pr_number):
+        if before is not None and found.id >= before:
+            continue
         author = (found.user.login if found.user else None) or ""
         is_own = login is None or author.lower() == login.lower()
         if not is_own or not has_marker(found.body, wanted.params.marker):

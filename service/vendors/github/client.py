@@ -102,6 +102,15 @@ class GitHubClient:
         path = f"{_repo(repo)}{path_of('issues', 'comments', comment_id)}"
         return self._http.request("PATCH", path, json={"body": body}, safe=True).read(Comment)
 
+    def delete_comment(self, repo: str, comment_id: int) -> None:
+        """Remove a comment; one that is gone, or may not be removed, stays as it is."""
+        path = f"{_repo(repo)}{path_of('issues', 'comments', comment_id)}"
+        try:
+            self._http.request("DELETE", path, safe=True)
+        except Refused as fault:
+            if fault.status not in {FORBIDDEN, NOT_FOUND, GONE}:
+                raise
+
     def pull_requests_of(self, repo: str, commit_sha: str) -> list[PullRequest]:
         """Give the pull requests that hold a commit; none when GitHub does not know the commit."""
         path = f"{_repo(repo)}{path_of('commits', commit_sha, 'pulls')}"

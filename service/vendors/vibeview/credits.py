@@ -2,8 +2,8 @@
 
 Three tiers, each told once: `warn` (below the floor, or the vendor says so), `critical`, `zero`.
 Hysteresis keeps a balance that wavers around a limit from telling again and again: a tier is told
-anew only after the balance was above that tier's limit by a fifth, or after credit came in. At which
-balance the vendor says so is not published: it is learnt while the alert is open.
+anew only after the balance was above that tier's limit by a fifth, or after credit came in. At
+which balance the vendor says so is not published: it is learnt while the alert is open.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.integration.vendors.conftest import Caller, Start
 TOKEN = "ghp_twintokentwintoken"
 REPO = "acme-co/webapp"
 HEAD = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
-COMMENT = {"repo": REPO, "pr_number": 42, "marker": "visual"}
+COMMENT: dict[str, Any] = {"repo": REPO, "pr_number": 42, "marker": "visual"}
 LINE = "<!-- hookwright:visual -->"
 
 
@@ -60,7 +61,7 @@ def test_a_comment_is_made_once_and_then_kept_up_to_date(
     assert (changed.updated, changed.comment_id) == (True, made.comment_id)
     assert bodies(github) == [f"{LINE}\ntwo\n"]
     assert len(github.effects(path="*/comments*")) == 2
-    assert len(github.calls(method="GET", path="*/comments")) == 1
+    assert len(github.calls(method="GET", path="*/comments")) == 2, "before and after it is made"
 
 
 def test_what_is_known_is_not_searched_or_asked_again(github: TwinProcess, caller: Caller) -> None:
@@ -175,6 +176,81 @@ def test_without_create_only_what_is_there_is_updated(github: TwinProcess, calle
     assert comments(github) == []
     caller.do("github.comment", **COMMENT, body="drift")
     assert caller.outputs("github.comment", **COMMENT, body="clear", create=False).updated
+
+
+# --- two installations with databases of their own ------------------------------------------------
+
+
+def not_seeing(twin: TwinProcess) -> None:
+    """The next search is answered as of before the other installation wrote its comment."""
+    twin.fault("status", method="GET", path="*/comments", status=200, body=[], times=1)
+
+
+def test_two_installations_at_once_end_with_one_comment(github: TwinProcess) -> None:
+    callers = [caller_of(github), caller_of(github)]
+    github.fault("slow", method="GET", path="*/comments", delay_s=1.0, times=2)
+    with ThreadPoolExecutor() as pool:
+        made = [pool.submit(one.do, "github.comment", **COMMENT, body="one") for one in callers]
+        ids = {one.result().outputs.model_dump()["comment_id"] for one in made}
+    assert len(github.effects(method="POST", path="*/comments")) == 2, "both found none"
+    assert [comment["id"] for comment in comments(github)] == list(ids)
+    for number, one in enumerate(callers):
+        assert one.outputs("github.comment", **COMMENT, body=f"later {number}").updated
+    assert bodies(github) == [f"{LINE}\nlater 1\n"]
+
+
+def test_the_older_comment_is_brought_up_to_date_and_ours_deleted(
+    github: TwinProcess, caller: Caller
+) -> None:
+    first = caller_of(github).outputs("github.comment", **COMMENT, body="theirs")
+    not_seeing(github)
+    done = caller.do("github.comment", **COMMENT, body="ours")
+    outputs = done.outputs.model_dump()
+    assert (outputs["comment_id"], outputs["updated"]) == (first.comment_id, True)
+    assert (outputs["created"], done.changed) == (False, True)
+    assert bodies(github) == [f"{LINE}\nours\n"]
+    assert len(github.effects(method="DELETE")) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_without_identity_the_author_of_the_new_comment_is_who_we_are(
+    github: TwinProcess, caller: Caller, status: int
+) -> None:
+    github.fault("status", path="/user", status=status)
+    github.lever("comments", {"body": f"{LINE}\nmine", "login": "mallory"})
+    first = caller_of(github).outputs("github.comment", **COMMENT, body="theirs")
+    not_seeing(github)
+    assert caller.outputs("github.comment", **COMMENT, body="ours").comment_id == first.comment_id
+    assert bodies(github) == [f"{LINE}\nmine", f"{LINE}\nours\n"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "*/comments"), ("DELETE", "*/comments/*")])
+def test_what_could_not_be_tidied_is_tidied_next_time(
+    github: TwinProcess, caller: Caller, method: str, path: str
+) -> None:
+    first = caller_of(github).outputs("github.comment", **COMMENT, body="theirs")
+    not_seeing(github)
+    github.fault("status", method=method, path=path, status=500)
+    made = caller.outputs("github.comment", **COMMENT, body="ours")
+    assert made.created
+    assert len(comments(github)) == 2
+    github.clear_faults()
+    later = caller.outputs("github.comment", **COMMENT, body="ours")
+    assert later.comment_id == first.comment_id
+    assert bodies(github) == [f"{LINE}\nours\n"]
+
+
+def test_an_older_comment_that_goes_away_meanwhile_leaves_ours(
+    github: TwinProcess, caller: Caller
+) -> None:
+    caller_of(github).do("github.comment", **COMMENT, body="theirs")
+    not_seeing(github)
+    github.fault("status", method="PATCH", path="*/comments/*", status=404)
+    assert caller.outputs("github.comment", **COMMENT, body="ours").created
+    assert github.effects(method="DELETE") == []
+
+
+# --- limits and names -----------------------------------------------------------------------------
 
 
 def test_a_body_that_is_too_long_is_cut(github: TwinProcess, caller: Caller) -> None:
