@@ -58,6 +58,13 @@ class Invalid(Rejected):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class Conflict(Rejected):
+    """The thing is not in a state for this."""
+
+    code = "conflict"
+    status = HTTPStatus.CONFLICT
+
+
 class ConfigurationError(Rejected):
     """The configuration cannot be used as it is."""
 

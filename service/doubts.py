@@ -1,0 +1,178 @@
+"""What people decide on a run: whether a step in doubt took effect, and that a run shall end.
+
+Nothing is called here: the decision is recorded, and the run is carried on as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+
+from schemas.events import Json
+from schemas.jobs import AdvanceRun
+from schemas.storable import storable
+from schemas.tables import EffectRow, EffectState, RunRow, StepRow
+from schemas.workflow import RunStatus, StepState, StepStatus
+from service import alerts
+from service.actions import AnyAction
+from service.db import Database, Session
+from service.errors import Conflict, Invalid, NotFound
+from service.own_actions import OwnAction
+from service.queue import Queue
+from service.store import doubts as store
+from service.store.runs import ACTIVE, clear_wait
+from service.unit_of_work import unit_of_work
+from service.workflows.transitions import settle_doubt
+
+log = structlog.get_logger(__name__)
+
+_RECORDED = StepState.model_fields.keys() & StepRow.model_fields.keys()
+"""What a step's row keeps of its state; when and why it waits is in the wait's row."""
+
+
+def settle_step(
+    database: Database,
+    queue: Queue,
+    actions: Mapping[str, AnyAction],
+    *,
+    run_id: UUID,
+    step: str,
+    took_effect: bool,
+    output: Mapping[str, Json] | None,
+    who: str,
+    now: datetime,
+) -> None:
+    """Record what a person found out about a step in doubt, and let its run go on.
+
+    What took effect makes the step succeeded; `output` is what later steps read of it, and what
+    is not given of the action's outputs is null. What was not made is tried again. Where the call
+    in doubt was another run's for the same natural key, the ledger decides again what this run's
+    next attempt may do. Raises NotFound, Invalid for an output that does not fit, and Conflict
+    unless the run waits for a person on this step.
+    """
+    with unit_of_work(database, queue) as work:
+        run = _locked(work.session, run_id)
+        row = store.steps_of(work.session, run_id).get(step)
+        if row is None:
+            raise NotFound("this run has no such step, or has not come to it")
+        _check_doubt(run, row, now)
+        known = _whole_output(actions.get(row.action or ""), output, took_effect=took_effect)
+        _record_step(row, settle_doubt(_state(row), took_effect=took_effect, output=known), now)
+        effect = store.effect_in_doubt(work.session, run_id, step)
+        if effect is not None:
+            _record_effect(effect, known if took_effect else None, now)
+        clear_wait(work.session, run_id)
+        run.status = RunStatus.PENDING
+        run.due_at = now
+        word = "took effect" if took_effect else "not made"
+        _resolve(work.session, run_id, step, {"settled": word, "settled_by": who}, now)
+        work.ring(AdvanceRun(run_id))
+    log.info("step_settled", run_id=str(run_id), step=step, took_effect=took_effect, who=who)
+
+
+def cancel_run(database: Database, queue: Queue, *, run_id: UUID, who: str, now: datetime) -> None:
+    """Ask for the run to end before its next step; asking again changes nothing.
+
+    A call that is under way is not stopped. An effect in doubt stays in doubt in the ledger.
+    Raises NotFound, and Conflict when the run has ended otherwise.
+    """
+    with unit_of_work(database, queue) as work:
+        run = _locked(work.session, run_id)
+        if run.status == RunStatus.CANCELLED:
+            return
+        if run.status not in ACTIVE:
+            raise Conflict(f"the run has ended: it {_was(run.status)}")
+        run.cancel_requested = True
+        run.due_at = now
+        for row in store.steps_of(work.session, run_id).values():
+            if row.status == StepStatus.IN_DOUBT:
+                _resolve(work.session, run_id, row.step, {"cancelled_by": who}, now)
+        work.ring(AdvanceRun(run_id))
+    log.info("run_cancel_requested", run_id=str(run_id), who=who)
+
+
+def _locked(session: Session, run_id: UUID) -> RunRow:
+    run = store.lock_run(session, run_id)
+    if run is None:
+        raise NotFound("there is no run with this id")
+    return run
+
+
+def _check_doubt(run: RunRow, row: StepRow, now: datetime) -> None:
+    if run.status not in ACTIVE:
+        raise Conflict(f"the run has ended: it {_was(run.status)}")
+    if row.status != StepStatus.IN_DOUBT:
+        raise Conflict(f"the step {row.step} is not in doubt: it is {row.status}")
+    if run.cancel_requested:
+        raise Conflict("the run is about to end: it shall be cancelled")
+    held = run.lease_until is not None and run.lease_until >= now
+    if held or run.status != RunStatus.WAITING:
+        raise Conflict("the run is being carried on at this moment", hint="look at it again")
+
+
+def _was(status: str) -> str:
+    return status if status in {RunStatus.SUCCEEDED, RunStatus.FAILED} else f"was {status}"
+
+
+def _whole_output(
+    action: AnyAction | None, given: Mapping[str, Json] | None, *, took_effect: bool
+) -> dict[str, Any]:
+    """Give every output of the action: what was given, and null for the rest."""
+    if given is not None and not took_effect:
+        raise Invalid("what was not made has no output")
+    try:
+        output: dict[str, Any] = storable(dict(given or {}))
+    except ValueError as error:
+        raise Invalid(f"the output cannot be stored: {error}") from error
+    if action is None:
+        return output
+    model = action.outputs if isinstance(action, OwnAction) else action.action.outputs
+    whole = dict.fromkeys(model.model_fields) | output
+    try:
+        model.model_validate(whole)
+    except ValidationError as error:
+        # A null that was not given may not fit: it says that nobody knows the value.
+        faults = [
+            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            for fault in error.errors(include_url=False)
+            if fault["loc"] and fault["loc"][0] in output
+        ]
+        if faults:
+            raise Invalid(
+                f"the output does not fit: {'; '.join(faults)}",
+                hint=f"its fields are {', '.join(model.model_fields)}",
+            ) from error
+    return whole
+
+
+def _state(row: StepRow) -> StepState:
+    recorded = {name: getattr(row, name) for name in _RECORDED}
+    return StepState.model_validate({"step_id": row.step, **recorded})
+
+
+def _record_step(row: StepRow, state: StepState, now: datetime) -> None:
+    for name, value in state.model_dump(include=set(_RECORDED)).items():
+        setattr(row, name, value)
+    row.ended_at = now if state.status.is_final else None
+
+
+def _record_effect(row: EffectRow, output: dict[str, Any] | None, now: datetime) -> None:
+    row.error = None
+    if output is None:
+        row.state = EffectState.NOT_MADE
+        return
+    row.state = EffectState.MADE
+    row.output = output
+    row.made_at = now
+
+
+def _resolve(
+    session: Session, run_id: UUID, step: str, details: dict[str, Any], now: datetime
+) -> None:
+    key = f"in-doubt:{run_id}:{step}"
+    alerts.resolve_alert(session, alerts.ResolveParams(key=key, details=details), now=now)
