@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.house import REPOSITORY, House, Twins, send, signed, suite_run, write_configuration
-from tests.servers import RedisServer, wait_until
+from tests.servers import PostgresServer, RedisServer, wait_until
 
 OUTAGE_S = 5.0
 
@@ -24,7 +24,7 @@ def redis(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture
 def many_machines(
-    tmp_path: Path, twins: Twins, empty_postgres_url: str, redis: dict[str, str]
+    tmp_path: Path, twins: Twins, postgres_server: PostgresServer, redis: dict[str, str]
 ) -> Iterator[House]:
     twins.github.lever(
         "pulls",
@@ -34,7 +34,7 @@ def many_machines(
     house = House(
         tmp_path,
         {
-            "HOOKWRIGHT_DATABASE_URL": empty_postgres_url,
+            "HOOKWRIGHT_DATABASE_URL": postgres_server.url(),
             "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
             **redis,
         },
@@ -76,3 +76,25 @@ def test_receiver_and_worker_that_share_only_the_database_do_the_whole_job(
     (run,) = many_machines.ended_runs("heal-failed-run")
     assert run["status"] == "succeeded", run["error"]
     assert "no_queue" in many_machines.log("serve")
+
+
+@pytest.mark.parametrize("redis", ["with_redis"], indirect=True)
+def test_a_database_that_is_away_during_a_call_costs_time_and_no_doubt(
+    many_machines: House, postgres_server: PostgresServer, twins: Twins
+) -> None:
+    twins.checksum.lever("outcomes", {"runs": ["failed"], "heals": ["pr"]})
+    twins.checksum.fault("slow", method="POST", path="*/execution/grep", delay_s=3, times=1)
+    send(many_machines, signed("run.failed", suite_run()))
+    twins.checksum.wait_for_calls(method="POST", path="*/execution/grep", timeout_s=20)
+    postgres_server.kill()
+    answer = send(many_machines, signed("run.failed", suite_run()))
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    # The dispatch is answered while nobody can write the answer down.
+    stopped = time.monotonic()
+    wait_until(lambda: time.monotonic() - stopped > OUTAGE_S, OUTAGE_S + 1)
+    postgres_server.start()
+    (run,) = many_machines.ended_runs("heal-failed-run")
+    assert run["status"] == "succeeded", run["error"]
+    assert len(twins.checksum.effects(method="POST", path="*/execution/grep")) == 1
+    assert len(twins.slack.state()["messages"]) == 1  # type: ignore[arg-type]
