@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
 from schemas.events import Event, Json
 from schemas.tables import AlertState, DeliveryState
@@ -268,6 +268,19 @@ class RunDetail(RunOut):
     steps: list[StepOut]
     wait: WaitOut | None
     effects: list[EffectOut]
+
+
+class Settlement(BaseModel):
+    """What a person found out about a step in doubt.
+
+    `output`: what later steps read of an effect that was made, by the names of the action's
+    outputs. What is not given is null.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    took_effect: StrictBool
+    output: dict[str, Json] | None = None
 
 
 class AlertOut(Answer):

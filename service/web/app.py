@@ -10,10 +10,10 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from schemas.api import Problem
 from service.door_description import describe_door
 from service.errors import HookwrightError
-from service.web import errors
+from service.web import described, errors
+from service.web.bodies import BoundedBodies
 from service.web.deps import Parts, Viewer
 from service.web.limits import Limiter
 from service.web.middleware import Envelope
@@ -73,7 +73,7 @@ def create_app(
     parts: Parts, *, door: Receiving | None = None, limiter: Limiter | None = None
 ) -> Application:
     """Build the application; without a door it serves the management API alone."""
-    return Application(door, Envelope(create_api(parts), limiter or Limiter()))
+    return Application(door, Envelope(BoundedBodies(create_api(parts)), limiter or Limiter()))
 
 
 class Api(FastAPI):
@@ -81,9 +81,9 @@ class Api(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """Give the OpenAPI document."""
-        described = super().openapi()
-        describe_door(described)
-        return described
+        document = super().openapi()
+        describe_door(document)
+        return document
 
 
 def create_api(parts: Parts) -> FastAPI:
@@ -113,21 +113,14 @@ def _versioned() -> APIRouter:
     return router
 
 
-_PROBLEMS: dict[int | str, dict[str, object]] = {
-    int(status): {
-        "model": Problem,
-        "content": {errors.MEDIA_TYPE: {}},
-        "description": status.phrase,
-    }
-    for status in (
-        HTTPStatus.UNAUTHORIZED,
-        HTTPStatus.FORBIDDEN,
-        HTTPStatus.NOT_FOUND,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        HTTPStatus.TOO_MANY_REQUESTS,
-        HTTPStatus.SERVICE_UNAVAILABLE,
-    )
-}
+_PROBLEMS = described.problems(
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
 
 
 def _welcome() -> PlainTextResponse:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from schemas.clock import Clock, utc_now
+from service.actions import AnyAction, index_actions
 from service.db import Database, Session
 from service.errors import Forbidden, Unauthenticated
 from service.queue import Queue
 from service.settings import Settings
 from service.tokens import Caller, Role, authenticate
 from service.unit_of_work import reading
+from service.vendors import VENDORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Parts:
     database: Database
     queue: Queue
     clock: Clock = field(default=utc_now)
+    actions: Mapping[str, AnyAction] = field(default_factory=lambda: index_actions(VENDORS))
 
 
 def parts_of(request: Request) -> Parts:
@@ -77,3 +80,34 @@ class Needs:
 
 
 Viewer = Depends(Needs(Role.VIEWER))
+
+
+def operator_of(
+    caller: Annotated[Caller, Depends(Needs(Role.OPERATOR))], session: Reading
+) -> Caller:
+    """Give who decides on something, with the session at rest.
+
+    A use case that writes has a transaction of its own. What was begun to recognise the caller
+    must not keep a second connection meanwhile, and what is read afterwards is read anew.
+    """
+    session.close()
+    return caller
+
+
+Operator = Annotated[Caller, Depends(operator_of)]
+
+
+def idempotency_key(
+    _key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            max_length=255,
+            description="May be sent; it is not kept. The call is safe to repeat without one.",
+        ),
+    ] = None,
+) -> None:
+    """Take the header that clients send with every write."""
+
+
+MayBeRepeated = Depends(idempotency_key)
