@@ -35,7 +35,40 @@ _METADATA = frozenset(
 # Prefixes whose last four bytes are the IPv4 address that is reached: RFC 6052 §2.1, RFC 4291
 # §2.5.5.1. Networks without IPv4 of their own reach every vendor through the first.
 _EMBEDDING = tuple(map(IPv6Network, ("64:ff9b::/96", "::/96")))
-_LOCAL_TRANSLATION = IPv6Network("64:ff9b:1::/48")  # RFC 8215
+# What is not globally reachable by IANA's registries of special-purpose addresses (RFC 6890),
+# where `is_global` of Python 3.11 says otherwise or depends on the patch release.
+_NOT_GLOBAL_V4 = tuple(
+    map(
+        IPv4Network,
+        (
+            "100.64.0.0/10",  # shared address space, RFC 6598
+            "192.0.0.0/24",  # protocol assignments, RFC 6890 §2.1
+            "192.0.2.0/24",  # documentation, RFC 5737, like the next two
+            "198.51.100.0/24",
+            "203.0.113.0/24",
+            "192.88.99.0/24",  # relays of 6to4, given up by RFC 7526
+            "198.18.0.0/15",  # benchmarks, RFC 2544
+        ),
+    )
+)
+_NOT_GLOBAL_V6 = tuple(
+    map(
+        IPv6Network,
+        (
+            "2001::/23",  # protocol assignments, RFC 2928
+            "2001:db8::/32",  # documentation, RFC 3849
+            "3fff::/20",  # documentation, RFC 9637
+        ),
+    )
+)
+# Assignments within these that are globally reachable by the same registries.
+_GLOBAL_AFTER_ALL: tuple[Network, ...] = (
+    *map(IPv4Network, ("192.0.0.9/32", "192.0.0.10/32")),  # anycast, RFC 7723 and RFC 8155
+    *map(IPv6Network, ("2001:1::1/128", "2001:1::2/128", "2001:1::3/128")),  # the same, RFC 9665
+    *map(IPv6Network, ("2001:3::/32", "2001:4:112::/48")),  # AMT, RFC 7450; AS112, RFC 7535
+    *map(IPv6Network, ("2001:20::/28", "2001:30::/28")),  # ORCHIDv2, RFC 7343; DRIP, RFC 9374
+)
+_GLOBAL_UNICAST = IPv6Network("2000::/3")  # all that IANA gives out, RFC 4291 §2.4
 _BROADCAST = IPv4Address("255.255.255.255")
 
 
@@ -130,8 +163,11 @@ def _embedded(address: Address) -> list[Address]:
 
 
 def _is_public(address: Address) -> bool:
-    if isinstance(address, IPv6Address) and (
-        address.is_site_local or address in _LOCAL_TRANSLATION
-    ):
-        return False
-    return address.is_global and not address.is_reserved
+    if any(address in network for network in _GLOBAL_AFTER_ALL):
+        return True
+    if isinstance(address, IPv4Address):
+        special = any(address in network for network in _NOT_GLOBAL_V4)
+    else:
+        known = any(address in network for network in _NOT_GLOBAL_V6)
+        special = known or address not in _GLOBAL_UNICAST
+    return address.is_global and not address.is_reserved and not special

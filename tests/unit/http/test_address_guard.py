@@ -23,7 +23,24 @@ PRIVATE = [
     "100.100.100.200",
     "168.63.129.16",
     "198.18.0.1",
+    "192.0.0.0",
+    "192.0.0.1",
+    "192.0.0.7",
+    "192.0.0.8",
+    "192.0.0.11",
+    "192.0.0.170",
+    "192.0.0.171",
+    "192.0.0.192",
+    "192.0.0.255",
     "192.0.2.1",
+    "192.88.99.0",
+    "192.88.99.1",
+    "192.88.99.255",
+    "100.127.255.255",
+    "172.31.255.255",
+    "198.19.255.255",
+    "198.51.100.1",
+    "203.0.113.255",
     "224.0.0.1",
     "239.1.1.1",
     "240.0.0.1",
@@ -37,7 +54,18 @@ PRIVATE = [
     "64:ff9b::7f00:1",
     "64:ff9b::a9fe:a9fe",
     "64:ff9b:1::1",
+    "64:ff9b::c000:8",
+    "64:ff9b::c058:6301",
+    "64:ff9b::6440:1",
+    "64:ff9b::c612:1",
+    "::ffff:192.0.0.8",
+    "::ffff:192.88.99.1",
+    "::192.0.0.8",
     "2002:7f00:1::",
+    "2002:a00:1::",
+    "2002:c000:8::",
+    "2002:c058:6301::",
+    "2002:6440:1::",
     "2002:c0a8:101::1",
     "fe80::1",
     "fe80::1%eth0",
@@ -46,8 +74,55 @@ PRIVATE = [
     "fd00:ec2::254",
     "ff02::1",
     "2001:db8::1",
+    "2001:0:4136:e378:8000:63bf:3fff:fdd2",  # Teredo: the last four bytes are 192.0.2.45
+    "2001:1::4",
+    "2001:2::1",
+    "2001:5::1",
+    "2001:10::1",
+    "2001:40::1",
+    "100::1",
+    "100:0:0:1::1",
+    "200::1",
+    "3fff::1",
+    "3fff:fff:ffff::1",
+    "4000::1",
+    "5f00::1",
+    "8000::1",
+    "fbff::1",
+    "fe00::1",
+    "feff::1",
 ]
-PUBLIC = ["1.1.1.1", "140.82.112.3", "2606:4700::1111", "::ffff:1.1.1.1", "64:ff9b::101:101"]
+PUBLIC = [
+    "1.1.1.1",
+    "140.82.112.3",
+    "100.63.255.255",
+    "100.128.0.1",
+    "172.32.0.1",
+    "192.0.0.9",
+    "192.0.0.10",
+    "192.0.1.1",
+    "192.88.98.1",
+    "192.88.100.1",
+    "192.31.196.1",
+    "192.52.193.1",
+    "192.175.48.1",
+    "198.17.255.255",
+    "198.20.0.1",
+    "2001:1::1",
+    "2001:1::2",
+    "2001:1::3",
+    "2001:3::1",
+    "2001:4:112::1",
+    "2001:20::1",
+    "2001:30::1",
+    "2001:200::1",
+    "2606:4700::1111",
+    "2620:4f:8000::1",
+    "2a00:1450:4001::8a",
+    "::ffff:1.1.1.1",
+    "64:ff9b::101:101",
+    "2002:101:101::1",
+]
 
 
 def guard(*addresses: str, allow: bool | tuple[Network, ...] = False) -> AddressGuard:
@@ -115,3 +190,19 @@ def test_wrapping_an_address_never_opens_it(address: object) -> None:
         assert strict.permits(ip_address(prefix | plain)) is allowed
     sixtofour = ip_address((0x2002 << 112) | (plain << 80))
     assert allowed or not strict.permits(sixtofour)
+
+
+def test_what_looks_public_may_still_be_opened_by_its_network() -> None:
+    networks = (ip_network("192.0.0.8/32"), ip_network("5f00::/16"))
+    assert guard("192.0.0.8", allow=networks).addresses("x", 80)
+    assert guard("5f00::1", allow=networks).addresses("x", 80)
+    with pytest.raises(AddressRefused):
+        guard("192.0.0.11", allow=networks).addresses("x", 80)
+
+
+@given(st.ip_addresses(v=6))
+def test_no_ipv6_outside_global_unicast_is_called_unless_it_embeds_ipv4(address: object) -> None:
+    plain = ip_address(int(address))  # type: ignore[call-overload]  # as above
+    if AddressGuard().permits(plain):
+        inside = ("2000::/3", "::/96", "::ffff:0:0/96", "64:ff9b::/96")
+        assert any(plain in ip_network(network) for network in inside)
