@@ -25,6 +25,7 @@ from service.workflows.interpolation import (
 from service.workflows.matching import type_matches
 from service.workflows.names import DOCUMENT_ROOTS, STEP_ROOTS, Names, reference_fault, steps_of
 from service.workflows.parameters import check_parameters
+from service.workflows.patterns import pattern_faults
 from service.workflows.yaml_tree import Path, YamlTree
 
 _FAMILIES = frozenset(known.partition(".")[0] for known in EVENT_TYPES)
@@ -205,6 +206,9 @@ class _Checker:
                 message, hint = fault
                 offset = embedded.offset + reference.offset
                 yield self._inside(path, text, offset, message, hint)
+        for wrong in pattern_faults(expression.tree, expression.source):
+            offset = embedded.offset + wrong.offset
+            yield self._inside(path, text, offset, f"in this expression {wrong.message}")
 
     # --- places -----------------------------------------------------------------------------------
 
