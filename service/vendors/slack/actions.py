@@ -22,6 +22,7 @@ from service.vendors.base import Action, CallContext, Done, Outputs, Params, Saf
 from service.vendors.reading import as_text, as_time
 from service.vendors.slack.answers import HistoryMessage
 from service.vendors.slack.blocks import fit_blocks, fit_text
+from service.vendors.slack.channels import channel_id
 from service.vendors.slack.client import (
     SlackClient,
     SlackConnectionOptions,
@@ -67,10 +68,11 @@ class MessageOutputs(Outputs):
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What the message shall be, and what it says it is as of."""
+    """What the message shall be, what it says it is as of, and which channel was asked for."""
 
     content: Mapping[str, Json]
     as_of: datetime | None
+    asked: str | None
 
     @property
     def digest(self) -> str:
@@ -87,6 +89,7 @@ class _Wanted:
         outputs = MessageOutputs(channel=channel, ts=ts)
         reference = {
             "channel": channel,
+            "asked": self.asked,
             "ts": ts,
             "digest": self.digest,
             "as_of": self.as_of.isoformat() if self.as_of else None,
@@ -101,7 +104,8 @@ def message(context: CallContext, params: MessageParams) -> Done:
     as_of, told = _aware(params.as_of), as_time(known.get("as_of"))
     if as_of is not None and told is not None and as_of < told:
         return _skipped(known)
-    wanted = _Wanted(_content(params), as_of or told)
+    asked = params.channel or context.options.channel
+    wanted = _Wanted(_content(params), as_of or told, asked)
     channel, ts = as_text(known.get("channel")), as_text(known.get("ts"))
     if known.get("digest") == wanted.digest:
         return wanted.done(channel, ts, "unchanged")
@@ -126,18 +130,20 @@ def look_up_message(context: CallContext, params: MessageParams) -> Done | None:
     """
     if context.credentials.webhook_url is not None:
         raise Refused("what an incoming webhook has posted cannot be looked up")
-    wanted = _Wanted(_content(params), _aware(params.as_of))
-    channel = _channel(params.channel, context.options)
-    found = SlackClient(context.http).messages(
-        channel, thread_ts=params.thread_ts, since=context.now - LOOK_BACK
-    )
+    asked = _channel(params.channel, context.options)
+    client = SlackClient(context.http)
     try:
+        channel = channel_id(context, client, asked)
+        found = client.messages(channel, thread_ts=params.thread_ts, since=context.now - LOOK_BACK)
         posted = next((one for one in found if _is_ours(one, context.idempotency_key)), None)
     except Refused:
         if as_text((context.reference or {}).get("ts")) is None:
             raise
         return None  # the doubtful call was an edit of the kept message, which may be made again
-    return None if posted is None else wanted.done(channel, posted.ts, "created")
+    if posted is None:
+        return None
+    wanted = _Wanted(_content(params), _aware(params.as_of), asked)
+    return wanted.done(channel, posted.ts, "created")
 
 
 def _is_ours(posted: HistoryMessage, key: str) -> bool:

@@ -55,3 +55,16 @@ class History(Answer):
 
     messages: Annotated[tuple[HistoryMessage, ...], BeforeValidator(_objects)] = ()
     has_more: bool = False
+
+
+class Channel(Payload):
+    """A channel as it is listed."""
+
+    id: Text = None
+    name: Text = None
+
+
+class Channels(Answer):
+    """A page of the workspace's channels."""
+
+    channels: Annotated[tuple[Channel, ...], BeforeValidator(_objects)] = ()

@@ -17,10 +17,20 @@ from service.errors import RateLimited, Refused, VendorBroken
 from service.http import HttpAnswer, VendorHttp
 from service.vendors.base import CallContext, Options
 from service.vendors.reading import as_list, as_text
-from service.vendors.slack.answers import Answer, History, HistoryMessage, Identity, Posted
+from service.vendors.slack.answers import (
+    Answer,
+    Channel,
+    Channels,
+    History,
+    HistoryMessage,
+    Identity,
+    Posted,
+)
 
 HISTORY_PAGE = 200
 MAX_HISTORY_PAGES = 20
+CHANNELS_PAGE = 999
+MAX_CHANNELS_PAGES = 10
 LIMITED_WAIT = timedelta(seconds=30)
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -133,6 +143,28 @@ class SlackClient:
                 return
             asked["cursor"] = cursor
         raise Refused(f"the channel {channel} has more messages than can be searched")
+
+    def channels(self) -> Iterator[Channel]:
+        """Give the public channels that are in use (docs.slack.dev, method conversations.list).
+
+        Needs the scope `channels:read`. Raises Refused when there are more than can be read.
+        """
+        method = "conversations.list"
+        asked: dict[str, Any] = {
+            "types": "public_channel",
+            "exclude_archived": "true",
+            "limit": CHANNELS_PAGE,
+        }
+        for _ in range(MAX_CHANNELS_PAGES):
+            page = _accepted(
+                self._http.request("GET", f"/{method}", params=asked), method, Channels
+            )
+            yield from page.channels
+            cursor = as_text(page.response_metadata.get("next_cursor"))
+            if not cursor:
+                return
+            asked["cursor"] = cursor
+        raise Refused("the workspace has more channels than can be searched")
 
     def _post(self, method: str, body: Mapping[str, Json], *, safe: bool) -> HttpAnswer:
         return self._http.request(

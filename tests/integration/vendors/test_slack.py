@@ -315,6 +315,113 @@ def test_an_edit_that_cannot_be_looked_up_is_simply_made_again(
         caller.look_up("slack.message", text="b", key="another")
 
 
+# --- channels that are given by name --------------------------------------------------------------
+
+
+@pytest.fixture
+def by_name(slack: TwinProcess) -> Caller:
+    return caller_of(slack, channel="#qa-alerts")
+
+
+def lose(twin: TwinProcess, caller: Caller, **params: Any) -> None:
+    """Post a message whose answer is lost."""
+    twin.fault("drop_after", path="*/chat.postMessage", times=1)
+    with pytest.raises(VendorBroken):
+        caller.do("slack.message", effect="second:step:0", **params)
+
+
+def list_channels(twin: TwinProcess, *channels: dict[str, Any], cursor: str = "") -> None:
+    """Answer the next list of channels with these."""
+    body = {"ok": True, "channels": channels, "response_metadata": {"next_cursor": cursor}}
+    twin.fault("status", path="*/conversations.list", status=200, body=body, times=1)
+
+
+@pytest.mark.parametrize("name", ["#qa-alerts", "qa-alerts", "#QA-Alerts"])
+def test_a_second_message_to_a_named_channel_is_looked_up_by_the_id_of_the_first(
+    slack: TwinProcess, by_name: Caller, name: str
+) -> None:
+    first = by_name.do("slack.message", text="a")
+    assert first.reference is not None
+    assert (first.reference["channel"], first.reference["asked"]) == (CHANNEL, "#qa-alerts")
+    lose(slack, by_name, text="b")
+    found = by_name.look_up("slack.message", text="b", channel=name, effect="second:step:0")
+    assert found is not None
+    posted = found.outputs.model_dump()
+    assert (posted["channel"], posted["ts"]) == (CHANNEL, messages(slack)[1]["ts"])
+    assert by_name.look_up("slack.message", text="c", effect="third:step:0") is None
+    assert slack.calls(path="*/conversations.list") == []
+    assert texts(slack) == ["a", "b"]
+
+
+def test_a_message_that_was_looked_up_by_name_can_be_edited(
+    slack: TwinProcess, by_name: Caller
+) -> None:
+    by_name.do("slack.message", text="a")
+    lose(slack, by_name, text="open", key="k")
+    found = by_name.look_up("slack.message", text="open", key="k", effect="second:step:0")
+    assert found is not None
+    assert found.reference is not None
+    by_name.references["#qa-alerts:k"] = found.reference
+    assert by_name.outputs("slack.message", text="resolved", key="k").updated
+    assert texts(slack) == ["a", "resolved"]
+
+
+def test_a_kept_message_of_an_older_version_tells_the_id_of_its_channel(
+    slack: TwinProcess, by_name: Caller
+) -> None:
+    lose(slack, by_name, text="open", key="k")
+    by_name.references["#qa-alerts:k"] = {"channel": CHANNEL, "ts": "1.000001"}
+    found = by_name.look_up("slack.message", text="open", key="k", effect="second:step:0")
+    assert found is not None
+
+
+def test_the_id_of_another_channel_is_not_taken(slack: TwinProcess, by_name: Caller) -> None:
+    slack.lever("channels", {"id": "C0000000002", "name": "other"})
+    by_name.do("slack.message", text="a", channel="#other")
+    lose(slack, by_name, text="b")
+    with pytest.raises(Refused, match=r"conversations\.list"):
+        by_name.look_up("slack.message", text="b", effect="second:step:0")
+
+
+def test_the_first_message_to_a_named_channel_is_looked_up_in_the_list_of_channels(
+    slack: TwinProcess, by_name: Caller
+) -> None:
+    lose(slack, by_name, text="a")
+    list_channels(slack, {"id": "C0000000009", "name": "general"}, cursor="next")
+    list_channels(slack, {"id": CHANNEL, "name": "qa-alerts"})
+    found = by_name.look_up("slack.message", text="a", effect="second:step:0")
+    assert found is not None
+    assert found.outputs.model_dump()["channel"] == CHANNEL
+    queries: list[Any] = [call["query"] for call in slack.calls(path="*/conversations.list")]
+    assert [query.get("cursor") for query in queries] == [None, "next"]
+
+
+def test_a_name_that_is_in_no_list_leaves_the_doubt(slack: TwinProcess, by_name: Caller) -> None:
+    lose(slack, by_name, text="a")
+    list_channels(slack, {"id": "C0000000009", "name": "general"})
+    with pytest.raises(Refused, match="no channel #qa-alerts") as caught:
+        by_name.look_up("slack.message", text="a", effect="second:step:0")
+    assert "id" in (caught.value.hint or "")
+
+
+def test_a_list_without_end_is_left(slack: TwinProcess, by_name: Caller) -> None:
+    lose(slack, by_name, text="a")
+    body = {"ok": True, "channels": [], "response_metadata": {"next_cursor": "again"}}
+    slack.fault("status", path="*/conversations.list", status=200, body=body)
+    with pytest.raises(Refused, match="more channels"):
+        by_name.look_up("slack.message", text="a", effect="second:step:0")
+    assert len(slack.calls(path="*/conversations.list")) == 10
+
+
+def test_a_missing_scope_for_the_list_is_named(slack: TwinProcess, by_name: Caller) -> None:
+    lose(slack, by_name, text="a")
+    body = {"ok": False, "error": "missing_scope", "needed": "channels:read"}
+    slack.fault("status", path="*/conversations.list", status=200, body=body, times=1)
+    with pytest.raises(Refused) as caught:
+        by_name.look_up("slack.message", text="a", effect="second:step:0")
+    assert "channels:read" in (caught.value.hint or "")
+
+
 # --- incoming webhook -----------------------------------------------------------------------------
 
 
