@@ -9,8 +9,8 @@ from service.store.inbox_postgres import PostgresInbox
 from service.store.inbox_sqlite import SqliteInbox
 
 GROUPS_AT_ONCE = 3
-"""Groups that PostgreSQL takes at a time: measured with a disk that takes 0.3 ms to force 8 KiB, three
-store a third more than one, and none waits longer."""
+"""Groups that PostgreSQL takes at a time: where forcing 8 KiB to disk takes 0.3 ms, three were
+measured to store a third more than one, and nobody waited longer."""
 
 
 def open_inboxes(database: Database, clock: Clock, *, at_once: int = GROUPS_AT_ONCE) -> list[Inbox]:
