@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from schemas.config import (
     Configuration,
@@ -31,6 +31,11 @@ from service.workflows.document import parse_document
 from service.workflows.findings import DocumentError, Finding, did_you_mean
 from service.workflows.yaml_tree import Path as TreePath
 from service.workflows.yaml_tree import YamlFault, YamlTree, read_yaml
+
+_YAML_HINT = (
+    "look here and just before for a line that is indented otherwise than its neighbours, "
+    "and for a bracket or quote that is not closed"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +101,28 @@ def read_source(path: Path, environment: Mapping[str, str], name: str) -> Declar
     reader = _Reader(path, tree, environment, {vendor.name: vendor for vendor in VENDORS})
     found = {item.config.name: item for item in reader.sources()}
     if name not in found:
-        raise ConfigurationError(
-            f"{path} declares no source `{name}`", hint=did_you_mean(name, found)
-        )
-    if len(found[name].secrets) != len(found[name].config.secrets):
+        _explain_absence(path, tree, reader, name)
+    source = found[name]
+    # Secrets of a wrong shape are lost on the way, and nothing can be signed without them.
+    bare = not source.secrets and source.path_token is None
+    if len(source.secrets) != len(source.config.secrets) or (bare and reader.findings):
         raise FaultyConfigurationError(reader.findings)
-    return found[name]
+    return source
+
+
+def _explain_absence(path: Path, tree: YamlTree, reader: _Reader, name: str) -> NoReturn:
+    sources = tree.value.get("sources") if isinstance(tree.value, dict) else None
+    items = sources if isinstance(sources, list) else []
+    names = [str(item["name"]) for item in items if isinstance(item, dict) and "name" in item]
+    if name in names or not names:
+        # It is perhaps declared, and what is wrong with the file keeps it from being found.
+        reader.read()
+        if reader.findings:
+            raise FaultyConfigurationError(reader.findings)
+    raise ConfigurationError(
+        f"{path} declares no source `{name}`",
+        hint=did_you_mean(name, names) or "add it under `sources:`",
+    )
 
 
 def _read_tree(path: Path) -> YamlTree:
@@ -113,7 +134,8 @@ def _read_tree(path: Path) -> YamlTree:
             hint="`hookwright init` writes one to begin with",
         ) from error
     except YamlFault as fault:
-        finding = Finding(str(path), fault.line, fault.column, str(fault), fault.hint)
+        hint = fault.hint or (_YAML_HINT if "no YAML" in str(fault) else None)
+        finding = Finding(str(path), fault.line, fault.column, str(fault), hint)
         raise FaultyConfigurationError([finding]) from fault
 
 
@@ -248,7 +270,8 @@ class _Reader:
                 self._faults.find(
                     (*path, "connection"),
                     f"there is no connection `{config.connection}`",
-                    did_you_mean(config.connection, connections),
+                    did_you_mean(config.connection, connections)
+                    or "no connection is declared yet; add it under `connections:`",
                 )
             elif (vendor := self._vendors.get(connection.vendor)) is not None:
                 polls = {poll.name: poll for poll in vendor.polls}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from schemas.config import (
     Configuration,
@@ -23,6 +24,7 @@ from schemas.config import (
     WorkflowFile,
 )
 from service.errors import ConfigurationError
+from service.plain_words import in_plain_words
 from service.workflows.findings import Finding, did_you_mean
 from service.workflows.yaml_tree import Path as TreePath
 from service.workflows.yaml_tree import YamlTree
@@ -43,6 +45,14 @@ _MODELS: Mapping[tuple[str, ...], type[BaseModel]] = {
     ("workflows",): WorkflowFile,
     ("retention",): Retention,
 }
+
+
+def _hint(fault: ErrorDetails) -> str | None:
+    if fault["type"] not in {"tuple_type", "list_type"}:
+        return None
+    if fault["loc"][-1:] == ("secrets",):
+        return "write a list: `secrets: [{env: NAME}]`"
+    return "put the items between `[` and `]`, or each on a line that begins with `- `"
 
 
 class FaultyConfigurationError(ConfigurationError):
@@ -131,8 +141,9 @@ class FaultFinder:
             elif fault["type"] == "missing":
                 self.find(place[:-1], f"`{place[-1]}` is missing")
             else:
-                message = fault["msg"].removeprefix("Value error, ")
-                self.find(place, f"{message[:1].lower()}{message[1:]}")
+                words = in_plain_words(fault)
+                named = fault["loc"] and fault["type"] != "value_error"
+                self.find(place, f"`{fault['loc'][-1]}` {words}" if named else words, _hint(fault))
 
     def find_key(self, path: TreePath, model: type[BaseModel]) -> None:
         """Note a key that a part does not have."""

@@ -7,9 +7,13 @@ The libraries' own lines (uvicorn, dramatiq, alembic) take the same way, so that
 from __future__ import annotations
 
 import logging
+import math
 import sys
-from collections.abc import Iterator, MutableMapping
+import threading
+import time
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, TextIO
 
 import structlog
@@ -29,8 +33,51 @@ QUIET_LIBRARIES = {
     "uvicorn.error": logging.WARNING,
 }
 
+LEAST_EVENT_WIDTH = 22
+"""In the text form, the columns an event's name takes at least."""
 
-def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> None:
+QUEUE_SILENCE_S = 60.0
+"""While the queue is away, it is said once in this time."""
+
+
+class QueueAway(logging.Filter):
+    """Says once, in our words, what every consumer of dramatiq cries out every few seconds.
+
+    A queue that is away is no emergency: it only wakes workers, who look by themselves too.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._silent_until = -math.inf
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let everything pass but the errors of dramatiq's consumers."""
+        if not record.name.startswith("dramatiq.") or "Consumer encountered a conn" not in str(
+            record.msg
+        ):
+            return True
+        with self._lock:
+            now = self._monotonic()
+            if now < self._silent_until:
+                return False
+            self._silent_until = now + QUEUE_SILENCE_S
+        structlog.get_logger(__name__).warning(
+            "queue_away",
+            error=str(record.args[0]) if isinstance(record.args, tuple) and record.args else None,
+            consequence="work goes on, some seconds late; it is asked for again by itself",
+            to_do="is Redis running, and is HOOKWRIGHT_REDIS_URL right?",
+        )
+        return False
+
+
+def configure_logging(
+    settings: Settings,
+    *,
+    stream: TextIO | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> None:
     """Send every line of this process to `stream` (default: standard error) in the chosen form."""
     target = stream or sys.stderr
     level = getattr(logging, settings.log_level.upper())
@@ -42,6 +89,7 @@ def configure_logging(settings: Settings, *, stream: TextIO | None = None) -> No
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(target)
+    handler.addFilter(QueueAway(monotonic))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_shared(),
@@ -93,8 +141,21 @@ def _shared() -> list[Processor]:
     ]
 
 
+def _shorten_for_people(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    # Who sits before it knows the day; which module spoke is for programs.
+    local = datetime.fromisoformat(line["time"]).astimezone()
+    line["time"] = local.strftime("%H:%M:%S")
+    line.pop("logger", None)
+    return line
+
+
 def _rendering(*, as_text: bool, colours: bool) -> list[Processor]:
     exceptions: list[Processor] = [structlog.processors.format_exc_info, strike_secrets]
     if as_text:
-        return [*exceptions, structlog.dev.ConsoleRenderer(colors=colours, timestamp_key="time")]
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=colours, timestamp_key="time", pad_event_to=LEAST_EVENT_WIDTH
+        )
+        return [*exceptions, _shorten_for_people, renderer]
     return [*exceptions, structlog.processors.JSONRenderer(default=str)]

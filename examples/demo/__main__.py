@@ -16,6 +16,7 @@ from rich.text import Text
 from examples.demo.installation import DemoError, Installation, start
 from examples.demo.story import Story
 from examples.twins.launch import TwinError
+from service.cli.output import shown_command
 
 PLAIN_WIDTH = 120
 
@@ -61,11 +62,15 @@ def _run(
 
 
 def _stay(console: Console, installation: Installation, until: threading.Event) -> None:
+    command = shown_command()
     console.print(
         f"\nHookwright stays up at [bold]{installation.url}[/] until Ctrl-C. Look around with\n\n"
-        f"  export HOOKWRIGHT_URL={installation.url} HOOKWRIGHT_TOKEN={installation.token}\n"
-        "  hookwright run list\n"
-        "  hookwright tail events --json\n"
+        f"  export HOOKWRIGHT_URL={installation.url}\n"
+        f"  export HOOKWRIGHT_TOKEN={installation.token}\n"
+        f"  {command} run list\n"
+        f"  {command} tail events --json\n",
+        # What is copied must be whole, however narrow the terminal is.
+        soft_wrap=True,
     )
     until.wait()
 

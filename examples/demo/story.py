@@ -111,19 +111,22 @@ class Story:
         run = self._wait(lambda: self._next(workflow), f"a run of {workflow} begins")
         self._told.add(run["id"])
         if self._console.is_terminal:
-            with Live(render_run(run), console=self._console, auto_refresh=False) as live:
+            with Live(self._render(run), console=self._console, auto_refresh=False) as live:
 
                 def look() -> Run | None:
                     found: Run = self._at.get(f"/runs/{run['id']}")
-                    live.update(render_run(found), refresh=True)
+                    live.update(self._render(found), refresh=True)
                     return found if found["ended_at"] else None
 
                 run = self._wait(look, f"the run of {workflow} ends")
         else:
             run = self._wait(lambda: self._ended(run["id"]), f"the run of {workflow} ends")
-            self._console.print(render_run(run))
+            self._console.print(self._render(run))
         self._expect(run["status"] == "succeeded", f"{workflow} succeeds, not {run['status']}")
         return run
+
+    def _render(self, run: Run) -> Text:
+        return render_run(run, width=self._console.width if self._console.is_terminal else None)
 
     def _next(self, workflow: str) -> Run | None:
         rows = self._at.get("/runs", workflow=workflow, limit=100)["data"]

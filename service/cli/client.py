@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import click
 import httpx
@@ -18,6 +20,10 @@ from service.settings import Settings, load_settings
 
 TIMEOUT_S = 30.0
 PAGE = 100
+SEARCHED = 1_000
+"""Among so many of the newest a beginning of an id is looked for."""
+
+_BEGINNING = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,11 +47,18 @@ class ApiClient:
         try:
             answer = self._http.get(path, params=asked)
         except httpx.TransportError as error:
-            raise Unreachable(
-                f"{self.url} does not answer: {error}",
-                hint="is it running? `hookwright up` starts it; --url names another address",
-            ) from error
+            raise nothing_answers(self.url, error) from error
         if answer.status_code == HTTPStatus.OK:
+            return answer.json()
+        raise _translate(answer)
+
+    def post(self, path: str, body: Mapping[str, object] | None = None) -> Any:
+        """Send a decision and give the answer's JSON."""
+        try:
+            answer = self._http.post(path, json=body)
+        except httpx.TransportError as error:
+            raise nothing_answers(self.url, error) from error
+        if answer.is_success:
             return answer.json()
         raise _translate(answer)
 
@@ -70,6 +83,7 @@ def remote(command: Command) -> Command:
     def wrapped(*args: Any, url: str | None, token: str | None, **kwargs: Any) -> Any:
         settings = load_settings()
         address = url or settings.server_url
+        check_address(address, "--url" if url else "HOOKWRIGHT_URL")
         return command(
             ApiClient(address, token or settings.token or _own_token(settings, address)),
             *args,
@@ -84,12 +98,84 @@ def _own_token(settings: Settings, address: str) -> str:
     if settings.admin_token and is_local(address):
         return settings.admin_token
     found = read_local_token(settings.data_dir) if is_local(address) else None
-    if found is None:
+    if found is not None:
+        return found
+    if not is_local(address):
         raise Unauthenticated(
             f"a token is needed for {address}",
-            hint="give --token or set HOOKWRIGHT_TOKEN; `hookwright token create` makes one",
+            hint="give --token or set HOOKWRIGHT_TOKEN; `hookwright token create`, where the "
+            "server runs, makes one",
         )
+    # Whoever has started nothing yet needs a server, not a token.
+    try:
+        httpx.get(f"{address}/health/live", timeout=TIMEOUT_S, trust_env=False)
+    except httpx.TransportError as error:
+        raise nothing_answers(address, error) from error
+    raise Unauthenticated(
+        f"a token is needed for {address}: there is none in {settings.data_dir}",
+        hint="run this where `hookwright up` runs, or give --token; "
+        "`hookwright token create` makes one there",
+    )
+
+
+def nothing_answers(address: str, error: Exception) -> Unreachable:
+    """Give the error for an address at which there is no server."""
+    return Unreachable(
+        f"nothing answers at {address}: {error}",
+        hint="is it running? `hookwright up` starts it; --url names another address",
+    )
+
+
+def check_address(address: str, name: str) -> None:
+    """Refuse what is no address of a server. Raises Invalid naming where it came from."""
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good:
+        raise Invalid(
+            f"{name} is no address: {address!r}", hint="write it as http://127.0.0.1:8080"
+        )
+
+
+def find_one(api: ApiClient, kind: str, text: str) -> dict[str, Any]:
+    """Give the run, delivery or event (`kind`) with this id, or with this beginning of one."""
+    try:
+        found: dict[str, Any] = api.get(f"/{_LISTS[kind]}/{find_id(api, kind, text)}")
+    except NotFound as error:
+        raise NotFound(f"there is no {kind} `{text}`", hint=_list_hint(kind)) from error
     return found
+
+
+def find_id(api: ApiClient, kind: str, text: str) -> str:
+    """Give the whole id of a run, delivery or event from any beginning that fits one alone.
+
+    Raises NotFound when none fits, Invalid when several do.
+    """
+    try:
+        return str(UUID(text))
+    except ValueError:
+        beginning = text.lower().rstrip("….")
+    found: list[str] = []
+    if _BEGINNING.fullmatch(beginning):
+        rows = api.rows(f"/{_LISTS[kind]}", SEARCHED, {})
+        found = [row["id"] for row in rows if row["id"].startswith(beginning)]
+    if len(found) > 1:
+        raise Invalid(
+            f"`{text}` is the beginning of {len(found)} ids",
+            hint=f"give more of it; {_list_hint(kind)}",
+        )
+    if not found:
+        raise NotFound(f"there is no {kind} `{text}`", hint=_list_hint(kind))
+    return found[0]
+
+
+_LISTS = {"run": "runs", "delivery": "deliveries", "event": "events"}
+
+
+def _list_hint(kind: str) -> str:
+    return f"`hookwright {kind} list` shows the ids"
 
 
 def is_local(address: str) -> bool:
@@ -112,8 +198,11 @@ def _translate(answer: httpx.Response) -> Exception:
             f"the server answered {answer.status_code} and no problem",
             hint="is this address really Hookwright's?",
         )
-    faults = [f"{item['pointer']}: {item['detail']}" for item in problem.get("errors") or ()]
-    message = "; ".join([detail, *faults])
+    faults = [
+        f"`{str(item['pointer']).rpartition('/')[2]}` {item['detail']}"
+        for item in problem.get("errors") or ()
+    ]
+    message = "; ".join(faults or [detail])
     hint = problem.get("hint")
     match answer.status_code:
         case HTTPStatus.NOT_FOUND:

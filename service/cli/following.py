@@ -34,11 +34,12 @@ one: the newest page is therefore compared row by row, not by a position."""
 def tail_command(api: ApiClient, *, what: str, last: int, limit: int | None, as_json: bool) -> None:
     """Follow deliveries, events, runs or alerts; runs and alerts are told again as they change.
 
-    With --json one JSON object a line; events are CloudEvents 1.0.
+    With --json one JSON object a line; events are CloudEvents 1.0 whose data holds the facts and
+    the payload, the sender's own body.
     """
     for row in islice(follow(api, what, last=last), limit):
         if as_json:
-            print_line(cloud_event(row) if what == "events" else row)
+            print_line(_whole_event(api, row) if what == "events" else row)
         else:
             console().print(_LINES[what](row))
 
@@ -65,8 +66,16 @@ def follow(
             known.popitem(last=False)
 
 
-def cloud_event(row: dict[str, Any]) -> dict[str, Any]:
-    """Give an event as a CloudEvents 1.0 JSON object (contract §7)."""
+def _whole_event(api: ApiClient, row: dict[str, Any]) -> dict[str, Any]:
+    # Lists leave the sender's own body out; who takes events from us wants it.
+    return cloud_event(row, api.get(f"/events/{row['id']}")["payload"])
+
+
+def cloud_event(row: dict[str, Any], payload: object) -> dict[str, Any]:
+    """Give an event as a CloudEvents 1.0 JSON object (contract §7).
+
+    `data` holds the `facts` that were read and the `payload`, the sender's own body.
+    """
     cloud = {
         "specversion": "1.0",
         "id": row["id"],
@@ -78,7 +87,7 @@ def cloud_event(row: dict[str, Any]) -> dict[str, Any]:
         "vendortype": row["vendor_type"],
         "correlationid": row["correlation_id"],
         "causedby": row["caused_by"],
-        "data": row["facts"],
+        "data": {"facts": row["facts"], "payload": payload},
     }
     # An attribute without a value must be absent (CloudEvents 1.0.2, JSON format §2.2).
     return {name: value for name, value in cloud.items() if value is not None}
@@ -113,6 +122,9 @@ def _run(row: dict[str, Any]) -> Text:
     at = row["ended_at"] or row["started_at"] or row["created_at"]
     line = Text(f"{moment(at)}  ").append_text(state(row["status"]))
     line.append(f"  {row['workflow']}", style="bold").append(f"  {row['id']}")
+    if row["error"]:
+        # Of a run that failed people want to know what went wrong, not why it was begun.
+        return line.append(f"  {row['error'].get('message') or row['error']}", style="red")
     return line.append(f"  {row['reason']}" if row["reason"] else "", style="bright_black")
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 STATE_STYLES = {
@@ -40,6 +43,24 @@ STATE_STYLES = {
     "removed": "red",
     "cancelled": "red",
 }
+GAP = 2
+"""Columns of a terminal between two columns of a table."""
+LEAST_WIDTH = 8
+
+# What is shortened or left out first where a table does not fit.
+_GIVE_WAY = (
+    "key",
+    "bytes",
+    "description",
+    "from file",
+    "subject",
+    "took",
+    "vendor",
+    "title",
+    "workflow",
+    "type",
+)
+_SHORTENED = frozenset({"key", "description", "subject", "title", "workflow", "type"})
 _SECONDS_A_MINUTE = 60
 _SECONDS_AN_HOUR = 3600
 _SECONDS_A_DAY = 86400
@@ -63,17 +84,66 @@ def print_line(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False, default=str, separators=(",", ":")))
 
 
+def shown_command() -> str:
+    """Give what people type for `hookwright`: its path where the name alone is not found."""
+    path = Path(sys.executable).with_name("hookwright")
+    if shutil.which("hookwright") is not None or not path.exists():
+        return "hookwright"
+    with suppress(ValueError):
+        return str(path.relative_to(Path.cwd()))
+    return str(path)
+
+
+def terminal_width() -> int | None:
+    """Give the columns of the terminal; None where there is none, and nothing is to be cut."""
+    found = console()
+    return found.width if found.is_terminal else None
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
-    """Print rows under their columns, or the sentence for when there are none."""
+    """Print rows under their columns, or the sentence for when there are none.
+
+    At a terminal that is too narrow, what matters least is shortened, then left out. Ids never are.
+    """
     if not rows:
         console().print(Text(empty, style="bright_black"))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row))
-    console().print(table)
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = {
+        name: max(cell_len(name), *(row[at].cell_len for row in cells))
+        for at, name in enumerate(columns)
+    }
+    shown = _fit(widths, terminal_width())
+    console().print(_line({name: Text(name, "bold") for name in columns}, shown))
+    console().print(Text("─" * (sum(shown.values()) + GAP * (len(shown) - 1)), "bright_black"))
+    for row in cells:
+        console().print(_line(dict(zip(columns, row, strict=True)), shown))
+
+
+def _fit(widths: Mapping[str, int], room: int | None) -> dict[str, int]:
+    """Give the columns that are shown with their widths."""
+    shown = dict(widths)
+    for name in _GIVE_WAY if room is not None else ():
+        over = sum(shown.values()) + GAP * (len(shown) - 1) - (room or 0)
+        if over <= 0:
+            break
+        if name not in shown:
+            continue
+        if name in _SHORTENED and shown[name] - over >= LEAST_WIDTH:
+            shown[name] -= over
+        else:
+            del shown[name]
+    return shown
+
+
+def _line(cells: Mapping[str, Text], shown: Mapping[str, int]) -> Text:
+    line = Text()
+    for name, width in shown.items():
+        cell = cells[name].copy()
+        cell.truncate(width, overflow="ellipsis", pad=True)
+        line.append_text(cell).append(" " * GAP)
+    line.rstrip()
+    return line
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
@@ -94,7 +164,7 @@ def moment(text: str | None) -> str:
         return "-"
     local = datetime.fromisoformat(text).astimezone()
     same_day = local.date() == datetime.now(UTC).astimezone().date()
-    return local.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S")
+    return local.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M")
 
 
 def duration(seconds: float) -> str:

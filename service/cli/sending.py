@@ -11,7 +11,7 @@ import httpx
 from rich.progress import Progress
 
 from schemas.clock import utc_now
-from service.cli.client import is_local
+from service.cli.client import check_address, is_local
 from service.cli.output import console, json_option, print_json, state
 from service.configuration import DeclaredSource, read_source
 from service.errors import ConfigurationError, NotFound, Unreachable
@@ -51,6 +51,7 @@ def send_command(
     incoming = _incoming(declared)
     body, name = _body(declared.config.vendor, sample, event)
     url = _target(settings, declared, address)
+    check_address(url, "--to" if address else "HOOKWRIGHT_URL")
     first = uuid4()
     answers = []
     with (
@@ -94,7 +95,7 @@ def _send(
         answer = client.post(url, content=signed.body, headers=list(signed.headers))
     except httpx.TransportError as error:
         raise Unreachable(
-            f"{url} does not answer: {error}",
+            f"nothing answers at {url}: {error}",
             hint="is it running? `hookwright up` starts it; --to names another address",
         ) from error
     return {"status_code": answer.status_code, "body": _content(answer)}

@@ -113,7 +113,6 @@ def apply_command(*, file: Path | None, dry_run: bool, prune: bool, as_json: boo
 _SIGNS = {
     What.CREATED: "+",
     What.UPDATED: "~",
-    What.UNCHANGED: " ",
     What.REMOVED: "-",
     What.LEFT: "?",
 }
@@ -122,6 +121,8 @@ _SIGNS = {
 def _tell(changes: Changes, *, dry_run: bool) -> None:
     out = console()
     for item in changes.items:
+        if item.what is What.UNCHANGED:
+            continue
         line = state(item.what.value)
         line.plain = f"{_SIGNS[item.what]} {item.kind} {item.name}"
         line.append(f"  {item.what.value}")

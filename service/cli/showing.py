@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from service.cli.client import ApiClient, remote
+from service.cli.client import ApiClient, find_id, find_one, remote
 from service.cli.output import (
     between,
     console,
@@ -18,6 +18,7 @@ from service.cli.output import (
     print_json,
     print_table,
     state,
+    terminal_width,
 )
 from service.cli.timeline import render_run
 from service.errors import NotFound
@@ -63,6 +64,8 @@ def run_command() -> None:
 @remote
 def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
     """List runs, newest first."""
+    if event := filters.get("event"):
+        filters["event"] = find_id(api, "event", event)
     _list(
         api,
         "/runs",
@@ -88,18 +91,18 @@ def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None
 def run_show(api: ApiClient, *, run_id: str | None, as_json: bool) -> None:
     """Show a run as a timeline: its event, steps, tries, waits and effects.
 
-    Without an ID, the newest run.
+    Without an ID, the newest run. The beginning of an ID is enough when it fits one alone.
     """
     if run_id is None:
         newest = list(api.rows("/runs", 1, {}))
         if not newest:
             raise NotFound("there is no run yet")
         run_id = newest[0]["id"]
-    found = api.get(f"/runs/{run_id}")
+    found = find_one(api, "run", run_id)
     if as_json:
         print_json(found)
     else:
-        console().print(render_run(found))
+        console().print(render_run(found, width=terminal_width()))
 
 
 # --- deliveries -------------------------------------------------------------------------------
@@ -143,8 +146,8 @@ def delivery_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str |
 @json_option
 @remote
 def delivery_show(api: ApiClient, *, delivery_id: str, as_json: bool) -> None:
-    """Show a delivery: what came, and what became of it."""
-    found = api.get(f"/deliveries/{delivery_id}")
+    """Show a delivery: what came, and what became of it. The beginning of an ID is enough."""
+    found = find_one(api, "delivery", delivery_id)
     if as_json:
         print_json(found)
         return
@@ -213,8 +216,8 @@ def event_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | No
 @json_option
 @remote
 def event_show(api: ApiClient, *, event_id: str, as_json: bool) -> None:
-    """Show an event with its facts and the runs it started."""
-    found = api.get(f"/events/{event_id}")
+    """Show an event with its facts and its runs. The beginning of an ID is enough."""
+    found = find_one(api, "event", event_id)
     if as_json:
         print_json(found)
         return

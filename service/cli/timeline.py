@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from service.cli.output import STATE_STYLES, between, duration, moment
+from service.cli.output import STATE_STYLES, between, console, duration, moment
 
 SIGNS = {
     "succeeded": "✓",
@@ -25,16 +25,22 @@ _EFFECT_WORDS = {"made": "changed", "shadowed": "would change", "not_made": "did
 _RAIL = "│"
 _NAME_WIDTH = 16
 _ACTION_WIDTH = 26
+_REASON_AT = 2 + _NAME_WIDTH + 1 + _ACTION_WIDTH + 1
 _MOST_LINKS = 5
 _FAINT = "bright_black"
-_LONGEST_TEXT = 110
 _LONGEST_REASON = 66
+_LEAST_ROOM = 24
+"""With fewer columns than these under its own column, a text goes on under the step's name."""
 
 Row = Mapping[str, Any]
 
 
-def render_run(run: Row) -> Text:
-    """Give a run's timeline as styled lines."""
+def render_run(run: Row, *, width: int | None = None) -> Text:
+    """Give a run's timeline as styled lines.
+
+    `width`: the columns of the terminal, in which long lines are folded so that the rail on the
+    left stays whole. None: nothing is folded.
+    """
     lines = [*_head(run), *_event(run["event"]), Text(_RAIL, style=_FAINT)]
     effects: dict[str, list[Row]] = {}
     for effect in run["effects"]:
@@ -42,7 +48,27 @@ def render_run(run: Row) -> Text:
     for step in run["steps"]:
         lines.extend(_step(step, run, effects.get(step["step"], ())))
     lines.extend(_end(run))
+    if width is not None:
+        lines = [folded for line in lines for folded in _fold(line, width)]
     return Text("\n").join(lines)
+
+
+def _fold(line: Text, width: int) -> Iterator[Text]:
+    """Give a line in as many as it needs; what goes on stays in its column, beside the rail."""
+    plain = line.plain
+    # An address that is broken cannot be followed; the terminal folds it itself.
+    if line.cell_len <= width or "://" in plain:
+        yield line
+        return
+    ended = plain.startswith(("╰", " "))
+    at = _REASON_AT if plain[:1] not in {_RAIL, "╭", "╰", " "} else len(_RAIL) + 3
+    if width - at < _LEAST_ROOM or line.cell_len <= at:
+        at = len(_RAIL) + 3
+    head, rest = line.divide([at])
+    for number, part in enumerate(rest.wrap(console(), width - at)):
+        begin = head if number == 0 else _begin(f"{' ' if ended else _RAIL:<{at}}", _FAINT)
+        part.rstrip()
+        yield begin.append_text(part)
 
 
 def _head(run: Row) -> Iterator[Text]:
@@ -103,6 +129,10 @@ def _step(step: Row, run: Row, effects: Sequence[Row]) -> Iterator[Text]:
     if wait and wait["step"] == step["step"]:
         until = f" until {moment(wait['due_at'])}" if wait["due_at"] else ""
         yield _railed(Text(f"◔ waits ({wait['kind']}){until}", style="cyan"))
+        if wait["kind"] == "person":
+            yield _railed(Text("  look whether it took effect, then say so:", style=_FAINT))
+            command = f"hookwright run settle {run['id']} {step['step']}"
+            yield _railed(Text(f"  {command} --took-effect (or --not-made)"))
     if step["error"]:
         yield _railed(_fault(step["error"]))
 
@@ -127,7 +157,7 @@ def _tries(step: Row) -> Iterator[Text]:
         if not attempt["error"]:
             continue
         line = _begin(f"↻ attempt {attempt['number']}: ", "yellow")
-        line.append(_short(str(attempt["error"].get("message", attempt["error"]))))
+        line.append(_in_line(str(attempt["error"].get("message", attempt["error"]))))
         waited = between(attempt["ended_at"], after["started_at"])
         if waited is not None:
             line.append(f" · waited {duration(waited)}", style=_FAINT)
@@ -141,12 +171,12 @@ def _effect(effect: Row, *, told: bool) -> Text:
     if effect["target"]:
         line.append(f" {effect['target']}")
     if effect["error"] and not told:
-        line.append(f": {_short(effect['error'])}", style="red")
+        line.append(f": {_in_line(effect['error'])}", style="red")
     return line
 
 
 def _fault(error: Row) -> Text:
-    return Text(f"{error.get('code', 'error')}: {_short(str(error.get('message', '')))}", "red")
+    return Text(f"{error.get('code', 'error')}: {_in_line(str(error.get('message', '')))}", "red")
 
 
 def _end(run: Row) -> Iterator[Text]:
@@ -158,7 +188,7 @@ def _end(run: Row) -> Iterator[Text]:
         line.append(f" after {duration(took)}")
     # Why a run began is told by its event; why it did not is told here.
     if run["reason"] and status in {"skipped", "cancelled"}:
-        line.append(f": {_short(run['reason'])}")
+        line.append(f": {_in_line(run['reason'])}")
     yield line
     if run["error"]:
         yield Text("   ").append_text(_fault(run["error"]))
@@ -188,6 +218,10 @@ def _links(output: Any) -> list[str]:
     return list(found)
 
 
-def _short(text: str, longest: int = _LONGEST_TEXT) -> str:
-    line = " ".join(text.split())
+def _in_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _short(text: str, longest: int) -> str:
+    line = _in_line(text)
     return line if len(line) <= longest else f"{line[: longest - 1]}…"

@@ -11,7 +11,7 @@ import click
 from schemas.clock import utc_now
 from schemas.config import parse_duration
 from schemas.tables import TokenRow
-from service.cli.output import json_option, print_json, print_table
+from service.cli.output import json_option, moment, print_json, print_table
 from service.db import Database
 from service.errors import ConfigurationError, Invalid
 from service.queue import DramatiqQueue, make_broker
@@ -63,8 +63,8 @@ def list_tokens(*, as_json: bool) -> None:
     print_table(
         ["id", "begins with", "role", "label", "expires", "revoked"],
         [
-            [row["id"], row["prefix"], row["role"], row["label"], row["expires_at"],
-             row["revoked_at"]]
+            [row["id"], row["prefix"], row["role"], row["label"], _when(row["expires_at"]),
+             _when(row["revoked_at"])]
             for row in rows
         ],
         empty="no tokens yet",
@@ -112,6 +112,10 @@ def _span(text: str) -> timedelta:
     if not isinstance(span, timedelta) or span <= timedelta(0):
         raise Invalid(f"{text!r} is no time to live")
     return span
+
+
+def _when(text: object) -> str | None:
+    return None if text is None else moment(str(text))
 
 
 def _shape(row: TokenRow) -> dict[str, object]:

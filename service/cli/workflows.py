@@ -14,6 +14,10 @@ from service.workflows.document import parse_document
 from service.workflows.findings import DocumentError, Finding
 
 
+class UnreadableError(Invalid):
+    """The file cannot be read."""
+
+
 @click.group("workflow")
 def workflow_command() -> None:
     """Workflows: list and check them."""
@@ -52,6 +56,8 @@ def workflow_lint(*, documents: tuple[Path, ...], as_json: bool) -> int:
             parse_document(_text(path), filename=str(path), catalogue=catalogue)
         except DocumentError as error:
             findings.extend(error.findings)
+        except UnreadableError as error:
+            findings.append(Finding(str(path), 1, 1, error.message))
     if as_json:
         names = ("file", "line", "column", "message", "hint")
         print_json([{name: getattr(finding, name) for name in names} for finding in findings])
@@ -67,4 +73,5 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Invalid(f"{path} cannot be read: {error}") from error
+        cause = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise UnreadableError(f"the file cannot be read: {cause}") from error

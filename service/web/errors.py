@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from schemas.api import Fault, Problem
 from service.errors import HookwrightError, Rejected, Transient, Unauthenticated
+from service.plain_words import in_plain_words
 
 MEDIA_TYPE = "application/problem+json"
 DEFAULT_RETRY_AFTER_S = 1
@@ -109,7 +110,10 @@ def _on_validation(request: Request, error: Exception) -> Response:
         code="invalid",
         detail="some values of the request are not valid",
         errors=[
-            Fault(pointer="/" + "/".join(str(part) for part in fault["loc"]), detail=fault["msg"])
+            Fault(
+                pointer="/" + "/".join(str(part) for part in fault["loc"]),
+                detail=in_plain_words(fault),
+            )
             for fault in faults
         ],
     )

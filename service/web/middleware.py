@@ -23,6 +23,7 @@ API_VERSION = "2026-11-01"
 API_PREFIX = "/api/"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 # The API answers data, never pages: nothing of it may be framed, guessed at or kept.
 _ALWAYS = {
     "Cache-Control": "no-store",
@@ -81,8 +82,10 @@ class Envelope:
             log.exception("request_failed", method=scope["method"], path=scope["path"])
             if status == 0:
                 await internal_error(scope)(scope, receive, send_with_headers)
-        # Probes ask every few seconds; a line for each would bury the others.
-        note = log.info if scope["path"].startswith(API_PREFIX) else log.debug
+        # Probes and commands that follow ask every second; a line for each would bury the others.
+        asked_well = scope["method"] in _READING and status < HTTPStatus.BAD_REQUEST
+        quiet = asked_well or not scope["path"].startswith(API_PREFIX)
+        note = log.debug if quiet else log.info
         note(
             "request_answered",
             method=scope["method"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -91,5 +92,29 @@ def test_the_level_holds_for_us_and_quiet_libraries_stay_quiet(stream: io.String
 def test_people_at_a_terminal_get_text(stream: io.StringIO) -> None:
     configure_logging(Settings(log_format="console"), stream=stream)
     structlog.get_logger("service").info("run_ended", run_id="r1")
-    assert "run_ended" in stream.getvalue()
-    assert not stream.getvalue().startswith("{")
+    said = stream.getvalue()
+    assert re.fullmatch(
+        r"\d\d:\d\d:\d\d \[info +\] run_ended +run_id=r1\n", re.sub(r"\x1b\[[0-9;]*m", "", said)
+    ), said
+
+
+def test_a_queue_that_is_away_is_said_once_a_minute_and_calmly(stream: io.StringIO) -> None:
+    now = [0.0]
+    configure_logging(Settings(), stream=stream, monotonic=lambda: now[0])
+
+    def cry() -> None:
+        for queue in ("ingest", "runs", "polls"):
+            logging.getLogger(f"dramatiq.worker.ConsumerThread({queue})").critical(
+                "Consumer encountered a connection error: %s", "refused"
+            )
+
+    cry()
+    now[0] = 59.0
+    cry()
+    (line,) = read(stream)
+    assert (line["event"], line["level"], line["error"]) == ("queue_away", "warning", "refused")
+    now[0] = 61.0
+    cry()
+    assert len(read(stream)) == 2
+    logging.getLogger("dramatiq.worker.WorkerThread").critical("something else")
+    assert read(stream)[-1]["event"] == "something else"

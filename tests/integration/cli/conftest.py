@@ -95,6 +95,7 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A folder with a first configuration in which `hookwright up` runs, for all tests here."""
     found = Shell(tmp_path_factory.mktemp("running"))
-    found.up()
+    # Its log tells of every question: tests wait until one was asked.
+    found.up(HOOKWRIGHT_LOG_LEVEL="debug")
     yield found
     found.end()

@@ -18,13 +18,14 @@ from tests.servers import PostgresServer, free_port, wait_until
 
 
 def test_help_comes_at_once_and_names_every_command() -> None:
-    took = []
+    took, said = [], ""
     for _ in range(3):
         began = time.monotonic()
         done = subprocess.run([HOOKWRIGHT, "--help"], capture_output=True, text=True, check=True)
         took.append(time.monotonic() - began)
+        said = done.stdout
     for command in ("up", "serve", "work", "migrate", "init", "apply", "send", "tail", "token"):
-        assert f"\n  {command}" in done.stdout
+        assert f"\n  {command}" in said
     assert min(took) < 0.4
 
 
@@ -175,7 +176,7 @@ def test_an_address_in_use_is_said_in_one_line(running: Shell) -> None:
 def test_a_server_that_is_not_there_is_said_in_one_line(shell: Shell) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     said = shell.run("run", "list", "--url", url, "--token", "hw_x", code=1)
-    assert "does not answer" in said
+    assert f"nothing answers at {url}" in said
     assert "hint: is it running?" in said
 
 

@@ -51,7 +51,12 @@ def test_it_stays_up_until_it_is_interrupted_and_leaves_nothing_behind(tmp_path:
             END_S,
             what="the demonstration stays up",
         )
-        found = re.search(r"HOOKWRIGHT_URL=(\S+) HOOKWRIGHT_TOKEN=(\S+)", said.read_text())
+        found = re.search(
+            r"^  export HOOKWRIGHT_URL=(\S+)\n  export HOOKWRIGHT_TOKEN=(\S+)\n"
+            r"  \S*/hookwright run list$",
+            said.read_text(),
+            re.MULTILINE,
+        )
         assert found is not None, said.read_text()
         url, token = found.groups()
         answer = httpx.get(f"{url}/api/v1/runs", headers={"Authorization": f"Bearer {token}"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 
 import pytest
@@ -84,3 +85,65 @@ def test_a_wrong_variable_is_told_in_plain_words(
     said = shell.run("migrate", "--check", code=1, **{f"HOOKWRIGHT_{name}": value})
     assert words in said
     assert "Value error" not in said
+
+
+def test_lint_tells_of_every_file_also_when_one_is_missing(shell: Shell) -> None:
+    (shell.folder / "bad.yaml").write_text("name: W!\non: [{event: a}]\nsteps: []\n")
+    said = shell.run("workflow", "lint", "nofile.yaml", "bad.yaml", code=1)
+    assert "bad.yaml:1:7" in said
+    assert "nofile.yaml:1:1: the file cannot be read: No such file" in said
+
+
+def test_without_a_server_people_hear_of_the_server_and_not_of_tokens(shell: Shell) -> None:
+    said = shell.run("run", "list", code=1, HOOKWRIGHT_PORT=str(free_port()))
+    assert "nothing answers at http://127.0.0.1:" in said
+    assert "`hookwright up` starts it" in said
+    assert "token" not in said
+
+
+@pytest.mark.parametrize("url", ["foo", "localhost:8080", "ftp://host", "http:///x", "http://h:x"])
+def test_what_is_no_address_is_said(shell: Shell, url: str) -> None:
+    said = shell.run("run", "list", code=1, HOOKWRIGHT_URL=url)
+    assert f"HOOKWRIGHT_URL is no address: '{url}'" in said
+    assert "--url is no address" in shell.run("run", "list", "--url", url, code=1)
+
+
+def test_the_beginning_of_an_id_is_enough(running: Shell) -> None:
+    shell = running
+    shell.run("send", "generic", "build.failed", "--repeat", "2")
+    first, second = json.loads(shell.run("delivery", "list", "--limit", "2", "--json"))
+    whole, other = first["id"], second["id"]
+    shared = next(at for at, pair in enumerate(zip(whole, other, strict=True)) if len({*pair}) > 1)
+    assert f"id        {whole}" in shell.run("delivery", "show", whole[: max(shared + 1, 4)])
+    if shared >= 4:
+        several = shell.run("delivery", "show", whole[:shared], code=1)
+        assert "is the beginning of " in several
+        assert "give more of it" in several
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("run", "ffffffff"),
+        ("run", "nothing"),
+        ("delivery", "0197c9bb-6f0e-7c21-9d4e-0a51f0c3b7aa"),
+        ("event", "x"),
+    ],
+)
+def test_an_id_that_is_not_there_is_said_with_where_ids_are(
+    running: Shell, kind: str, name: str
+) -> None:
+    said = running.run(kind, "show", name, code=1)
+    assert f"there is no {kind} `{name}`" in said
+    assert f"`hookwright {kind} list` shows the ids" in said
+
+
+def test_a_state_that_does_not_exist_is_answered_with_those_that_do(running: Shell) -> None:
+    said = running.run("run", "list", "--status", "bogus", code=1)
+    assert "`status` must be one of 'pending', 'running', 'waiting', 'succeeded'" in said
+    assert "/query" not in said
+
+
+def test_apply_lists_what_changes_and_counts_the_rest(running: Shell) -> None:
+    said = running.run("apply", "--dry-run")
+    assert said.strip() == "Would be: 7 unchanged"

@@ -153,6 +153,18 @@ def test_long_lines_are_folded_beside_the_rail_and_errors_are_never_cut(width: i
     assert words in render_run(run).plain.splitlines()[-1]
 
 
+def test_what_waits_for_a_person_names_the_command_to_settle_it() -> None:
+    run = make_run(
+        make_step("heal", status="in_doubt", ended_at=None),
+        status="waiting",
+        ended_at=None,
+        wait={"step": "heal", "kind": "person", "due_at": None},
+    )
+    assert line_with(run, "waits").endswith("waits (person)")
+    settle = line_with(run, "settle")
+    assert "hookwright run settle run-id heal --took-effect (or --not-made)" in settle
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [

@@ -1,0 +1,47 @@
+"""Tables fit the terminal without losing an id, and a pipe gets everything."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.cli import output
+from service.cli.output import moment, print_table
+
+ID = "01a2009f-faee-7321-8822-95697c239683"
+COLUMNS = ["id", "source", "state", "received", "bytes", "key"]
+ROW = [ID, "vibeview", "ingested", "2026-11-21 12:00", 1572, "k" * 64]
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(("columns", "key"), [(80, None), (100, "k" * 10), (120, "k" * 30)])
+def test_an_id_is_never_cut_and_the_key_gives_way(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+    key: str | None,
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb-with-width")
+    assert output.terminal_width() == columns
+    print_table(COLUMNS, [ROW], empty="nothing")
+    head, _, row = printed(capsys)
+    assert ID in row
+    assert ("key" in head) == (key is not None)
+    assert key is None or key in row
+
+
+def test_a_pipe_gets_whole_lines_and_no_blank_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(COLUMNS, [ROW, ROW], empty="nothing")
+    lines = printed(capsys)
+    assert len(lines) == 4
+    assert lines[2] == f"{ID}  vibeview  ingested  2026-11-21 12:00  1572   {'k' * 64}"
+    assert lines[0].split() == COLUMNS
+
+
+def test_a_time_of_another_day_has_its_date() -> None:
+    assert moment("2020-01-15T12:00:00Z").startswith("2020-01-15 ")
