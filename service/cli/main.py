@@ -32,7 +32,7 @@ _COMMANDS = {
     "apply": Entry("setting_up", "apply", "Make the configuration file take effect."),
     "send": Entry("sending", "send", "Send a signed sample as a vendor would."),
     "tail": Entry("following", "tail", "Follow what happens."),
-    "run": Entry("showing", "run", "Runs: executions of workflows."),
+    "run": Entry("deciding", "run", "Runs: executions of workflows."),
     "delivery": Entry("showing", "delivery", "Deliveries: requests as they came."),
     "event": Entry("showing", "event", "Events: normalised facts."),
     "alert": Entry("showing", "alert", "Alerts: conditions with a life."),

@@ -1,0 +1,120 @@
+"""`run settle` and `run cancel`: what people decide on a run, over the API."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from service.cli.client import ApiClient, find_id, remote
+from service.cli.output import json_option, print_json
+from service.cli.showing import run_command
+
+__all__ = ["run_command"]
+
+
+class JsonObject(click.ParamType[dict[str, Any]]):
+    """A JSON object written on the command line."""
+
+    name = "json"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any]:
+        """Give the object; anything else is a wrong use."""
+        try:
+            found = json.loads(value)
+        except ValueError as error:
+            self.fail(f"this is no JSON: {error}", param, ctx)
+        if not isinstance(found, dict):
+            self.fail('write it as an object: {"name": value}', param, ctx)
+        return found
+
+
+def _told(
+    context: click.Context,
+    _parameter: click.Parameter,
+    took_effect: bool | None,  # noqa: FBT001  # click calls it by position
+) -> bool:
+    # A pair of flags is never missing to click, so `required` would let it pass.
+    if took_effect is None:
+        message = "say --took-effect or --not-made"
+        raise click.UsageError(message, context)
+    return took_effect
+
+
+def _of_what_took_effect(
+    context: click.Context, parameter: click.Parameter, output: dict[str, Any] | None
+) -> dict[str, Any] | None:
+    if output is not None and context.params.get("took_effect") is False:
+        raise click.BadParameter("what was not made has no output", context, parameter)
+    return output
+
+
+@run_command.command(
+    "settle",
+    epilog="Example: hookwright run settle 0197c9bb heal --took-effect "
+    '--output \'{"batch_id": "b-17"}\'',
+)
+@click.argument("run_id", metavar="RUN")
+@click.argument("step", metavar="STEP")
+@click.option(
+    "--took-effect/--not-made",
+    "took_effect",
+    is_eager=True,
+    default=None,
+    callback=_told,
+    help="What you found out. What was not made is tried again.",
+)
+@click.option(
+    "--output",
+    metavar="JSON",
+    type=JsonObject(),
+    callback=_of_what_took_effect,
+    help="What later steps read of what took effect (default: nulls).",
+)
+@json_option
+@remote
+def run_settle(
+    api: ApiClient,
+    *,
+    run_id: str,
+    step: str,
+    took_effect: bool,
+    output: dict[str, Any] | None,
+    as_json: bool,
+) -> None:
+    """Say whether a step in doubt took effect; its run goes on.
+
+    Look at the other side first. Whoever settles first has settled. The beginning of RUN is enough.
+    """
+    found = find_id(api, "run", run_id)
+    told = api.post(
+        f"/runs/{found}/steps/{quote(step, safe='')}/settle",
+        {"took_effect": took_effect, "output": output},
+    )
+    if as_json:
+        print_json(told)
+        return
+    word = "took effect" if took_effect else "was not made, and is tried again"
+    click.echo(f"{step} {word}; `hookwright run show {found}` says how the run goes on")
+
+
+@run_command.command("cancel", epilog="Example: hookwright run cancel 0197c9bb")
+@click.argument("run_id", metavar="RUN")
+@json_option
+@remote
+def run_cancel(api: ApiClient, *, run_id: str, as_json: bool) -> None:
+    """Let a run end before its next step.
+
+    A call that is under way is finished, and what was done is not undone. The beginning of RUN is
+    enough.
+    """
+    found = find_id(api, "run", run_id)
+    told = api.post(f"/runs/{found}/cancel")
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"the run {found} shall end" if told["ended_at"] is None else f"{found} has ended")
