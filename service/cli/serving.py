@@ -15,7 +15,7 @@ import structlog
 from schemas.api import Question
 from schemas.clock import utc_now
 from service.apply import What, apply_configuration
-from service.cli.output import console, json_option, print_line
+from service.cli.output import console, json_option, print_line, shown_command
 from service.configuration import read_configuration
 from service.data_dir_lock import hold_data_dir
 from service.db import Database
@@ -175,11 +175,13 @@ def _banner(settings: Settings, database: Database, *, as_json: bool) -> Callabl
             out.print(f"  {source.vendor:<10} sends to  {base}/hooks/{source.name}")
         if not sources:
             out.print("  no sources yet: `hookwright init` writes a configuration to begin with")
-        out.print("\n  watch it  hookwright tail runs        hookwright run list")
+        command = shown_command()
+        out.print(f"\n  watch it  {command} tail runs")
+        out.print(f"            {command} run list")
         if sources:
             example = next((row for row in sources if row.vendor == "vibeview"), sources[0])
             sample = "run.failed" if example.vendor == "vibeview" else "SAMPLE"
-            out.print(f"  try it    hookwright send {example.name} {sample}")
+            out.print(f"  try it    {command} send {example.name} {sample}")
         out.print("  stop it   Ctrl-C\n")
 
     return tell
