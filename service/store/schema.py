@@ -73,7 +73,7 @@ def _away(database: Database, error: DBAPIError) -> Unavailable:
     cause = first_line(error)
     if "lock" in cause:
         return Unavailable(
-            f"the tables of {database.name} could not be changed now: {cause}",
+            f"the tables could not be changed now in {database.name}: {cause}",
             hint="a long transaction holds a table; try again",
         )
     wanted = "its folder must exist and be writable" if database.is_sqlite else "is it running?"
