@@ -131,6 +131,9 @@ def intend(  # one way out for each state an effect can be found in
             log.info("effect_known", effect=key, run_id=str(run_id), step=step)
             return Succeeded(row.output or {})
         if row.state == EffectState.IN_DOUBT:
+            if store.is_abandoned(session, row):
+                # Nobody can settle it where it began: whoever settles it here settles it.
+                row.run_id, row.step = run_id, step
             return InDoubt(row.error or "an earlier call for the same thing is in doubt")
         if row.state == EffectState.INTENDED and row.run_id != run_id:
             return Turn(key)

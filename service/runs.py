@@ -319,7 +319,13 @@ def _await_person(work: UnitOfWork, run: LoadedRun, step: str, now: datetime) ->
             key=f"in-doubt:{run.row.id}:{step}",
             title=f"{run.row.workflow}: whether step {step} took effect is unknown"[:300],
             severity=alerts.Severity.WARNING,
-            details={"run_id": str(run.row.id), "step": step, "reason": error.get("message")},
+            details={
+                "run_id": str(run.row.id),
+                "step": step,
+                "reason": error.get("message"),
+                "to_do": f"find out, then: hookwright run settle {run.row.id} {step} "
+                "--took-effect (or --not-made)",
+            },
         ),
         now=now,
         event_id=run.event.id,

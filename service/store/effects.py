@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from schemas.tables import EffectRow, EffectState
+from schemas.tables import EffectRow, EffectState, RunRow
+from schemas.workflow import RunStatus
 from service.store.insert import insert_new
 
 
@@ -20,6 +21,12 @@ def intend(session: Session, row: EffectRow) -> tuple[EffectRow, bool]:
     is_new = bool(insert_new(session, EffectRow, [row], unique=["key"]))
     stored = session.exec(select(EffectRow).where(EffectRow.key == row.key).with_for_update()).one()
     return stored, is_new
+
+
+def is_abandoned(session: Session, row: EffectRow) -> bool:
+    """Say whether the run that began the effect has ended or is gone."""
+    status = session.exec(select(RunRow.status).where(RunRow.id == row.run_id)).first()
+    return status is None or RunStatus(status).is_final
 
 
 def find(session: Session, key: str) -> EffectRow:

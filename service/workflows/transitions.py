@@ -70,7 +70,9 @@ def settle_doubt(state: StepState, *, took_effect: bool, output: dict[str, objec
     """
     if took_effect:
         return _changed(state, StepStatus.SUCCEEDED, output=output)
-    return StepState(step_id=state.step_id, attempts=state.attempts)
+    return StepState(
+        step_id=state.step_id, attempts=state.attempts, put_off=state.put_off, polls=state.polls
+    )
 
 
 def _after_success(

@@ -207,6 +207,22 @@ def test_a_lost_answer_of_a_natural_key_is_settled_for_every_run_of_the_key(
     assert len(installation.script.calls) == 1
 
 
+def test_a_doubt_whose_run_was_cancelled_is_settled_where_it_is_met_again(
+    installation: Installation,
+) -> None:
+    installation.workflow(one_step("natural"))
+    installation.script.answers = [TimedOut(perhaps_done=True), Done(Made(value=2))]
+    first, second = installation.start(), installation.start()
+    installation.advance(first)
+    cancel(installation, first)
+    installation.advance(first)
+    installation.advance(second)
+    assert installation.step(second, "only").status == StepStatus.IN_DOUBT
+    settle(installation, second, took_effect=False)
+    assert installation.advance(second).status == RunStatus.SUCCEEDED
+    assert len(installation.script.calls) == 2
+
+
 def test_a_run_that_waits_for_a_person_can_be_cancelled(installation: Installation) -> None:
     run_id = in_doubt(installation)
     rung = len(installation.bell.rung)
