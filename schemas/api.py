@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
 from schemas.events import Event, Json
 from schemas.tables import AlertState, DeliveryState
@@ -52,6 +52,16 @@ class Problem(Answer):
 # --- questions --------------------------------------------------------------------------------
 
 
+def _as_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("this time is outside the years 1 to 9999 in UTC") from error
+
+
+UtcTime = Annotated[AwareDatetime, AfterValidator(_as_utc)]
+
+
 class Question(BaseModel):
     """What every list takes: how many rows, and after which."""
 
@@ -68,8 +78,8 @@ class Question(BaseModel):
 class TimedQuestion(Question):
     """A list with a time: `since` is included, `until` is not. Times carry a zone."""
 
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: UtcTime | None = None
+    until: UtcTime | None = None
 
 
 class DeliveryQuestion(TimedQuestion):
