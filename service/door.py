@@ -8,10 +8,10 @@ docs/receiving.md; every reason for which a delivery is not believed gives one a
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from time import monotonic as monotonic_seconds
@@ -23,6 +23,7 @@ from service.bell import Bell
 from service.db import Database
 from service.door_answers import (
     ALLOW,
+    CLOSE,
     UNKNOWN,
     UNPROVEN,
     Refusal,
@@ -121,6 +122,14 @@ class Door:
             reply = refusal.reply(f"/hooks/{request.name}", request.request_id)
         except SenderGone:
             return
+        except asyncio.CancelledError:
+            # Uvicorn takes back what is still under way when the time to stop is over. Nobody
+            # waits for this task, and whether the delivery is stored is not known: it comes again.
+            detail = "Receiving is being stopped."
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            end = Refusal(status, "stopping", detail, CLOSE, retry_after=UNREADY_RETRY_S)
+            self._note(request, end)
+            reply = end.reply(f"/hooks/{request.name}", request.request_id)
         except Exception:
             log.exception("door_failed", source=request.name, request_id=request.id_text.decode())
             failure = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", "Something went wrong.")
@@ -128,6 +137,7 @@ class Door:
         await send_reply(send, reply, request.request_id)
 
     async def _answer(self, request: Request) -> Reply:
+        request.check_headers()
         if request.method not in {"POST", "OPTIONS"}:
             detail = "Deliveries are sent with POST."
             raise Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "method", detail, ALLOW)
@@ -219,7 +229,7 @@ class Door:
                 request_id=request.request_id.decode(),
                 received_at=self._clock(),
                 body=body,
-                strike=partial(kept_headers, request.items, secrets),
+                headers=kept_headers(request.items, secrets),
             )
         )
 

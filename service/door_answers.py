@@ -25,10 +25,11 @@ _CODES = {
     HTTPStatus.UNAUTHORIZED: "delivery_not_verified",
     HTTPStatus.NOT_FOUND: "address_unknown",
     HTTPStatus.METHOD_NOT_ALLOWED: "method_not_allowed",
-    HTTPStatus.REQUEST_TIMEOUT: "body_too_slow",
+    HTTPStatus.REQUEST_TIMEOUT: "request_too_slow",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "encoding_not_taken",
     HTTPStatus.TOO_MANY_REQUESTS: "rate_exceeded",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "headers_too_large",
     HTTPStatus.SERVICE_UNAVAILABLE: "not_storable_now",
 }
 """One outward code for each status: it must not tell more than the status does."""

@@ -36,10 +36,11 @@ _PROBLEMS = {
     "400": "The handshake is malformed.",
     "401": "The delivery could not be verified; the answer is the same for every reason.",
     "404": "Nothing is received here: unknown or disabled source, wrong path token, no secret.",
-    "408": "The body did not arrive in time.",
+    "408": "The headers or the body did not arrive in time.",
     "413": "The body is larger than the source's limit.",
     "415": "The body is compressed or otherwise encoded.",
     "429": "Over the source's rate.",
+    "431": "More than 200 headers, or more than 32 KiB of them.",
     "503": "It cannot be stored now; nothing was lost that was answered with 2xx.",
 }
 _RETRIED = frozenset({"429", "503"})

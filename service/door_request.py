@@ -20,6 +20,9 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 PREFIX = "/hooks/"
 WATCH_EVERY_S = 0.5
+MAX_HEADERS = 200
+MAX_HEADER_BYTES = 32 * 1024
+"""Names and values together."""
 HELD_BYTES = 256 * 1024 * 1024
 """What all bodies that are still arriving may weigh together: nobody is proven to be a sender
 before the whole body is there, so this is what strangers can make us hold."""
@@ -60,6 +63,17 @@ class Request:
         self.id = new_id()
         self.id_text = str(self.id).encode()
         self.request_id = choose_request_id(self.headers.get(b"x-request-id"), self.id_text)
+
+    def check_headers(self) -> None:
+        """Refuse more headers than can be kept (431)."""
+        items = self.items
+        if (
+            len(items) > MAX_HEADERS
+            or sum([len(name) + len(value) for name, value in items]) > MAX_HEADER_BYTES
+        ):
+            detail = f"There are more than {MAX_HEADERS} headers or {MAX_HEADER_BYTES} bytes."
+            status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise Refusal(status, "headers_too_large", detail, CLOSE)
 
     def check_head(self, max_body: int) -> None:
         """Refuse what can be refused before the body is read (413, 415)."""

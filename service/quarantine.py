@@ -11,8 +11,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import NamedTuple
@@ -47,6 +47,9 @@ BATCH_EVERY_S = 1.0
 TRIM_EVERY_S = 600.0
 SAME_WITHIN_S = 60.0
 REMEMBERED = 2_000
+MAX_HEADER_CHARS = 16 * 1024
+HEADER_CHARS = 1024
+"""What is kept of a value where the headers are too much together."""
 DETAIL_CHARS = 500
 REMOTE_CHARS = 200
 STOP_TIMEOUT_S = 5.0
@@ -56,8 +59,7 @@ STOP_TIMEOUT_S = 5.0
 class Refused:
     """One refused request. `reason` is a stable word, `detail` a sentence for our own people.
 
-    `strike` gives the headers as they may be stored; it is called off the receiving path.
-    `body` may be empty because it was not read.
+    `headers` as they may be stored: without secrets. `body` may be empty because it was not read.
     """
 
     source: str
@@ -67,7 +69,11 @@ class Refused:
     request_id: str
     received_at: datetime
     body: bytes
-    strike: Callable[[], Collection[tuple[str, str]]]
+    headers: Sequence[tuple[str, str]]
+
+
+_Key = tuple[str, str, bytes]
+"""Source, reason and digest of the body: what makes refusals equal."""
 
 
 class _Known(NamedTuple):
@@ -96,7 +102,7 @@ class Quarantine:
         self._heap: list[Refused] = []
         self._heap_bytes = 0
         self._surplus: Counter[tuple[str, str]] = Counter()
-        self._known: dict[tuple[str, str, bytes], _Known] = {}
+        self._known: dict[_Key, _Known] = {}
         self._lock = threading.Lock()
         self._filled = threading.Event()
         self._stopped = threading.Event()
@@ -114,7 +120,11 @@ class Quarantine:
 
     def keep(self, refused: Refused) -> None:
         """Take a refusal. Never waits, never raises."""
-        size = len(refused.body)
+        headers = _size_of(refused.headers)
+        if headers > MAX_HEADER_CHARS:
+            refused = replace(refused, headers=_cut(refused.headers))
+            headers = MAX_HEADER_CHARS
+        size = len(refused.body) + headers
         with self._lock:
             if len(self._heap) >= HEAP_REFUSALS or self._heap_bytes + size > HEAP_BYTES:
                 self._surplus[refused.source, refused.reason] += 1
@@ -163,7 +173,12 @@ class Quarantine:
         rows, again = self._tell_apart(heap)
         with unit_of_work(self._database, self._queue) as work:
             count_again(work.session, again)
-            add_rejections(work.session, list(rows))
+            add_rejections(work.session, list(rows.values()))
+        # Only now are they rows of which more can be counted.
+        until = self._monotonic() + SAME_WITHIN_S
+        for key, row in rows.items():
+            if len(self._known) < REMEMBERED:
+                self._known[key] = _Known(row.id, until)
         return bool(rows)
 
     def _trim(self) -> None:
@@ -172,25 +187,22 @@ class Quarantine:
 
     def _tell_apart(
         self, heap: Sequence[Refused]
-    ) -> tuple[Collection[RejectionRow], Counter[UUID]]:
+    ) -> tuple[Mapping[_Key, RejectionRow], Counter[UUID]]:
         """Part a heap into new rows and further counts of rows that are stored already."""
         now = self._monotonic()
         self._known = {key: known for key, known in self._known.items() if known.until > now}
-        rows: dict[UUID, RejectionRow] = {}
+        rows: dict[_Key, RejectionRow] = {}
         again: Counter[UUID] = Counter()
         for refused in heap:
             key = (refused.source, refused.reason, sha256(refused.body).digest())
             known = self._known.get(key)
-            if known is not None and known.row in rows:
-                rows[known.row].count += 1
-            elif known is not None:
+            if known is not None:
                 again[known.row] += 1
+            elif key in rows:
+                rows[key].count += 1
             elif len(rows) < ROWS_A_BATCH:
-                row = _row(refused)
-                rows[row.id] = row
-                if len(self._known) < REMEMBERED:
-                    self._known[key] = _Known(row.id, now + SAME_WITHIN_S)
-        return rows.values(), again
+                rows[key] = _row(refused)
+        return rows, again
 
 
 def _row(refused: Refused) -> RejectionRow:
@@ -201,10 +213,27 @@ def _row(refused: Refused) -> RejectionRow:
         reason=refused.reason,
         detail=_storable(refused.detail)[:DETAIL_CHARS],
         remote=_storable(refused.remote)[:REMOTE_CHARS],
-        headers=[[_storable(name), _storable(value)] for name, value in refused.strike()],
+        headers=[[_storable(name), _storable(value)] for name, value in refused.headers],
         body=refused.body[:MAX_BODY_BYTES],
         body_bytes=len(refused.body),
     )
+
+
+def _size_of(headers: Sequence[tuple[str, str]]) -> int:
+    return sum([len(name) + len(value) for name, value in headers])
+
+
+def _cut(headers: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    """Give as much as is kept: first the long values are cut, so that a signature stays."""
+    kept = []
+    room = MAX_HEADER_CHARS
+    for name, value in headers:
+        pair = name[:HEADER_CHARS], value[:HEADER_CHARS]
+        room -= len(pair[0]) + len(pair[1])
+        if room < 0:
+            break
+        kept.append(pair)
+    return kept
 
 
 def _storable(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, or_, select, update
+from sqlalchemy import Text, case, cast, delete, func, or_, select, update
 from sqlmodel import Session, col
 
 from schemas.tables import RejectionRow
@@ -16,7 +16,7 @@ MAX_BODY_BYTES = 64 * 1024
 """A body is cut here; `body_bytes` tells how long it was."""
 
 ROW_BYTES = 1024
-"""What a row is taken to weigh beside its body: headers, texts, indexes."""
+"""What a row is taken to weigh beside its body and its headers: texts and indexes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,10 @@ _BLINDLY = {"synchronize_session": False}
 
 def _keep_newest(session: Session, rows: int, size: int, *, each_source: bool) -> None:
     cut = col(RejectionRow.body_bytes)
-    weight = ROW_BYTES + case((cut < MAX_BODY_BYTES, cut), else_=MAX_BODY_BYTES)
+    body = case((cut < MAX_BODY_BYTES, cut), else_=MAX_BODY_BYTES)
+    # SQLite has no octet_length before 3.43, but there the text is ASCII.
+    length = func.length if session.get_bind().dialect.name == "sqlite" else func.octet_length
+    weight = ROW_BYTES + body + length(cast(col(RejectionRow.headers), Text))
     newest = (col(RejectionRow.received_at).desc(), col(RejectionRow.id).desc())
     parts = col(RejectionRow.source) if each_source else None
     weighed = select(

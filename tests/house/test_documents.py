@@ -10,9 +10,11 @@ import pytest
 import yaml
 
 from schemas.config import Configuration
-from service import door, group_commit
+from service import door, door_request, group_commit
+from service.quarantine import MAX_HEADER_CHARS
 from service.settings import Settings
 from service.store.rejections import MAX_BODY_BYTES, Bounds
+from service.web import http_protocol
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(
@@ -100,6 +102,9 @@ def test_the_documented_configuration_is_one_that_is_accepted() -> None:
     "figure",
     [
         f"{door.BODY_TIMEOUT_S:g} s",
+        f"{door_request.MAX_HEADERS}, and {door_request.MAX_HEADER_BYTES // 1024} KiB together",
+        f"| {http_protocol.HEAD_TIMEOUT_S:g} s |",
+        f"headers (up to {MAX_HEADER_CHARS // 1024} KiB)",
         f"{group_commit.GROUP_ROWS} deliveries or {group_commit.GROUP_BYTES // 1024**2} MiB",
         f"{group_commit.WAITING_ROWS:,} deliveries or {group_commit.WAITING_BYTES // 1024**2} MiB",
         f"{group_commit.PATIENCE_S:g} s; beyond that 503",

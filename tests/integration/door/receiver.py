@@ -26,6 +26,7 @@ from service.source_secrets import seal_secrets
 from service.store.sources import bump_sources_mark
 from service.vendors import BY_NAME
 from service.vendors.base import Secret, Signed
+from service.web.http_protocol import BoundedHttp
 from tests.servers import free_port, wait_until
 
 BOX = SecretBox(["a-key-for-tests-0123456789abcdef-0123456789"])
@@ -53,7 +54,15 @@ class BellBook(Queue):
 class Receiver:
     """A running door. `door` is None before start and after stop."""
 
-    def __init__(self, database: Database, queue: Queue, **options: Any) -> None:
+    def __init__(
+        self,
+        database: Database,
+        queue: Queue,
+        *,
+        protocol: type[BoundedHttp] = BoundedHttp,
+        grace_s: int = 10,
+        **options: Any,
+    ) -> None:
         self.database = database
         self.door = Door(database, queue, BY_NAME, BOX, **options)
         self.port = free_port()
@@ -62,13 +71,13 @@ class Receiver:
             host="127.0.0.1",
             port=self.port,
             loop="uvloop",
-            http="httptools",
+            http=protocol,
             ws="none",
             lifespan="on",
             interface="asgi3",
             access_log=False,
             log_config=None,
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=grace_s,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)

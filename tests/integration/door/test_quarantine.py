@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import structlog
 from sqlmodel import col, func, select
 
 from schemas.clock import utc_now
-from schemas.tables import RejectionRow
+from schemas.tables import RejectionRow, Table
 from service.db import Database
-from service.quarantine import HEAP_REFUSALS, ROWS_A_BATCH, Quarantine, Refused
+from service.quarantine import (
+    HEAP_BYTES,
+    HEAP_REFUSALS,
+    MAX_HEADER_CHARS,
+    ROWS_A_BATCH,
+    Quarantine,
+    Refused,
+)
 from service.store.rejections import MAX_BODY_BYTES, Bounds
 from tests.integration.door.receiver import BellBook, Receiver, sign_github
 from tests.servers import wait_until
@@ -28,7 +37,13 @@ class Clock:
         return self.now
 
 
-def refused(number: int = 0, *, source: str = "github", body: bytes | None = None) -> Refused:
+def refused(
+    number: int = 0,
+    *,
+    source: str = "github",
+    body: bytes | None = None,
+    headers: Sequence[tuple[str, str]] = (("x-one", "1"),),
+) -> Refused:
     return Refused(
         source=source,
         reason="signature_mismatch",
@@ -37,7 +52,7 @@ def refused(number: int = 0, *, source: str = "github", body: bytes | None = Non
         request_id="r-1",
         received_at=utc_now() + timedelta(microseconds=number),
         body=str(number).encode() if body is None else body,
-        strike=lambda: [("x-one", "1")],
+        headers=headers,
     )
 
 
@@ -85,6 +100,53 @@ def test_bytes_are_bounded(database: Database) -> None:
     assert {row.body_bytes for row in kept} == {MAX_BODY_BYTES * 2}
 
 
+def test_headers_count_as_bytes_of_the_table(database: Database) -> None:
+    quarantine = Quarantine(database, BellBook(), bounds=Bounds(size=90_000, source_share=1))
+    quarantine.start()
+    for number in range(30):
+        quarantine.keep(refused(number, headers=[("x-big", "a" * 8_000)]))
+    quarantine.stop()
+    assert 9 <= count(database) <= 10
+
+
+def test_headers_are_cut_and_a_signature_behind_them_stays(
+    small: Quarantine, database: Database
+) -> None:
+    headers = [("x-big", "a" * 30_000), ("x-signature", "s" * 100)]
+    small.keep(refused(1, headers=[*headers, *[("x-more", "b" * 1000)] * 30]))
+    wait_until(lambda: count(database) == 1)
+    (row,) = rows(database)
+    assert sum(len(name) + len(value) for name, value in row.headers) <= MAX_HEADER_CHARS
+    assert ["x-signature", "s" * 100] in row.headers
+    assert len(row.headers) > 10
+
+
+def test_headers_count_in_the_bound_of_memory(database: Database) -> None:
+    quarantine = Quarantine(database, BellBook())
+    body = b"a" * (HEAP_BYTES // 50)
+    for number in range(60):
+        quarantine.keep(refused(number, body=body, headers=[("x", "b" * (HEAP_BYTES // 50))]))
+    held = quarantine._heap
+    weight = sum(len(one.body) + sum(len(a) + len(b) for a, b in one.headers) for one in held)
+    assert HEAP_BYTES * 0.9 < weight <= HEAP_BYTES
+    quarantine.start()
+    quarantine.stop()
+
+
+def test_after_a_failed_commit_an_equal_refusal_is_stored(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'late.db'}")
+    quarantine = Quarantine(database, BellBook())
+    quarantine.start()
+    with structlog.testing.capture_logs() as said:
+        quarantine.keep(refused(1))  # there is no table yet
+        wait_until(lambda: any(line["event"] == "quarantine_not_stored" for line in said))
+    Table.metadata.create_all(database.engine)
+    quarantine.keep(refused(1))
+    wait_until(lambda: [row.count for row in rows(database)] == [1])
+    quarantine.stop()
+    database.dispose()
+
+
 def test_the_old_goes(database: Database) -> None:
     clock = Clock()
     quarantine = Quarantine(database, BellBook(), clock=clock)  # type: ignore[arg-type]
@@ -130,7 +192,7 @@ def test_texts_that_cannot_be_stored_are_made_storable(
             request_id="",
             received_at=odd.received_at,
             body=b"\x00",
-            strike=lambda: [("x", "\x00")],
+            headers=[("x", "\x00")],
         )
     )
     wait_until(lambda: count(database) == 1)

@@ -182,7 +182,7 @@ def test_the_description_names_every_answer() -> None:
     document: dict[str, Any] = {"paths": {"/other": {}}}
     describe_door(document)
     post = document["paths"]["/hooks/{source}"]["post"]
-    expected = {"200", "202", "400", "401", "404", "408", "413", "415", "429", "503"}
+    expected = {"200", "202", "400", "401", "404", "408", "413", "415", "429", "431", "503"}
     assert post["responses"].keys() == expected
     assert document["paths"].keys() == {"/other", "/hooks/{source}", "/hooks/{source}/{token}"}
     names = [part["name"] for part in document["paths"]["/hooks/{source}/{token}"]["parameters"]]
