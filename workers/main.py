@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,8 @@ silence. Dramatiq's own 1,000 ms makes it 270 ms in the middle."""
 IN_PROCESS_WORKER_TIMEOUT_MS = 500
 """In the process a job wakes its consumer at once; this only bounds how long stopping takes."""
 HEARTBEAT_FILE = "worker.alive"
+STEPS_SHARE = 0.9
+"""How much of the time to stop in steps may take; the rest is for consumers and the broker."""
 
 
 @dataclass(slots=True)
@@ -34,14 +38,33 @@ class Running:
     worker: Worker
     scheduler: Scheduler
     heartbeat_file: Path
+    _ending: threading.Thread | None = None
+
+    def begin_to_stop(self) -> None:
+        """Take nothing new from now on. Does not wait; the time to stop in begins now."""
+        if self._ending is None:
+            self.runtime.stopping.set()
+            self._ending = threading.Thread(
+                target=self._end, args=(time.monotonic(),), name="workers-ending"
+            )
+            self._ending.start()
 
     def stop(self) -> None:
-        """Finish the steps under way, leave the rest to others, and end."""
-        self.runtime.stopping.set()
-        self.scheduler.stop()
-        self.worker.stop(timeout=int(self.runtime.settings.shutdown_seconds * 1000))
+        """Finish the steps under way, leave the rest to others, and end.
+
+        Takes `shutdown_seconds` at most, counted from `begin_to_stop` when that came before.
+        """
+        self.begin_to_stop()
+        if self._ending is not None:
+            self._ending.join()
         self.heartbeat_file.unlink(missing_ok=True)
         log.info("workers_stopped")
+
+    def _end(self, began: float) -> None:
+        self.scheduler.stop()
+        limit = self.runtime.settings.shutdown_seconds * STEPS_SHARE
+        left = max(0.0, began + limit - time.monotonic())
+        self.worker.stop(timeout=int(left * 1000))
 
 
 def setup(broker: dramatiq.Broker, runtime: Runtime) -> None:

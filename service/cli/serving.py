@@ -58,7 +58,13 @@ def up_command(*, as_json: bool) -> int:
         running = workers.start(settings, database, queue.broker)
         try:
             tell = _banner(settings, database, as_json=as_json)
-            good = web.serve(application, settings, listening, on_ready=tell)
+            good = web.serve(
+                application,
+                settings,
+                listening,
+                on_ready=tell,
+                on_stopping=running.begin_to_stop,
+            )
         finally:
             running.stop()
     return 0 if good else 1

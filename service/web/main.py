@@ -19,22 +19,38 @@ from service.settings import Settings
 from service.vendors import BY_NAME
 from service.web.app import Application, create_app
 from service.web.deps import Parts
+from service.web.http_protocol import BoundedHttp
 
 BACKLOG = 2048
 
 
-class Server(uvicorn.Server):
-    """Uvicorn that says when it has begun to take requests."""
+GRACE_SHARE = 0.8
+"""How much of the time to stop in requests under way may take; the rest is for closing the door."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+
+class Server(uvicorn.Server):
+    """Uvicorn that says when it has begun to take requests, and when it takes no more."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_ready: Callable[[], None],
+        on_stopping: Callable[[], None],
+    ) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_stopping = on_stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
         await super().startup(sockets=sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell, then stop."""
+        self._on_stopping()
+        await super().shutdown(sockets=sockets)
 
 
 def make_application(settings: Settings, database: Database, queue: Queue) -> Application:
@@ -66,24 +82,26 @@ def serve(
     listening: socket.socket,
     *,
     on_ready: Callable[[], None],
+    on_stopping: Callable[[], None] = lambda: None,
 ) -> bool:
     """Serve until SIGTERM or SIGINT, finish what is under way, and return.
 
-    Gives False when the start failed. Takes at most `settings.shutdown_seconds` to finish.
+    Gives False when the start failed. Takes at most `settings.shutdown_seconds` to finish;
+    `on_stopping` is called when that time begins, for what has to stop in the same time.
     """
     config = uvicorn.Config(
         application,
         loop="uvloop",
-        http="httptools",
+        http=BoundedHttp,
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=int(settings.shutdown_seconds),
+        timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds * GRACE_SHARE)),
     )
-    server = Server(config, on_ready)
+    server = Server(config, on_ready, on_stopping)
     # Uvicorn raises the signal once more after it has finished, for whoever handled it before.
     # We have yet to stop the workers and close the database, so it must not end the process.
     before = {
