@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import dramatiq
 import pytest
 
 from service.db import Database
+from service.queue import make_broker
+from service.settings import Settings
 from tests.integration.door.receiver import BellBook, Receiver, add_source, receiving
 from tests.servers import wait_until
+from workers import main as workers
 
 
 @pytest.fixture
@@ -39,3 +46,28 @@ def test_a_slow_sender_is_told_503_and_the_log_has_no_fault(
     impatient.stop()
     assert impatient.door.counts["github", "stopping"] == 1
     assert not [line for line in caplog.records if line.levelno >= logging.ERROR and line.exc_info]
+
+
+def test_workers_stop_in_the_time_that_began_with_the_receiver(
+    database: Database, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, secret_keys=["k" * 40], shutdown_seconds=2)
+    broker = make_broker(None)
+    begun, may_end = threading.Event(), threading.Event()
+
+    @dramatiq.actor(broker=broker, max_retries=0)
+    def wait_long() -> None:
+        begun.set()
+        may_end.wait(20)
+
+    running = workers.start(settings, database, broker)
+    wait_long.send()
+    assert begun.wait(10)
+    began = time.monotonic()
+    running.begin_to_stop()
+    running.begin_to_stop()
+    assert time.monotonic() - began < 1  # it does not wait
+    running.stop()
+    assert 1 < time.monotonic() - began < 4
+    assert not running.heartbeat_file.exists()
+    may_end.set()
