@@ -36,8 +36,8 @@ SECRETS = {
 }
 REPOSITORY = "acme-co/webapp"
 TESTS_REPOSITORY = "acme-co/my-tests"
-START_S = 30.0
-END_S = 25.0
+START_S = 60.0
+END_S = 60.0
 
 
 @dataclass

@@ -13,6 +13,9 @@ from tests.servers import PostgresServer, RedisServer, wait_until
 
 OUTAGE_S = 5.0
 
+# Deadlines are for a machine that is busy with other things; nothing here waits for them.
+pytestmark = pytest.mark.timeout(300)
+
 
 @pytest.fixture(params=["with_redis", "without_redis"])
 def redis(request: pytest.FixtureRequest) -> dict[str, str]:
@@ -85,7 +88,7 @@ def test_a_database_that_is_away_during_a_call_costs_time_and_no_doubt(
     twins.checksum.lever("outcomes", {"runs": ["failed"], "heals": ["pr"]})
     twins.checksum.fault("slow", method="POST", path="*/execution/grep", delay_s=3, times=1)
     send(many_machines, signed("run.failed", suite_run()))
-    twins.checksum.wait_for_calls(method="POST", path="*/execution/grep", timeout_s=20)
+    twins.checksum.wait_for_calls(method="POST", path="*/execution/grep", timeout_s=60)
     postgres_server.kill()
     answer = send(many_machines, signed("run.failed", suite_run()))
     assert answer.status_code == 503

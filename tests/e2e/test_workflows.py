@@ -17,6 +17,9 @@ HEAL = "heal-failed-run"
 COMMENT = "comment-visual-regression"
 ALERT = "alert-low-credits"
 
+# Deadlines are for a machine that is busy with other things; nothing here waits for them.
+pytestmark = pytest.mark.timeout(300)
+
 
 def comments(twins: Twins) -> list[dict[str, Any]]:
     found = twins.github.state()["comments"]

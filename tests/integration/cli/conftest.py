@@ -13,8 +13,8 @@ import pytest
 from tests.servers import free_port, wait_until
 
 HOOKWRIGHT = str(Path(sys.executable).with_name("hookwright"))
-START_S = 40.0
-END_S = 40.0
+START_S = 60.0
+END_S = 60.0
 
 
 @dataclass
