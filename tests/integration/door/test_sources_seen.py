@@ -14,7 +14,7 @@ from service.vendors.base import Secret
 from tests.integration.door.receiver import BOX, BellBook, Receiver, add_source, receiving
 from tests.servers import wait_until
 
-SEEN_WITHIN_S = 2.0
+SEEN_WITHIN_S = 5.0
 
 
 def change(receiver: Receiver, source: str = "github", /, **changes: object) -> None:
