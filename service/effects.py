@@ -82,7 +82,7 @@ class Result:
         )
 
 
-def intend(  # one way out for each state an effect can be found in
+def intend(
     session: Session,
     *,
     run_id: UUID,
@@ -127,16 +127,11 @@ def intend(  # one way out for each state an effect can be found in
     )
     doubtful = False
     if not is_new:
-        if row.state == EffectState.MADE:
-            log.info("effect_known", effect=key, run_id=str(run_id), step=step)
-            return Succeeded(row.output or {})
-        if row.state == EffectState.IN_DOUBT:
-            if store.is_abandoned(session, row):
-                # Nobody can settle it where it began: whoever settles it here settles it.
-                row.run_id, row.step = run_id, step
-            return InDoubt(row.error or "an earlier call for the same thing is in doubt")
-        if row.state == EffectState.INTENDED and row.run_id != run_id:
-            return Turn(key)
+        known = _known(session, row, run_id, step)
+        if known is not None:
+            if target is not None:
+                leases.release(session, _target_lease(connection.name, target), str(run_id))
+            return known
         doubtful = row.state == EffectState.INTENDED and action.safety not in CONVERGING
         row.state = EffectState.INTENDED
         row.run_id, row.step = run_id, step
@@ -154,6 +149,21 @@ def intend(  # one way out for each state an effect can be found in
         doubtful=doubtful,
         timeout=timeout,
     )
+
+
+def _known(session: Session, row: EffectRow, run_id: UUID, step: str) -> Turn | Outcome | None:
+    """Give what follows from the effect's row without calling; None when a call is due."""
+    if row.state == EffectState.MADE:
+        log.info("effect_known", effect=row.key, run_id=str(run_id), step=step)
+        return Succeeded(row.output or {})
+    if row.state == EffectState.IN_DOUBT:
+        if store.is_abandoned(session, row):
+            # Nobody can settle it where it began: whoever settles it here settles it.
+            row.run_id, row.step = run_id, step
+        return InDoubt(row.error or "an earlier call for the same thing is in doubt")
+    if row.state == EffectState.INTENDED and row.run_id != run_id:
+        return Turn(row.key)
+    return None
 
 
 def shadow(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 from uuid import UUID
@@ -41,12 +42,21 @@ class Queue(Protocol):
 
 
 class InProcessBroker(StubBroker):
-    """Dramatiq's in-memory broker, without the list of dead letters that would grow for ever."""
+    """Dramatiq's in-memory broker, made for tests, without its list of dead letters.
 
-    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 100) -> Any:
-        """Give a consumer whose dead letters are dropped: rows remember what failed."""
-        self.dead_letters_by_queue[queue_name].clear()
-        return super().consume(queue_name, prefetch, timeout)
+    The list would grow for ever, and nobody reads it: rows remember what failed.
+    """
+
+    def __init__(self, *, middleware: list[Middleware]) -> None:
+        super().__init__(middleware=middleware)
+        self.dead_letters_by_queue = defaultdict(_Dropping)
+
+
+class _Dropping(list[Any]):
+    """A list that keeps nothing."""
+
+    def append(self, _item: object, /) -> None:
+        """Let the item go."""
 
 
 def make_broker(redis_url: str | None, *, namespace: str = "hookwright") -> dramatiq.Broker:

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -69,7 +70,7 @@ def _memory() -> Path | None:
     return memory if shutil.disk_usage(memory).free > ROOM_BYTES else None
 
 
-class Server:
+class Server(ABC):
     """A process with a directory of its own, started and stopped any number of times."""
 
     stop_signal = signal.SIGTERM
@@ -85,17 +86,17 @@ class Server:
         assert self._process is not None
         return self._process.pid
 
+    @abstractmethod
     def command(self) -> list[str]:
         """Give the command line."""
-        raise NotImplementedError
 
     def options(self) -> dict[str, Any]:
         """Give further arguments of Popen."""
         return {}
 
+    @abstractmethod
     def answers(self) -> bool:
         """Say whether the server can be used."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start the server and wait until it answers."""

@@ -243,6 +243,22 @@ def test_a_run_waits_for_its_turn_while_another_changes_the_same_target(
     assert [call.reference for call in installation.script.calls] == [None, {"id": "c1"}]
 
 
+def test_a_target_is_given_back_when_nothing_has_to_be_called(installation: Installation) -> None:
+    installation.workflow(one_step("upsert"))
+    first, second = installation.start(), installation.start()
+    advance_run(installation.runtime, first)
+    # The step is begun again, as by a worker that lost its lease after the effect was made.
+    step = installation.step(first, "only")
+    step.status = StepStatus.RUNNING
+    run = installation.run(first)
+    run.status, run.due_at = RunStatus.RUNNING, installation.now
+    installation.store(step, run)
+    assert installation.advance(first).status == RunStatus.SUCCEEDED
+    advance_run(installation.runtime, second)
+    assert installation.run(second).status == RunStatus.SUCCEEDED
+    assert len(installation.script.calls) == 2
+
+
 def test_a_run_is_carried_on_by_one_worker_at_a_time(installation: Installation) -> None:
     installation.workflow(one_step("once"))
     run_id = installation.start()
