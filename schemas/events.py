@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -113,13 +116,120 @@ class BugFacts(Facts):
     repository: str | None = None
 
 
+class CheckFacts(Facts):
+    """Facts of `check.*`: a monitor that fails, degrades or recovers."""
+
+    check_id: str | None = None
+    name: str | None = None
+    kind: str | None = None
+    status: str | None = None
+    result_id: str | None = None
+    url: str | None = None
+    error: str | None = None
+    group: str | None = None
+    location: str | None = None
+    response_time_ms: int | None = None
+    tags: tuple[str, ...] = ()
+    severity: str | None = None
+
+
+class CertificateFacts(Facts):
+    """Facts of `certificate.expiring`."""
+
+    domain: str | None = None
+    days_remaining: int | None = None
+    check_id: str | None = None
+    name: str | None = None
+    url: str | None = None
+
+
+class AgentAlertFacts(Facts):
+    """Facts of `agent_alert.*`: a rule about an AI agent fired or came to rest."""
+
+    alert_id: str | None = None
+    rule_id: str | None = None
+    agent_id: str | None = None
+    agent_name: str | None = None
+    condition: str | None = None
+    previous_state: str | None = None
+    state: str | None = None
+    observed_value: float | None = None
+    threshold: float | None = None
+    reason: str | None = None
+    url: str | None = None
+
+
+class KillSwitchFacts(Facts):
+    """Facts of `agent.kill_switch_changed`."""
+
+    agent_id: str | None = None
+    agent_name: str | None = None
+    active: bool | None = None
+    reason: str | None = None
+
+
+class PolicyFacts(Facts):
+    """Facts of `policy.updated`."""
+
+    agent_id: str | None = None
+    version: str | None = None
+    hash: str | None = None
+
+
+class HealFacts(Facts):
+    """Facts of `heal.*`: failing tests being mended."""
+
+    batch_id: str | None = None
+    run_id: str | None = None
+    status: str | None = None
+    sessions: int = 0
+    completed: int = 0
+    failed: int = 0
+    pr_urls: tuple[str, ...] = ()
+    bug_suspected: bool = False
+    url: str | None = None
+    repository: str | None = None
+
+
+class AppFacts(Facts):
+    """Facts of `app.uploaded`."""
+
+    app_id: str | None = None
+    name: str | None = None
+    platform: str | None = None
+    version: str | None = None
+    build_id: str | None = None
+    url: str | None = None
+
+
+FAMILIES: Mapping[str, type[Facts]] = MappingProxyType(
+    {
+        "test_run": TestRunFacts,
+        "test_case": TestRunFacts,
+        "visual_regression": TestRunFacts,
+        "check": CheckFacts,
+        "certificate": CertificateFacts,
+        "credits": CreditsFacts,
+        "agent_alert": AgentAlertFacts,
+        "agent": KillSwitchFacts,
+        "policy": PolicyFacts,
+        "heal": HealFacts,
+        "bug": BugFacts,
+        "app": AppFacts,
+    }
+)
+"""The facts of each family, by the first word of an event's type."""
+
+
 class EventDraft(BaseModel):
     """An event as a vendor's `normalise` or a poll gives it, before it has an id.
 
     `type` is a name of contract §7, or `<vendor>.<vendor type>` for what we do not know.
     `time` is when it happened at the vendor (aware UTC), `None` when the vendor does not say.
     `facts` is the JSON form of the family's facts. `key` tells two events of one delivery or
-    one poll apart and is the same each time the same fact is read again.
+    one poll apart and is the same each time the same fact is read again. `fact`, where the vendor
+    gives one, is an identity that is the same whichever way the fact reaches us: by webhook, poll
+    or the vendor's record (`alert:<id>:firing`). What has one is stored once for each account.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -131,6 +241,15 @@ class EventDraft(BaseModel):
     facts: dict[str, Json] = Field(default_factory=dict)
     payload: Json = None
     key: str = ""
+    fact: str = ""
+
+
+class Origin(StrEnum):
+    """How an event reached us."""
+
+    WEBHOOK = "webhook"
+    POLL = "poll"
+    RECONCILED = "reconciled"
 
 
 class Event(BaseModel):
@@ -144,6 +263,7 @@ class Event(BaseModel):
     vendor_type: str
     source: str | None
     delivery_id: UUID | None
+    origin: Origin = Origin.WEBHOOK
     subject: str | None
     time: datetime
     received_at: datetime

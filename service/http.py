@@ -381,9 +381,10 @@ def connect(
     if outgoing is None:
         raise ConfigurationError(f"{vendor.title} has no API that Hookwright calls")
     used = timing or Timing()
+    rate = outgoing.rates[0]
     limiter = TokenBucket(
-        per_minute=getattr(options, "per_minute", None) or outgoing.per_minute,
-        burst=outgoing.burst,
+        per_minute=getattr(options, "per_minute", None) or rate.calls * 60 / rate.seconds,
+        burst=min(rate.calls, 10),
         max_wait_s=QUICK_S,
         monotonic=used.monotonic,
     )

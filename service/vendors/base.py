@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
 
@@ -155,6 +155,14 @@ class Sign(Protocol):
         ...
 
 
+ReadBack: TypeAlias = "Callable[[CallContext, Delivery, Any], list[EventDraft]]"
+"""Reads the truth that a delivery only hints at, by the vendor's API.
+
+Given the context of the source's connection, the delivery and the source's options. Raises
+Transient when it is too early to tell, and Refused when the vendor knows nothing of the kind.
+"""
+
+
 def _always_signed(_options: Any) -> bool:
     return False
 
@@ -175,6 +183,9 @@ class Incoming:
     `status_code` is what a stored delivery is answered with (Slack wants 200), with a body or
     without. `unsigned` says whether nothing is signed under these options; who asks for a secret
     or for the path token asks `wants_secret`.
+    `types` is the table of the vendor's event names and ours, for pages; `*` stands for any name.
+    `read_back` is for vendors that sign nothing: where the source has a connection, events are
+    what it reads from the API, and the delivery is only the reason to ask.
     """
 
     options: type[Options]
@@ -187,6 +198,8 @@ class Incoming:
     status_code: int = 202
     answer_body: bool = True
     unsigned: Callable[[Any], bool] = _always_signed
+    types: Mapping[str, str] = field(default_factory=dict)
+    read_back: ReadBack | None = None
 
     def wants_secret(self, options: Any) -> bool:
         """Say whether a source needs a secret; if not, the path token is what is demanded."""
@@ -197,21 +210,62 @@ class Incoming:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """So many calls within any `seconds`, kept for one credential by all processes together.
+
+    `covers(method, path)` says which calls count (None: all); `path` is what is called below the
+    connection's `base_url`. Two rates of one vendor differ in `name`.
+    """
+
+    calls: int
+    seconds: float = 60.0
+    name: str = "all"
+    covers: Callable[[str, str], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Authentication headers that end at a time (aware UTC), or only when they are refused."""
+
+    headers: Mapping[str, str] = field(repr=False)
+    expires_at: datetime | None = None
+
+
+class FetchToken(Protocol):
+    """Asks the vendor for headers that are good for a while, such as an installation's token."""
+
+    def __call__(
+        self, http: VendorHttp, credentials: Any, options: Any, now: datetime
+    ) -> Token | None:
+        """Give a fresh token; None when these credentials need none.
+
+        `http` is the connection's own client and sends what the call names: `request(...,
+        headers={...}, bare=True)` leaves out the connection's own authentication.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """How a vendor's API is called.
 
     `credentials` and `options` are the typed forms of the configuration's sections.
-    `headers` gives the authentication headers, `base_url` the vendor's own address.
-    `per_minute` is the rate that our side keeps per credential (vendors.md §0.3), `burst` how many
-    calls may follow one another at once. `check` asks the vendor who we are.
+    `headers` gives the authentication headers, `base_url` the vendor's own address. Where they
+    must be asked for and renewed, `token` does so: its headers are kept until shortly before they
+    end, and renewed once when a call is answered 401.
+    `rates` are what our side keeps for one credential (vendors.md §0.3); an option `per_minute` of
+    the connection replaces the calls of the first. When an answer says that no more than
+    `keep_back` calls are left, no further call is made before the vendor's window begins anew.
+    `check` asks the vendor who we are.
     """
 
     base_url: str
     credentials: type[BaseModel]
     options: type[Options]
     headers: Callable[[Any, Any], Mapping[str, str]]
-    per_minute: float
-    burst: int
+    rates: tuple[Rate, ...]
+    keep_back: int = 0
+    token: FetchToken | None = None
     check: Callable[[CallContext], str] | None = None
 
 
@@ -288,10 +342,15 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class PollAnswer:
-    """What asking once gave: new events, and the position to ask from next time."""
+    """What asking once gave: new events, and the position to ask from next time.
+
+    `more` says that there is more to read at once. A poll reads few pages a time, so that a long
+    list goes on where it was when a limit of the vendor or a crash stopped it.
+    """
 
     events: Sequence[EventDraft]
     position: Mapping[str, Json]
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +358,8 @@ class Poll:
     """A question asked of a vendor again and again.
 
     `ask(context, options, position)` is given the position of the last answer (None at first).
-    Events and position are stored in one transaction; an event's `key` is the same whenever the
-    same fact is read again, so that a crash repeats nothing.
+    Events and position are stored in one transaction; an event's `fact`, or else its `key`, is the
+    same whenever the same fact is read again, so that a crash repeats nothing.
     """
 
     name: str
@@ -309,16 +368,102 @@ class Poll:
     ask: Callable[[CallContext, Any, Mapping[str, Json] | None], PollAnswer]
 
 
+# --- what the vendor itself has on record ------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A stretch of time, from `since` up to and without `until` (aware UTC)."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One entry of a vendor's own record.
+
+    `reference` names the entry at the vendor and is unique in its record; `time` is when it
+    happened and `vendor_type` the vendor's name for it. What says that we have it already is
+    either `delivery_keys` (any of them is the key under which its webhook was stored) or `events`
+    (what the entry means in our words, each with its `fact`), or both. `detail` is what
+    `redeliver` and `restore` need to know.
+    """
+
+    reference: str
+    time: datetime
+    vendor_type: str
+    delivery_keys: tuple[str, ...] = ()
+    events: tuple[EventDraft, ...] = ()
+    detail: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordPage:
+    """A page of a record; `next` is given to the next reading, None when this was the last."""
+
+    entries: Sequence[Recorded]
+    next: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a vendor can be asked about events that should have reached us.
+
+    `read(context, options, window, position)` gives one page of what happened within the window;
+    `position` is None at first. An entry of which neither a delivery nor an event is stored is a
+    gap. A gap whose entry has `events` is closed by storing them, marked as reconciled. Any other
+    is closed by `redeliver`, which asks the vendor to send it once more (Refused when that is no
+    longer possible), and where that is missing, refused or was in vain, by the events that
+    `restore` reads from the API.
+    `identities(delivery, source options)` gives further keys by which a stored delivery may be
+    known (an id that is only in a header). `learn(deliveries)` gives options that need not be
+    configured because the source's newest deliveries tell them; what is configured goes before.
+    """
+
+    name: str
+    summary: str
+    options: type[Options]
+    read: Callable[[CallContext, Any, Window, Mapping[str, Json] | None], RecordPage]
+    identities: Callable[[Delivery, Any], Collection[str]] | None = None
+    redeliver: Callable[[CallContext, Any, Recorded], None] | None = None
+    restore: Callable[[CallContext, Any, Recorded], list[EventDraft]] | None = None
+    learn: Callable[[Sequence[Delivery]], Mapping[str, Json]] | None = None
+
+
+# --- the vendor ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What a person does at the vendor; printed by `source show` and on the vendor's page.
+
+    `incoming` are the steps there after which webhooks come, `outgoing` those after which its API
+    can be called; in both `{url}` stands for the address of the source. `notes` are what surprises
+    people. `template` is a body to be pasted at the vendor, where it lets us choose one.
+    `configuration` is what stands in hookwright.yaml then, as YAML.
+    """
+
+    pages: tuple[str, ...]
+    configuration: str
+    incoming: tuple[str, ...] = ()
+    outgoing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    template: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Vendor:
     """A product that sends us webhooks or that we call."""
 
     name: str
     title: str
+    guide: Guide
     incoming: Incoming | None = None
     outgoing: Outgoing | None = None
     actions: tuple[Action, ...] = ()
     polls: tuple[Poll, ...] = ()
+    records: tuple[Record, ...] = ()
 
 
 def read_json(text: str | bytes) -> Json:

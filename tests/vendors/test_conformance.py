@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.events import EventDraft
+from schemas.events import FAMILIES, EventDraft
 from service.errors import ConfigurationError, HandshakeError, SignatureError
 from service.vendors import VENDORS, samples
 from service.vendors.base import Delivery, Headers, Incoming, Secret
@@ -24,7 +24,6 @@ from tests.vendors.deliveries import NOW, as_delivery, make_delivery, refusal
 
 SECRET = "whsec_dGVzdC1zZWNyZXQtMDEyMzQ1Njc4OWFiY2RlZmdoaWo="
 OTHER_SECRET = "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldA=="
-FAMILIES = frozenset({"app", "credits", "test_case", "test_run", "visual_regression"})
 
 OTHER_OPTIONS: dict[str, list[dict[str, Any]]] = {
     "vibeview": [

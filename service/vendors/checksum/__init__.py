@@ -6,7 +6,7 @@ checksum-ai/test-run-action and checksum-ai/checksum-action. Read through the re
 
 from __future__ import annotations
 
-from service.vendors.base import Outgoing, Vendor
+from service.vendors.base import Guide, Outgoing, Rate, Vendor
 from service.vendors.checksum.actions import ACTIONS
 from service.vendors.checksum.client import (
     ChecksumCredentials,
@@ -19,14 +19,14 @@ from service.vendors.checksum.polling import POLLS
 VENDOR = Vendor(
     name="checksum",
     title="Checksum",
+    guide=Guide(pages=("https://checksum.ai/docs",), configuration=""),
     outgoing=Outgoing(
         base_url="https://api.checksum.ai",
         credentials=ChecksumCredentials,
         options=ChecksumOptions,
         headers=auth_headers,
         # The vendor publishes no limit; one call a second is careful.
-        per_minute=60,
-        burst=10,
+        rates=(Rate(calls=60),),
         check=check,
     ),
     actions=ACTIONS,

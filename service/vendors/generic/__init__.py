@@ -6,7 +6,7 @@ for the ready schemes.
 
 from __future__ import annotations
 
-from service.vendors.base import Incoming, Vendor
+from service.vendors.base import Guide, Incoming, Vendor
 from service.vendors.generic.events import delivery_key, normalise
 from service.vendors.generic.options import GenericOptions, is_unsigned
 from service.vendors.generic.signing import sign, verifier
@@ -14,6 +14,7 @@ from service.vendors.generic.signing import sign, verifier
 VENDOR = Vendor(
     name="generic",
     title="Generic webhooks",
+    guide=Guide(pages=("https://www.standardwebhooks.com",), configuration=""),
     incoming=Incoming(
         options=GenericOptions,
         verifier=verifier,

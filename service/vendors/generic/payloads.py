@@ -7,17 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from schemas.events import CreditsFacts, Facts, Json
-from schemas.events import TestRunFacts as RunFacts
+from schemas.events import FAMILIES, Facts, Json
 from service.vendors.base import dig
 from service.vendors.reading import put
-
-_FAMILIES: Mapping[str, type[Facts]] = {
-    "test_run": RunFacts,
-    "test_case": RunFacts,
-    "visual_regression": RunFacts,
-    "credits": CreditsFacts,
-}
 
 
 def read_facts(type_: str, body: Json, paths: Mapping[str, str]) -> dict[str, Any]:
@@ -30,7 +22,7 @@ def read_facts(type_: str, body: Json, paths: Mapping[str, str]) -> dict[str, An
         value = dig(body, path)
         if value is not None:
             put(found, name, value)
-    family = _FAMILIES.get(type_.partition(".")[0])
+    family = FAMILIES.get(type_.partition(".")[0])
     return found if family is None else _shaped(family, found)
 
 

@@ -6,7 +6,7 @@ webhooks/webhook-events-and-payloads (vendors.md §6).
 
 from __future__ import annotations
 
-from service.vendors.base import Incoming, Outgoing, Vendor
+from service.vendors.base import Guide, Incoming, Outgoing, Rate, Vendor
 from service.vendors.github.actions import ACTIONS
 from service.vendors.github.client import (
     GitHubConnectionOptions,
@@ -21,6 +21,7 @@ from service.vendors.github.signing import sign, verifier
 VENDOR = Vendor(
     name="github",
     title="GitHub",
+    guide=Guide(pages=("https://docs.github.com/en/webhooks",), configuration=""),
     incoming=Incoming(
         options=GitHubOptions,
         verifier=verifier,
@@ -34,8 +35,7 @@ VENDOR = Vendor(
         options=GitHubConnectionOptions,
         headers=auth_headers,
         # 5000 an hour, and no more than 80 comments a minute.
-        per_minute=80,
-        burst=20,
+        rates=(Rate(calls=80),),
         check=check,
     ),
     actions=ACTIONS,

@@ -6,7 +6,7 @@ interactivity/handling-user-interaction (vendors.md §7).
 
 from __future__ import annotations
 
-from service.vendors.base import Incoming, Outgoing, Vendor
+from service.vendors.base import Guide, Incoming, Outgoing, Rate, Vendor
 from service.vendors.slack.actions import ACTIONS
 from service.vendors.slack.client import (
     SlackConnectionOptions,
@@ -21,6 +21,7 @@ from service.vendors.slack.signing import sign, verifier
 VENDOR = Vendor(
     name="slack",
     title="Slack",
+    guide=Guide(pages=("https://docs.slack.dev",), configuration=""),
     incoming=Incoming(
         options=SlackOptions,
         verifier=verifier,
@@ -37,8 +38,7 @@ VENDOR = Vendor(
         options=SlackConnectionOptions,
         headers=auth_headers,
         # One message a second for each channel, with short bursts.
-        per_minute=60,
-        burst=10,
+        rates=(Rate(calls=60),),
         check=check,
     ),
     actions=ACTIONS,

@@ -6,7 +6,7 @@ leave open about signatures and bodies (vendors.md §1.1, marked as assumed) is 
 
 from __future__ import annotations
 
-from service.vendors.base import Incoming, Outgoing, Vendor
+from service.vendors.base import Guide, Incoming, Outgoing, Rate, Vendor
 from service.vendors.vibeview.actions import ACTIONS
 from service.vendors.vibeview.client import (
     VibeViewConnectionOptions,
@@ -22,6 +22,7 @@ from service.vendors.vibeview.signing import sign, verifier
 VENDOR = Vendor(
     name="vibeview",
     title="VibeView",
+    guide=Guide(pages=("https://vibeview.io/docs/api-reference",), configuration=""),
     incoming=Incoming(
         options=VibeViewOptions,
         verifier=verifier,
@@ -34,8 +35,7 @@ VENDOR = Vendor(
         credentials=VibeViewCredentials,
         options=VibeViewConnectionOptions,
         headers=auth_headers,
-        per_minute=100,
-        burst=20,
+        rates=(Rate(calls=100),),
         check=check,
     ),
     actions=ACTIONS,

@@ -37,11 +37,13 @@ from service.vendors.base import (
     CallContext,
     Delivery,
     Done,
+    Guide,
     Incoming,
     Options,
     Outgoing,
     Outputs,
     Params,
+    Rate,
     Safety,
     Signed,
     Vendor,
@@ -130,6 +132,7 @@ def scripted_vendor(script: Script) -> Vendor:
     return Vendor(
         name="robot",
         title="Robot",
+        guide=Guide(pages=(), configuration=""),
         incoming=Incoming(
             options=Options,
             verifier=lambda _options, _secrets: lambda _delivery, _now: None,
@@ -142,8 +145,7 @@ def scripted_vendor(script: Script) -> Vendor:
             credentials=NoCredentials,
             options=Options,
             headers=lambda _credentials, _options: {},
-            per_minute=600,
-            burst=100,
+            rates=(Rate(calls=600),),
         ),
         actions=(
             action("read", Safety.READ),
