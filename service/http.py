@@ -1,28 +1,32 @@
 """Calls to other people's servers: one client per connection, with every limit of vendors.md §10.
 
 What a call means is the vendor folder's business; retrying a step is the engine's. Here live the
-limits of time and size, the rate, the breaker, the address guard, and the translation of everything
-that can go wrong into the errors of `errors.py`.
+retries of reads, redirects, the rates, the breaker, and authentication that has to be renewed. One
+request and its answer are in `http_exchange.py`, and what can go wrong is in `errors.py`.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json as json_text
 import random
 import threading
 import time
-import weakref
-import zlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
+from pydantic import BaseModel, SecretStr
 
 from schemas.clock import Clock, utc_now
 from schemas.events import Json
 from service.address_guard import AddressGuard, Network
+from service.call_rates import Limiter, LocalSlots, RateKeeper, rates_with
 from service.errors import (
     ConfigurationError,
     HookwrightError,
@@ -34,13 +38,15 @@ from service.errors import (
     Unreachable,
     VendorBroken,
 )
+from service.held_token import HeldToken
 from service.http_answer import HttpAnswer, error_of
-from service.http_transport import GuardedTransport, deadline
-from service.rate_limit import CircuitBreaker, TokenBucket, calls_left, reset_wait
+from service.http_exchange import Call, Exchange
+from service.http_transport import GuardedTransport
+from service.rate_limit import CircuitBreaker, calls_left, reset_wait
 from service.redaction import is_sensitive_name, redact
 
 if TYPE_CHECKING:
-    from service.vendors.base import Vendor
+    from service.vendors.base import Token, Vendor
 
 __all__ = ["AddressGuard", "HttpAnswer", "Timing", "VendorHttp", "connect", "path_of"]
 
@@ -67,6 +73,7 @@ _REDIRECTS = frozenset(
 )
 
 T = TypeVar("T")
+Fetch = Callable[["VendorHttp", datetime], "Token | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +89,12 @@ class Timing:
 class VendorHttp:
     """One connection's client; safe for threads, made once and closed by whoever keeps it.
 
-    `base_url` stands before every path; `headers` (authentication) go with every call to its host.
-    `limiter` None means no rate of our own. `timeout_s` is the total for one call and `connect_s`
-    for making the connection. `transport` replaces the network in tests. `who` names the other
-    side in errors; without it, its host does.
+    `base_url` stands before every path; `headers` (authentication) go with every call to its host,
+    and so do those that `fetch_token` gives, which are kept until shortly before their end.
+    `limiter` None means no rate of our own; `keep_back` calls of the vendor's window are left
+    alone. `timeout_s` is the total for one call and `connect_s` for making the connection.
+    `transport` replaces the network in tests. `who` names the other side in errors; without it,
+    its host does.
     """
 
     def __init__(
@@ -93,7 +102,9 @@ class VendorHttp:
         *,
         base_url: str,
         headers: Mapping[str, str] | None = None,
-        limiter: TokenBucket | None = None,
+        fetch_token: Fetch | None = None,
+        limiter: Limiter | None = None,
+        keep_back: int = 0,
         guard: AddressGuard | None = None,
         breaker: CircuitBreaker | None = None,
         timeout_s: float = TOTAL_TIMEOUT_S,
@@ -108,26 +119,20 @@ class VendorHttp:
         self._host = urlsplit(self._base_url).netloc
         self.who = who or self._host
         self._headers = _checked_headers(headers or {})
-        self._secrets = _secrets_of(self._headers)
+        self._fetch_token = fetch_token
+        self._token = HeldToken()
         self._timing = timing or Timing()
         self._limiter = limiter
+        self._keep_back = keep_back
         self._breaker = breaker or CircuitBreaker(monotonic=self._timing.monotonic)
         self._timeout_s = timeout_s
-        self._connect_s = connect_s
-        self._max_answer_bytes = max_answer_bytes
-        self._client = httpx.Client(
+        self._exchange = Exchange(
             transport=transport or GuardedTransport(guard or AddressGuard()),
-            headers={
-                "User-Agent": user_agent,
-                "Accept": "application/json",
-                "Accept-Encoding": "gzip",
-            },
-            trust_env=False,
-            follow_redirects=False,
+            who=self.who,
+            user_agent=user_agent,
+            connect_s=connect_s,
+            max_answer_bytes=max_answer_bytes,
         )
-        # A client that nobody refers to any more, such as one replaced while a call used it,
-        # closes its connections by itself.
-        self._closing = weakref.finalize(self, self._client.close)
         self._memory: dict[str, Any] = {}
         self._memory_lock = threading.Lock()
 
@@ -142,7 +147,7 @@ class VendorHttp:
 
     def close(self) -> None:
         """Close every connection that is kept open."""
-        self._closing()
+        self._exchange.close()
 
     def remember(self, key: str, make: Callable[[], T]) -> T:
         """Give what `make` gave the first time, as long as this client lives; errors are not kept.
@@ -165,39 +170,43 @@ class VendorHttp:
         *,
         params: Mapping[str, Any] | None = None,
         json: Json = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float | None = None,
         safe: bool | None = None,
         failed_is_undone: bool = False,
+        bare: bool = False,
     ) -> HttpAnswer:
         """Make one call and give its answer, which is a success.
 
         `path` is joined to the base address; a whole address is called without the connection's
-        own headers unless it has the same host. Parameters that are None are left out. `safe` says
-        that performing the call twice does no harm (None: GET, HEAD and OPTIONS are safe); only
-        then can no error be in doubt. `failed_is_undone` says the same of this vendor's 5xx alone.
-        GET and HEAD are tried three times within 2 s.
+        own headers unless it has the same host. Parameters that are None are left out. The body is
+        `json`, or `content` as it is, whose kind `headers` then tells. `safe` says that performing
+        the call twice does no harm (None: GET, HEAD and OPTIONS are safe); only then can no error
+        be in doubt. `failed_is_undone` says the same of this vendor's 5xx alone. `bare` leaves out
+        the connection's authentication. GET and HEAD are tried three times within 2 s; a call that
+        is answered 401 is made once more with a renewed token, where tokens can be renewed.
 
         Raises AddressRefused and Refused (trying again cannot help), Unreachable, RateLimited,
         TimedOut and VendorBroken (it may), with `perhaps_done` when it may have been performed.
         """
-        url, asked = self._address(method, path)
-        call = _Call(
-            method=method,
-            url=url,
-            asked=asked,
-            params={key: value for key, value in (params or {}).items() if value is not None},
+        call = self._prepare(
+            method,
+            path,
+            params=params,
             json=json,
-            headers=self._call_headers(url, headers),
-            timeout_s=self._timeout_s if timeout_s is None else timeout_s,
-            safe=method in _SAFE if safe is None else safe,
+            content=content,
+            headers=headers,
+            timeout_s=timeout_s,
+            safe=safe,
             failed_is_undone=failed_is_undone,
+            bare=bare,
         )
         began = self._timing.monotonic()
         attempt = 1
         while True:
             try:
-                return self._follow(call)
+                return self._authenticated(call)
             except Transient as fault:
                 pause = self._pause(call, fault, attempt, began)
                 if pause is None:
@@ -205,7 +214,91 @@ class VendorHttp:
             self._timing.sleep(pause)
             attempt += 1
 
-    def _pause(self, call: _Call, fault: Transient, attempt: int, began: float) -> float | None:
+    def lines(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        for_s: float = TOTAL_TIMEOUT_S,
+    ) -> Iterator[str]:
+        """Give the lines of an endless answer (server-sent events) for so many seconds.
+
+        Ends by itself when the time is over or the other side ends it. Raises what `request` does.
+        """
+        call = self._prepare("GET", path, params=params, headers=headers, timeout_s=for_s)
+        call, _ = self._with_own_headers(call)
+        with self._counted(call):
+            for part in self._exchange.lines(call, self._secrets()):
+                if isinstance(part, str):
+                    yield part
+                    continue
+                error = error_of(part, who=self.who, now=self._timing.now())
+                if error is not None:
+                    raise self._noted(error)
+                self._breaker.succeeded()
+
+    def _prepare(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Json = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+        safe: bool | None = None,
+        failed_is_undone: bool = False,
+        bare: bool = False,
+    ) -> Call:
+        if path.startswith(("http://", "https://")):
+            url = path
+            # A foreign address may be a secret: errors name its host only.
+            asked = f"{method} {urlsplit(path).hostname}"
+        else:
+            url = f"{self._base_url}{path}"
+            asked = redact(f"{method} {path}", self._secrets())
+        is_own = _origin(url) == _origin(self._base_url)
+        return Call(
+            method=method,
+            url=url,
+            asked=asked,
+            path=path,
+            params={key: value for key, value in (params or {}).items() if value is not None},
+            json=json,
+            content=content,
+            headers=dict(headers or {}),
+            timeout_s=self._timeout_s if timeout_s is None else timeout_s,
+            safe=method in _SAFE if safe is None else safe,
+            failed_is_undone=failed_is_undone,
+            bare=bare or not is_own,
+        )
+
+    def _authenticated(self, call: Call) -> HttpAnswer:
+        """Make the call with the token that is held; with a renewed one when it is refused."""
+        ready, used = self._with_own_headers(call)
+        try:
+            return self._follow(ready)
+        except Refused as fault:
+            # 401 means that nothing was performed, so every call may be made again.
+            if used is None or fault.status != HTTPStatus.UNAUTHORIZED:
+                raise
+        self._token.forget(used)
+        ready, _ = self._with_own_headers(call)
+        return self._follow(ready)
+
+    def _with_own_headers(self, call: Call) -> tuple[Call, Token | None]:
+        if call.bare:
+            return call, None
+        token, fetch = None, self._fetch_token
+        if fetch is not None:
+            now = self._timing.now()
+            token = self._token.get(now, lambda: fetch(self, now))
+        asked = _checked_headers(token.headers) if token else {}
+        return replace(call, headers={**self._headers, **asked, **call.headers}), token
+
+    def _pause(self, call: Call, fault: Transient, attempt: int, began: float) -> float | None:
         """Give the seconds after which a read is tried again; None when it is not."""
         if call.method not in _READS or not call.safe or attempt >= READ_ATTEMPTS:
             return None
@@ -216,10 +309,10 @@ class VendorHttp:
         elapsed = self._timing.monotonic() - began
         return pause if elapsed + pause <= QUICK_S else None
 
-    def _follow(self, call: _Call) -> HttpAnswer:
+    def _follow(self, call: Call) -> HttpAnswer:
         """Make the call, following redirects of reads as long as they stay on the same host."""
         for _ in range(MAX_REDIRECTS + 1):
-            answer = self._call(call)
+            answer = self._send(call)
             error = error_of(
                 answer,
                 who=self.who,
@@ -238,127 +331,35 @@ class VendorHttp:
         raise VendorBroken(f"{self.who} redirects {call.asked} in a circle")
 
     def _noted(self, error: HookwrightError) -> HookwrightError:
-        """Let a limit of the vendor hold every thread, and strike out what is secret."""
+        """Let a limit of the vendor hold everybody, and strike out what is secret."""
         if isinstance(error, RateLimited) and error.retry_after and self._limiter:
             self._limiter.hold(error.retry_after.total_seconds())
-        error.message = redact(error.message, self._secrets)
+        error.message = redact(error.message, self._secrets())
         error.args = (error.message,)
         return error
 
-    def _call(self, call: _Call) -> HttpAnswer:
-        if self._limiter:
-            wait = self._limiter.reserve()
-            if wait > 0:
-                self._timing.sleep(wait)
-        self._breaker.admit(self._host)
-        try:
-            answer = self._exchange(call)
-        except (Unreachable, TimedOut, VendorBroken):
-            self._breaker.failed()
-            raise
-        self._breaker.succeeded()
-        if self._limiter and calls_left(answer.headers) == 0:
+    def _counted(self, call: Call) -> AbstractContextManager[None]:
+        return self._limiter.call(call.method, call.path) if self._limiter else nullcontext()
+
+    def _send(self, call: Call) -> HttpAnswer:
+        with self._counted(call):
+            self._breaker.admit(self._host)
+            try:
+                answer = self._exchange.send(call, self._secrets())
+            except (Unreachable, TimedOut, VendorBroken):
+                self._breaker.failed()
+                raise
+            self._breaker.succeeded()
+        left = calls_left(answer.headers)
+        if self._limiter and left is not None and left <= self._keep_back:
             self._limiter.hold(reset_wait(answer.headers, self._timing.now()) or 0.0)
         return answer
 
-    def _exchange(self, call: _Call) -> HttpAnswer:
-        """Send and read one answer; httpx's exceptions become ours here and nowhere else."""
-        doubt = not call.safe
-        try:
-            request = self._client.build_request(
-                call.method,
-                call.url,
-                params=call.params or None,
-                json=call.json,
-                headers=call.headers,
-                timeout=httpx.Timeout(
-                    call.timeout_s, connect=self._connect_s, pool=self._connect_s
-                ),
-            )
-            with deadline(call.timeout_s):
-                response = self._client.send(request, stream=True)
-                try:
-                    body = self._read(response, call)
-                finally:
-                    response.close()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as fault:
-            words = redact(str(fault), self._secrets)
-            raise Unreachable(
-                f"{self.who} cannot be reached: {words or 'no connection'}"
-            ) from fault
-        except httpx.TimeoutException as fault:
-            raise TimedOut(
-                f"{self.who} did not answer {call.asked} within {call.timeout_s:g} s",
-                perhaps_done=doubt,
-            ) from fault
-        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol, httpx.InvalidURL) as fault:
-            # Their texts quote header values: they are not repeated.
-            raise Refused(
-                f"{call.asked} cannot be written as a request",
-                hint="check the connection's base_url and credentials for line breaks",
-            ) from fault
-        except httpx.TransportError as fault:
-            raise VendorBroken(
-                f"{self.who} cut the connection during {call.asked}", perhaps_done=doubt
-            ) from fault
-        return HttpAnswer(response.status_code, response.headers, body, call.asked, call.safe)
-
-    def _read(self, response: httpx.Response, call: _Call) -> bytes:
-        """Read and unpack the body, never holding more than the size cap."""
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in {"identity", "", "gzip", "x-gzip"}:
-            raise VendorBroken(
-                f"{self.who} answered {call.asked} in the encoding {encoding[:20]}, which was not "
-                "asked for",
-                perhaps_done=not call.safe,
-            )
-        unpack = zlib.decompressobj(wbits=31) if "gzip" in encoding else None
-        body = bytearray()
-        cap = self._max_answer_bytes
-        for chunk in response.iter_raw():
-            try:
-                body += unpack.decompress(chunk, cap + 1 - len(body)) if unpack else chunk
-            except zlib.error as fault:
-                raise VendorBroken(
-                    f"{self.who} answered {call.asked} with broken compression",
-                    perhaps_done=not call.safe,
-                ) from fault
-            if len(body) > cap:
-                raise VendorBroken(
-                    f"{self.who} answered {call.asked} with more than {cap} bytes",
-                    perhaps_done=not call.safe,
-                )
-        return bytes(body)
-
-    def _address(self, method: str, path: str) -> tuple[str, str]:
-        """Give the whole address and how errors speak of it; a foreign path may be a secret."""
-        if path.startswith(("http://", "https://")):
-            return path, f"{method} {urlsplit(path).hostname}"
-        return f"{self._base_url}{path}", redact(f"{method} {path}", self._secrets)
-
-    def _call_headers(self, url: str, extra: Mapping[str, str] | None) -> dict[str, str]:
-        own = self._headers if _origin(url) == _origin(self._base_url) else {}
-        return {**own, **(extra or {})}
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One call, ready to be made as often as its retries want."""
-
-    # Only `asked` is for reading: an address may be a secret (incoming webhooks).
-    method: str
-    url: str = field(repr=False)
-    asked: str
-    params: dict[str, Any] = field(repr=False)
-    json: Json = field(repr=False)
-    headers: dict[str, str] = field(repr=False)
-    timeout_s: float
-    safe: bool
-    failed_is_undone: bool
-
-    def moved(self, url: str) -> _Call:
-        """Give the call at the address a redirect named, which carries its own parameters."""
-        return replace(self, url=url, params={})
+    def _secrets(self) -> tuple[str, ...]:
+        token = self._token.held
+        shown = {**self._headers, **(token.headers if token else {})}
+        values = [value for name, value in shown.items() if is_sensitive_name(name)]
+        return tuple(part for value in values for part in value.split() if part != "Bearer")
 
 
 def connect(
@@ -368,35 +369,57 @@ def connect(
     credentials: Any,
     options: Any,
     allow_private: bool | Sequence[Network] = False,
+    keeper: RateKeeper | None = None,
     timing: Timing | None = None,
     transport: httpx.BaseTransport | None = None,
 ) -> VendorHttp:
     """Give the client of one connection; the caller keeps it and closes it.
 
     `credentials` and `options` are the vendor's own models. An option `per_minute` replaces the
-    vendor's rate. `allow_private` is what AddressGuard takes. Raises ConfigurationError when the
-    vendor has no API or the address is none.
+    vendor's first rate. `keeper` holds the rates of credentials beyond this one client (None: the
+    client keeps its own). `allow_private` is what AddressGuard takes. Raises ConfigurationError
+    when the vendor has no API or the address is none.
     """
     outgoing = vendor.outgoing
     if outgoing is None:
         raise ConfigurationError(f"{vendor.title} has no API that Hookwright calls")
     used = timing or Timing()
-    rate = outgoing.rates[0]
-    limiter = TokenBucket(
-        per_minute=getattr(options, "per_minute", None) or rate.calls * 60 / rate.seconds,
-        burst=min(rate.calls, 10),
-        max_wait_s=QUICK_S,
-        monotonic=used.monotonic,
+    base = base_url or outgoing.base_url
+    slots = (
+        keeper.slots(_credential_key(vendor.name, base, credentials))
+        if keeper
+        else (LocalSlots(used.monotonic),)
     )
+    fetch = outgoing.token
     return VendorHttp(
-        base_url=base_url or outgoing.base_url,
+        base_url=base,
         headers=outgoing.headers(credentials, options),
-        limiter=limiter,
+        fetch_token=None
+        if fetch is None
+        else lambda http, now: fetch(http, credentials, options, now),
+        limiter=Limiter(
+            rates_with(outgoing.rates, getattr(options, "per_minute", None)),
+            slots,
+            max_wait_s=QUICK_S,
+            monotonic=used.monotonic,
+            sleep=used.sleep,
+        ),
+        keep_back=outgoing.keep_back,
         guard=AddressGuard(allow_private),
         who=vendor.title,
         timing=used,
         transport=transport,
     )
+
+
+def _credential_key(vendor: str, base_url: str, credentials: BaseModel) -> str:
+    """Give what names a credential among all processes and tells nothing about it."""
+    plain = {
+        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        for name, value in credentials
+    }
+    text = json_text.dumps([vendor, base_url.rstrip("/"), plain], sort_keys=True)
+    return f"{vendor}:{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 
 def path_of(*segments: str | int) -> str:
@@ -431,11 +454,6 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
                 hint="check the credential for line breaks and invisible characters",
             )
     return dict(headers)
-
-
-def _secrets_of(headers: Mapping[str, str]) -> tuple[str, ...]:
-    values = [value for name, value in headers.items() if is_sensitive_name(name)]
-    return tuple(part for value in values for part in value.split() if part != "Bearer")
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

@@ -1,7 +1,6 @@
-"""When a call may be made: our own rate, what the vendor's answers ask for, and the breaker.
+"""What vendors' answers say about their limits, and the breaker that spares a host in trouble.
 
-All of it is kept in this process and shared by its threads; several processes each keep their own,
-and the vendor's 429 has the last word.
+The rates that our side keeps by itself are in `call_rates.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from service.errors import RateLimited, Unreachable
+from service.errors import Unreachable
 
 MAX_ASKED_WAIT_S = 3600.0
 DEFAULT_LIMITED_WAIT_S = 60.0
@@ -90,60 +89,6 @@ def _number(text: str) -> float | None:
 
 def _clamp(seconds: float) -> float:
     return min(max(seconds, 0.0), MAX_ASKED_WAIT_S)
-
-
-class TokenBucket:
-    """So many calls a minute for one credential, with a burst; safe for threads.
-
-    `hold` stops every call for a time: what a vendor's 429 asks for counts for all threads.
-    """
-
-    def __init__(
-        self,
-        *,
-        per_minute: float,
-        burst: int,
-        max_wait_s: float = 2.0,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
-        if per_minute <= 0 or burst < 1:
-            message = "per_minute must be above 0 and burst at least 1"
-            raise ValueError(message)
-        self._per_second = per_minute / 60
-        self._burst = float(burst)
-        self._max_wait_s = max_wait_s
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._tokens = self._burst
-        self._seen = monotonic()
-        self._held_until = -math.inf
-        self._promised = -math.inf
-
-    def reserve(self) -> float:
-        """Take one call and give the seconds to wait before it is made.
-
-        Raises RateLimited, taking nothing, when that would be longer than `max_wait_s`. Each who
-        is sent away is named a time of his own, so that a crowd does not come back at once.
-        """
-        with self._lock:
-            now = self._monotonic()
-            grown = self._tokens + (now - self._seen) * self._per_second
-            self._tokens, self._seen = min(self._burst, grown), now
-            missing = max(0.0, 1 - self._tokens)
-            wait = max(missing / self._per_second, self._held_until - now, 0.0)
-            if wait > self._max_wait_s:
-                self._promised = max(now + wait, self._promised + 1 / self._per_second)
-                raise RateLimited(
-                    "the rate kept for this connection is used up",
-                    retry_after=timedelta(seconds=min(self._promised - now, MAX_ASKED_WAIT_S)),
-                )
-            self._tokens -= 1
-            return wait
-
-    def hold(self, seconds: float) -> None:
-        """Let no call begin before so many seconds have passed."""
-        with self._lock:
-            self._held_until = max(self._held_until, self._monotonic() + seconds)
 
 
 class CircuitBreaker:

@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 
+from service.call_rates import Limiter, LocalSlots
 from service.http import Timing
+from service.vendors.base import Rate
 
 START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -26,6 +28,15 @@ class FakeTime:
             monotonic=lambda: self.seconds,
             sleep=self.sleep,
             jitter=lambda: self.chance,
+        )
+
+    def limiter(self, calls: int, *, seconds: float = 60.0, max_wait_s: float = 2.0) -> Limiter:
+        return Limiter(
+            (Rate(calls, seconds),),
+            (LocalSlots(lambda: self.seconds),),
+            max_wait_s=max_wait_s,
+            monotonic=lambda: self.seconds,
+            sleep=self.sleep,
         )
 
 

@@ -2,11 +2,12 @@
 
 import gzip
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
+from service.call_rates import MARGIN_S
 from service.errors import (
     ConfigurationError,
     HookwrightError,
@@ -19,9 +20,9 @@ from service.errors import (
     VendorBroken,
 )
 from service.http import VendorHttp, path_of
-from service.rate_limit import TokenBucket
+from service.vendors.base import Token
 from tests.unit.http.conftest import Client
-from tests.unit.http.scripted import FakeTime
+from tests.unit.http.scripted import FakeTime, Script
 
 OK = httpx.Response(200, json={"ok": True})
 
@@ -257,8 +258,9 @@ def test_an_answer_that_is_no_json_is_broken_and_perhaps_done(client: Client) ->
 
 
 def test_the_limit_of_one_thread_holds_the_next_call(client: Client, fake_time: FakeTime) -> None:
-    bucket = TokenBucket(per_minute=600, burst=10, monotonic=lambda: fake_time.seconds)
-    http, script = client(httpx.Response(429, headers={"retry-after": "20"}), OK, limiter=bucket)
+    http, script = client(
+        httpx.Response(429, headers={"retry-after": "20"}), OK, limiter=fake_time.limiter(600)
+    )
     with pytest.raises(RateLimited):
         http.request("POST", "/things", json={})
     with pytest.raises(RateLimited) as caught:
@@ -272,11 +274,10 @@ def test_the_limit_of_one_thread_holds_the_next_call(client: Client, fake_time: 
 def test_the_last_allowed_call_holds_until_the_window_begins_anew(
     client: Client, fake_time: FakeTime
 ) -> None:
-    bucket = TokenBucket(per_minute=600, burst=10, monotonic=lambda: fake_time.seconds)
     last = httpx.Response(
         200, json={}, headers={"ratelimit-remaining": "0", "ratelimit-reset": "9"}
     )
-    http, script = client(last, OK, limiter=bucket)
+    http, script = client(last, OK, limiter=fake_time.limiter(600))
     http.request("GET", "/things")
     with pytest.raises(RateLimited) as caught:
         http.request("GET", "/things")
@@ -285,11 +286,109 @@ def test_the_last_allowed_call_holds_until_the_window_begins_anew(
 
 
 def test_calls_wait_for_the_rate_when_it_is_short(client: Client, fake_time: FakeTime) -> None:
-    bucket = TokenBucket(per_minute=60, burst=1, monotonic=lambda: fake_time.seconds)
-    http, _ = client(OK, limiter=bucket)
+    http, _ = client(OK, limiter=fake_time.limiter(1, seconds=1.0))
     http.request("GET", "/a")
     http.request("GET", "/b")
-    assert fake_time.slept == [pytest.approx(1.0)]
+    assert sum(fake_time.slept) == pytest.approx(1.0 + MARGIN_S)
+
+
+def test_few_calls_left_are_left_alone_until_the_window_begins_anew(
+    client: Client, fake_time: FakeTime
+) -> None:
+    few = {"x-ratelimit-remaining": "5", "x-ratelimit-reset": "1793534430"}
+    http, script = client(
+        httpx.Response(200, json={}, headers=few),
+        limiter=fake_time.limiter(600),
+        keep_back=5,
+    )
+    http.request("GET", "/things")
+    with pytest.raises(RateLimited) as caught:
+        http.request("GET", "/things")
+    assert caught.value.retry_after == timedelta(seconds=30)
+    assert len(script.requests) == 1
+
+
+class Tokens:
+    """Gives `t1`, `t2`, … each good for an hour."""
+
+    def __init__(self, time: FakeTime) -> None:
+        self.time = time
+        self.given = 0
+
+    def __call__(self, _http: VendorHttp, now: datetime) -> Token:
+        self.given += 1
+        return Token({"Authorization": f"Bearer token-{self.given}"}, now + timedelta(hours=1))
+
+
+def sent_tokens(script: Script) -> list[str]:
+    return [request.headers["authorization"] for request in script.requests]
+
+
+def test_a_token_is_kept_until_shortly_before_its_end(client: Client, fake_time: FakeTime) -> None:
+    tokens = Tokens(fake_time)
+    http, script = client(OK, fetch_token=tokens)
+    http.request("GET", "/a")
+    fake_time.seconds += 3539
+    http.request("GET", "/b")
+    fake_time.seconds += 1
+    http.request("POST", "/c", json={})
+    assert sent_tokens(script) == ["Bearer token-1", "Bearer token-1", "Bearer token-2"]
+
+
+def test_a_refused_token_is_renewed_once_even_for_a_call_that_changes_something(
+    client: Client, fake_time: FakeTime
+) -> None:
+    tokens = Tokens(fake_time)
+    http, script = client(httpx.Response(401), OK, fetch_token=tokens)
+    assert http.request("POST", "/things", json={}).status == 200
+    assert sent_tokens(script) == ["Bearer token-1", "Bearer token-2"]
+
+
+def test_a_credential_that_no_token_helps_is_refused_in_words(
+    client: Client, fake_time: FakeTime
+) -> None:
+    http, script = client(httpx.Response(401), fetch_token=Tokens(fake_time))
+    with pytest.raises(Refused, match="401") as caught:
+        http.request("GET", "/things")
+    assert "credential" in (caught.value.hint or "")
+    assert len(script.requests) == 2
+
+
+def test_a_bare_call_and_a_foreign_host_get_no_token(client: Client, fake_time: FakeTime) -> None:
+    http, script = client(OK, fetch_token=Tokens(fake_time))
+    http.request("GET", "/token", bare=True)
+    http.request("GET", "https://elsewhere.example/x")
+    assert all("authorization" not in request.headers for request in script.requests)
+
+
+def test_a_token_never_shows_in_an_error(client: Client, fake_time: FakeTime) -> None:
+    def fetch(_http: VendorHttp, _now: datetime) -> Token:
+        return Token({"X-Token": "abcdefgh-short-lived"})
+
+    http, _ = client(
+        httpx.Response(400, json={"message": "abcdefgh-short-lived is bad"}), fetch_token=fetch
+    )
+    with pytest.raises(Refused) as caught:
+        http.request("GET", "/things")
+    assert "abcdefgh" not in caught.value.message
+
+
+def test_bytes_go_out_as_they_are(client: Client) -> None:
+    http, script = client(OK)
+    http.request("POST", "/file", content=b"\x00\xff", headers={"Content-Type": "image/png"})
+    assert script.requests[0].content == b"\x00\xff"
+    assert script.requests[0].headers["content-type"] == "image/png"
+
+
+def test_lines_of_an_endless_answer(client: Client) -> None:
+    http, _ = client(httpx.Response(200, content=b"data: 1\r\n\ndata: 2\n"))
+    assert list(http.lines("/control")) == ["data: 1", "", "data: 2"]
+
+
+def test_a_refused_stream_is_an_error(client: Client) -> None:
+    http, _ = client(httpx.Response(403, json={"message": "not you"}))
+    with pytest.raises(Refused, match="not you"):
+        list(http.lines("/control"))
 
 
 def test_five_failed_connections_pause_calls_for_thirty_seconds(
