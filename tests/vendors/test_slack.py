@@ -102,6 +102,7 @@ def test_a_pressed_button():
     assert draft.subject == "approve"
     assert draft.facts == {
         "user_id": "U2CERLKJA",
+        "user_name": "dana",
         "channel_id": "CBR2V3XEX",
         "team_id": "T1DC2JH3J",
         "message_ts": "1777377900.000200",

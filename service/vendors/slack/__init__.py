@@ -6,22 +6,24 @@ interactivity/handling-user-interaction (vendors.md §7).
 
 from __future__ import annotations
 
-from service.vendors.base import Guide, Incoming, Outgoing, Rate, Vendor
+from service.vendors.base import Incoming, Outgoing, Vendor
 from service.vendors.slack.actions import ACTIONS
-from service.vendors.slack.client import (
+from service.vendors.slack.client import check
+from service.vendors.slack.credentials import (
+    RATES,
     SlackConnectionOptions,
     SlackCredentials,
     auth_headers,
-    check,
 )
-from service.vendors.slack.events import delivery_key, handshake, normalise
+from service.vendors.slack.events import TYPES, delivery_key, handshake, normalise
+from service.vendors.slack.guide import GUIDE
 from service.vendors.slack.options import SlackOptions
 from service.vendors.slack.signing import sign, verifier
 
 VENDOR = Vendor(
     name="slack",
     title="Slack",
-    guide=Guide(pages=("https://docs.slack.dev",), configuration=""),
+    guide=GUIDE,
     incoming=Incoming(
         options=SlackOptions,
         verifier=verifier,
@@ -31,14 +33,14 @@ VENDOR = Vendor(
         handshake=handshake,
         status_code=200,
         answer_body=False,
+        types=TYPES,
     ),
     outgoing=Outgoing(
         base_url="https://slack.com/api",
         credentials=SlackCredentials,
         options=SlackConnectionOptions,
         headers=auth_headers,
-        # One message a second for each channel, with short bursts.
-        rates=(Rate(calls=60),),
+        rates=RATES,
         check=check,
     ),
     actions=ACTIONS,

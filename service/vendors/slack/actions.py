@@ -1,270 +1,37 @@
-"""What workflows may ask of Slack.
-
-Posting has no idempotency key at the vendor: a message is posted once for its step, and carries our
-own key in its metadata so that a lost answer can be looked up where the app may read the channel.
-With `key` a message is kept: later calls with the same key edit it, which may be done twice.
-"""
+"""What workflows may ask of Slack, by name."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
-
-from pydantic import StringConstraints
-
-from schemas.events import Json
-from service.errors import Permanent, Refused
-from service.vendors.base import Action, CallContext, Done, Outputs, Params, Safety
-from service.vendors.reading import as_text, as_time
-from service.vendors.slack.answers import HistoryMessage
-from service.vendors.slack.blocks import fit_blocks, fit_text
-from service.vendors.slack.channels import channel_id
-from service.vendors.slack.client import (
-    SlackClient,
-    SlackConnectionOptions,
-    post_to_webhook,
-)
-
-Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Timestamp = Annotated[str, StringConstraints(pattern=r"^\d{1,12}\.\d{1,9}$")]
-EFFECT = "hookwright_effect"
-LOOK_BACK = timedelta(days=7)
-"""How old a message may be that a doubtful call has left behind."""
-
-
-class MessageParams(Params):
-    """A message. `channel` defaults to the connection's; `text` is also the notification.
-
-    `key` keeps the message: a later call with the same key edits it. `as_of` is the time of what
-    it says: an older one does not replace a newer one. With `update_only` nothing is posted anew.
-    """
-
-    text: Text
-    channel: Text | None = None
-    blocks: tuple[dict[str, Json], ...] = ()
-    key: Text | None = None
-    thread_ts: Timestamp | None = None
-    as_of: datetime | None = None
-    update_only: bool = False
-
-
-class MessageOutputs(Outputs):
-    """What became of the message; exactly one of the last four is true.
-
-    An incoming webhook names neither channel nor `ts`, and what it posted cannot be edited.
-    """
-
-    channel: str | None
-    ts: str | None
-    created: bool = False
-    updated: bool = False
-    unchanged: bool = False
-    skipped: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What the message shall be, what it says it is as of, and which channel was asked for."""
-
-    content: Mapping[str, Json]
-    as_of: datetime | None
-    asked: str | None
-
-    @property
-    def digest(self) -> str:
-        text = json.dumps(self.content, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
-
-    def done(
-        self,
-        channel: str | None,
-        ts: str | None,
-        how: Literal["created", "updated", "unchanged"],
-    ) -> Done:
-        """Give the outcome, with what finds the message again."""
-        outputs = MessageOutputs(channel=channel, ts=ts)
-        reference = {
-            "channel": channel,
-            "asked": self.asked,
-            "ts": ts,
-            "digest": self.digest,
-            "as_of": self.as_of.isoformat() if self.as_of else None,
-        }
-        changed = how != "unchanged"
-        return Done(outputs.model_copy(update={how: True}), reference, changed=changed)
-
-
-def message(context: CallContext, params: MessageParams) -> Done:
-    """Post a message, or edit the one that is kept under its key."""
-    known = context.reference or {}
-    as_of, told = _aware(params.as_of), as_time(known.get("as_of"))
-    if as_of is not None and told is not None and as_of < told:
-        return _skipped(known)
-    asked = params.channel or context.options.channel
-    wanted = _Wanted(_content(params), as_of or told, asked)
-    channel, ts = as_text(known.get("channel")), as_text(known.get("ts"))
-    if known.get("digest") == wanted.digest:
-        return wanted.done(channel, ts, "unchanged")
-    if context.credentials.webhook_url is not None:
-        return _skipped(known) if params.update_only else _through_webhook(context, wanted)
-    client = SlackClient(context.http)
-    if channel is not None and ts is not None:
-        found = client.update_message({"channel": channel, "ts": ts, **wanted.content})
-        if found is not None:
-            return wanted.done(found.channel, found.ts, "updated")
-    if params.update_only:
-        return _skipped(known)
-    posted = client.post_message(_whole(context, params, wanted))
-    return wanted.done(posted.channel, posted.ts, "created")
-
-
-def look_up_message(context: CallContext, params: MessageParams) -> Done | None:
-    """Find out whether the message of a doubtful call was posted, by the key in its metadata.
-
-    Raises Refused when the app may not read the channel: then nobody can tell, unless a message is
-    kept under the key already, so that the call can only have edited it.
-    """
-    if context.credentials.webhook_url is not None:
-        raise Refused("what an incoming webhook has posted cannot be looked up")
-    asked = _channel(params.channel, context.options)
-    client = SlackClient(context.http)
-    try:
-        channel = channel_id(context, client, asked)
-        found = client.messages(channel, thread_ts=params.thread_ts, since=context.now - LOOK_BACK)
-        posted = next((one for one in found if _is_ours(one, context.idempotency_key)), None)
-    except Refused:
-        if as_text((context.reference or {}).get("ts")) is None:
-            raise
-        return None  # the doubtful call was an edit of the kept message, which may be made again
-    if posted is None:
-        return None
-    wanted = _Wanted(_content(params), _aware(params.as_of), asked)
-    return wanted.done(channel, posted.ts, "created")
-
-
-def _is_ours(posted: HistoryMessage, key: str) -> bool:
-    metadata = posted.metadata
-    return metadata.event_type == EFFECT and metadata.event_payload.get("key") == key
-
-
-def _whole(context: CallContext, params: MessageParams, wanted: _Wanted) -> dict[str, Json]:
-    whole: dict[str, Json] = {
-        "channel": _channel(params.channel, context.options),
-        **_posted(wanted),
-        "unfurl_links": False,
-    }
-    if params.thread_ts is not None:
-        whole["thread_ts"] = params.thread_ts
-    if context.idempotency_key:
-        payload = {"key": context.idempotency_key}
-        whole["metadata"] = {"event_type": EFFECT, "event_payload": payload}
-    return whole
-
-
-def _posted(wanted: _Wanted) -> dict[str, Json]:
-    """Give what a new message says; empty blocks mean something only to an edited one."""
-    return {name: value for name, value in wanted.content.items() if value}
-
-
-def _through_webhook(context: CallContext, wanted: _Wanted) -> Done:
-    url = context.credentials.webhook_url.get_secret_value()
-    post_to_webhook(context.http, url, _posted(wanted))
-    return wanted.done(None, None, "created")
-
-
-def _skipped(known: Mapping[str, Json]) -> Done:
-    outputs = MessageOutputs(
-        channel=as_text(known.get("channel")), ts=as_text(known.get("ts")), skipped=True
-    )
-    return Done(outputs, changed=False)
-
-
-def _content(params: MessageParams | UpdateParams) -> dict[str, Json]:
-    """Give text and blocks within Slack's limits; no blocks clears those of an edited message."""
-    return {"text": fit_text(params.text), "blocks": fit_blocks(params.blocks)}
-
-
-def _channel(named: str | None, options: SlackConnectionOptions) -> str:
-    channel = named or options.channel
-    if channel is None:
-        raise Permanent(
-            "no channel is named for the message",
-            hint="give `channel`, or set options.channel of the connection",
-        )
-    return channel
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    if moment is None:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-class UpdateParams(Params):
-    """Which message to edit, and what it shall say."""
-
-    ts: Timestamp
-    text: Text
-    channel: Text | None = None
-    blocks: tuple[dict[str, Json], ...] = ()
-
-
-class UpdateOutputs(Outputs):
-    """The message that was edited."""
-
-    channel: str
-    ts: str
-
-
-def update(context: CallContext, params: UpdateParams) -> Done:
-    """Edit a message whose channel and ts are known."""
-    if context.credentials.webhook_url is not None:
-        raise Permanent(
-            "what an incoming webhook has posted cannot be edited",
-            hint="give the connection a bot_token instead",
-        )
-    channel = _channel(params.channel, context.options)
-    found = SlackClient(context.http).update_message(
-        {"channel": channel, "ts": params.ts, **_content(params)}
-    )
-    if found is None:
-        raise Refused("the message is gone, or is not ours to edit")
-    return Done(UpdateOutputs(channel=found.channel, ts=found.ts))
-
-
-def _message_target(params: MessageParams, options: SlackConnectionOptions) -> str | None:
-    """A message without key is nobody's to edit later."""
-    if params.key is None:
-        return None
-    return f"{params.channel or options.channel or '-'}:{params.key}"
-
-
-def _update_target(params: UpdateParams, options: SlackConnectionOptions) -> str:
-    return f"{params.channel or options.channel or '-'}:{params.ts}"
-
+from service.vendors.base import Action, Safety
+from service.vendors.slack import messages, responding
 
 ACTIONS = (
     Action(
         name="slack.message",
         summary="Post a message, or edit the one kept under its key",
-        params=MessageParams,
-        outputs=MessageOutputs,
-        perform=message,
+        params=messages.MessageParams,
+        outputs=messages.MessageOutputs,
+        perform=messages.message,
         safety=Safety.ONCE,
-        target=_message_target,
-        look_up=look_up_message,
+        target=messages.message_target,
+        look_up=messages.look_up_message,
     ),
     Action(
         name="slack.update",
         summary="Edit a message whose channel and ts are known",
-        params=UpdateParams,
-        outputs=UpdateOutputs,
-        perform=update,
+        params=messages.UpdateParams,
+        outputs=messages.UpdateOutputs,
+        perform=messages.update,
         safety=Safety.FIND_AND_UPDATE,
-        target=_update_target,
+        target=messages.update_target,
+    ),
+    Action(
+        name="slack.respond",
+        summary="Answer a pressed button or a slash command where it was used",
+        params=responding.RespondParams,
+        outputs=responding.RespondOutputs,
+        perform=responding.respond,
+        safety=Safety.ONCE,
+        target=responding.respond_target,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import parse_qsl
 
@@ -31,6 +32,22 @@ from service.vendors.slack.payloads import (
 MAX_CHALLENGE_CHARS = 1000
 MAX_FORM_FIELDS = 100
 _VERIFICATION = "url_verification"
+
+# What workflows mostly wait for. Any other event of the Events API and any other interaction
+# becomes `slack.<its name>` in the same way.
+EVENTS: Mapping[str, str] = {
+    "block_actions": "slack.block_actions",
+    "view_submission": "slack.view_submission",
+    "view_closed": "slack.view_closed",
+    "shortcut": "slack.shortcut",
+    "message_action": "slack.message_action",
+    "slash_command": "slack.slash_command",
+    "app_mention": "slack.app_mention",
+    "message": "slack.message",
+    "reaction_added": "slack.reaction_added",
+    "reaction_removed": "slack.reaction_removed",
+}
+TYPES: Mapping[str, str] = {**EVENTS, "*": "slack.*"}
 
 
 def handshake(delivery: Delivery, _options: SlackOptions) -> Answer | None:
@@ -65,11 +82,26 @@ def _form_key(delivery: Delivery) -> str | None:
         it = Interaction.model_validate_json(read_form(delivery.body, "payload"))
     except ValueError:
         return None
-    if not it.actions or it.actions[0].action_ts is None:
+    return _press_of(it, it.actions[0]) if it.actions else it.trigger_id
+
+
+def _press_of(it: Interaction, pressed: Pressed) -> str | None:
+    """Give who pressed what and when; the trigger's id where no element was pressed."""
+    if pressed.action_ts is None:
         return it.trigger_id
-    pressed = it.actions[0]
     parts = (it.container.message_ts, pressed.action_id, it.user.id, pressed.action_ts)
     return ":".join(part or "" for part in parts)
+
+
+def _type_of(vendor_type: str) -> str:
+    return EVENTS.get(vendor_type, f"slack.{vendor_type}")
+
+
+def _fact(kind: str, id_: str | None, key: str = "") -> str:
+    """Give the identity of what happened; none where Slack gives no id."""
+    if id_ is None:
+        return ""
+    return as_key(":".join([kind, id_, key] if key else [kind, id_]))
 
 
 def normalise(delivery: Delivery, _options: SlackOptions) -> list[EventDraft]:
@@ -111,12 +143,13 @@ def _read_callback(delivery: Delivery) -> EventDraft:
         thread_ts=it.event.thread_ts,
     )
     return EventDraft(
-        type=f"slack.{vendor_type}",
+        type=_type_of(vendor_type),
         vendor_type=vendor_type,
         subject=it.event.channel.id or it.team_id,
         time=it.event_time,
         facts=facts.model_dump(mode="json"),
         payload=_without_token(payload),
+        fact=_fact("event", it.event_id),
     )
 
 
@@ -130,12 +163,13 @@ def _read_interaction(delivery: Delivery) -> list[EventDraft]:
     # A shortcut or a view has no pressed element, and is yet one event.
     return [
         EventDraft(
-            type=f"slack.{vendor_type}",
+            type=_type_of(vendor_type),
             vendor_type=vendor_type,
             subject=pressed.action_id or it.callback_id,
             time=_time_of(pressed),
             facts=ButtonFacts(
                 user_id=it.user.id,
+                user_name=it.user.name,
                 channel_id=it.channel.id or it.container.channel_id,
                 team_id=it.team.id,
                 message_ts=it.container.message_ts,
@@ -145,6 +179,7 @@ def _read_interaction(delivery: Delivery) -> list[EventDraft]:
             ).model_dump(mode="json"),
             payload=_without_token(payload),
             key=str(number) if number else "",
+            fact=_fact("press", _press_of(it, pressed), str(number) if number else ""),
         )
         for number, pressed in enumerate(it.actions or (Pressed(),))
     ]
@@ -167,11 +202,12 @@ def _read_command(delivery: Delivery) -> EventDraft:
         user_id=it.user_id, channel_id=it.channel_id, team_id=it.team_id, text=it.text
     )
     return EventDraft(
-        type="slack.slash_command",
+        type=_type_of("slash_command"),
         vendor_type="slash_command",
         subject=it.command,
         facts=facts.model_dump(mode="json"),
         payload=payload,
+        fact=_fact("command", it.trigger_id),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import AliasChoices, BeforeValidator, Field
 
 from schemas.events import Facts
 from service.vendors.reading import Payload, Text, Time, as_list, as_mapping
@@ -22,6 +22,7 @@ class Named(Payload):
     """A user, channel or team: sent as an object here, as a bare id there."""
 
     id: Text = None
+    name: Text = Field(default=None, validation_alias=AliasChoices("username", "name"))
 
 
 ANamed = Annotated[Named, BeforeValidator(_as_payload)]
@@ -99,6 +100,7 @@ class ButtonFacts(Facts):
     """Facts of `slack.block_actions` and other interactions."""
 
     user_id: str | None = None
+    user_name: str | None = None
     channel_id: str | None = None
     team_id: str | None = None
     message_ts: str | None = None
