@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from examples.twins.checksum import ChecksumSettings, ChecksumTwin
+from examples.twins.checkview import CheckViewSettings, CheckViewTwin
 from examples.twins.github import GitHubSettings, GitHubTwin
 from examples.twins.slack import SlackSettings, SlackTwin
 from examples.twins.twin import Twin
 from examples.twins.vibeview import VibeViewSettings, VibeViewTwin
 
-TWIN_NAMES = ("vibeview", "checksum", "github", "slack")
+TWIN_NAMES = ("vibeview", "checksum", "github", "slack", "checkview")
 
 
 def make_twin(name: str, options: Mapping[str, object]) -> Twin:
@@ -22,5 +23,7 @@ def make_twin(name: str, options: Mapping[str, object]) -> Twin:
             return GitHubTwin(GitHubSettings.model_validate(options))
         case "slack":
             return SlackTwin(SlackSettings.model_validate(options))
+        case "checkview":
+            return CheckViewTwin(CheckViewSettings.model_validate(options))
         case _:
             raise LookupError(f"no twin {name!r}; there are: {', '.join(TWIN_NAMES)}")

@@ -13,10 +13,11 @@ import httpx
 import pytest
 
 from examples.twins.launch import ROOT, TwinError, start_twin
+from examples.twins.registry import TWIN_NAMES
 from tests.servers import wait_until
 
 TWINS = ROOT / "examples" / "twins"
-NAMES = ("vibeview", "checksum", "github", "slack")
+NAMES = TWIN_NAMES
 
 
 def test_a_twin_accepts_connections_as_soon_as_it_is_started() -> None:
