@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from service.vendors import BY_NAME, samples
+from service.vendors.github.events import EVENTS
 from service.vendors.github.options import GitHubOptions
 from tests.vendors.deliveries import NOW, as_delivery, make_delivery
 
@@ -57,7 +58,10 @@ EXPECTED: dict[str, dict[str, Any]] = {
     "check_run.requested_action": {"button": "heal", "external_id": "sr9def456y"},
     "check_suite.completed": {"conclusion": "failure", "pr_number": None},
     "issue_comment.created": {"pr_number": 42, "issue_number": 42, "author": "dana-dev"},
-    "issues.opened": {"url": "https://github.com/acme-co/webapp/issues/57"},
+    "issues.opened": {
+        "url": "https://github.com/acme-co/webapp/issues/57",
+        "issue_number": 57,
+    },
     "deployment_status.created": {
         "environment": "production",
         "state": "success",
@@ -65,6 +69,40 @@ EXPECTED: dict[str, dict[str, Any]] = {
         "branch": "main",
     },
     "status": {"state": "failure", "context": "vibeview/login-flow", "commit_sha": HEAD},
+    "deployment.created": {"environment": "preview", "state": None, "branch": "feature/checkout"},
+    "workflow_job.completed": {
+        "job_id": 84211903,
+        "run_id": 30433642,
+        "workflow": "CI",
+        "conclusion": "failure",
+        "commit_sha": HEAD,
+        "attempt": 1,
+    },
+    "workflow_dispatch": {"workflow": ".github/workflows/smoke.yml", "branch": "main"},
+    "repository_dispatch.heal_failed": {"action": "heal_failed", "branch": "main"},
+    "release.published": {"tag": "v2.4.0", "branch": "main", "draft": False, "prerelease": False},
+    "pull_request_review.submitted": {
+        "pr_number": 42,
+        "reviewer": "lee-review",
+        "verdict": "changes_requested",
+        "commit_sha": HEAD,
+    },
+    "pull_request_review_comment.created": {"pr_number": 42, "path": "src/cart.ts", "line": 31},
+    "create": {"branch": "feature/coupons", "tag": None},
+    "delete": {"branch": None, "tag": "v2.3.9-rc1"},
+    "commit_comment.created": {"commit_sha": HEAD, "author": "lee-review"},
+    "discussion.created": {"issue_number": 61, "title": "Which browsers do we test?"},
+    "merge_group.checks_requested": {
+        "commit_sha": HEAD,
+        "branch": "gh-readonly-queue/main/pr-42",
+    },
+    "dependabot_alert.created": {
+        "alert_number": 9,
+        "severity": "high",
+        "title": "Prototype pollution in a query parser",
+    },
+    "code_scanning_alert.created": {"alert_number": 4, "severity": "high", "branch": "main"},
+    "secret_scanning_alert.created": {"alert_number": 2, "title": "Slack API Token"},
 }
 
 
@@ -98,6 +136,17 @@ def test_a_tag_is_no_branch():
     (draft,) = read("push", b'{"ref": "refs/tags/v1"}')
     assert draft.facts["branch"] is None
     assert draft.facts["ref"] == "refs/tags/v1"
+    assert draft.facts["tag"] == "v1"
+
+
+def test_a_branch_that_is_deleted_points_to_no_commit():
+    body = {"ref": "refs/heads/x", "after": "0" * 40, "deleted": True, "head_commit": None}
+    (draft,) = read("push", json.dumps(body).encode())
+    assert (draft.facts["commit_sha"], draft.facts["deleted"]) == (None, True)
+
+
+def test_what_is_security_has_facts_of_its_own():
+    assert read_sample("dependabot_alert.created").subject == "acme-co/webapp#9"
 
 
 def test_json_and_form_give_the_same():
@@ -143,3 +192,22 @@ def test_a_redelivery_has_the_same_key():
     first, again = make_delivery(headers, b"{}"), make_delivery(headers, b"{}")
     assert INCOMING.delivery_key(first, OPTIONS) == INCOMING.delivery_key(again, OPTIONS)
     assert INCOMING.delivery_key(first, OPTIONS) == "72d3162e-cc78-11e3-81ab-4c9367dc0958"
+
+
+def test_a_redelivery_is_the_same_fact_and_another_delivery_is_not():
+    def fact(guid):
+        headers = [("X-GitHub-Event", "push"), ("Content-Type", JSON)]
+        headers += [("X-GitHub-Delivery", guid)] if guid else []
+        (draft,) = INCOMING.normalise(make_delivery(headers, b"{}"), OPTIONS)
+        return draft.fact
+
+    assert fact("72d3162e-cc78") == fact("72d3162e-cc78") == "delivery:72d3162e-cc78"
+    assert fact("72d3162e-cc79") != fact("72d3162e-cc78")
+    assert fact(None) == "", "without an id there is nothing that would be the same elsewhere"
+
+
+@pytest.mark.parametrize("name", sorted(EVENTS))
+def test_every_event_keeps_its_name_with_and_without_an_action(name):
+    (plain,) = read(name, b"{}")
+    (acted,) = read(name, b'{"action": "done"}')
+    assert (plain.type, acted.type) == (name, f"{name}.done")

@@ -14,7 +14,7 @@ from service.vendors.github.client import (
     auth_headers,
     check,
 )
-from service.vendors.github.events import delivery_key, normalise
+from service.vendors.github.events import TYPES, delivery_key, normalise
 from service.vendors.github.options import GitHubOptions
 from service.vendors.github.signing import sign, verifier
 
@@ -28,6 +28,7 @@ VENDOR = Vendor(
         delivery_key=delivery_key,
         normalise=normalise,
         sign=sign,
+        types=TYPES,
     ),
     outgoing=Outgoing(
         base_url="https://api.github.com",

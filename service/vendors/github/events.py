@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from schemas.events import EventDraft
 from service.vendors.base import Delivery
-from service.vendors.github.facts import read_facts
 from service.vendors.github.options import GitHubOptions
 from service.vendors.github.payloads import Body
+from service.vendors.github.readers import read_facts
 from service.vendors.reading import (
     as_key,
     as_name,
@@ -23,12 +26,17 @@ EVENTS = frozenset(
     {
         "branch_protection_configuration",
         "branch_protection_rule",
+        "bypass_request_push_ruleset",
+        "bypass_request_secret_scanning",
+        "cache_sync",
         "check_run",
         "check_suite",
         "code_scanning_alert",
         "commit_comment",
+        "content_reference",
         "create",
         "custom_property",
+        "custom_property_promoted_to_enterprise",
         "custom_property_values",
         "delete",
         "dependabot_alert",
@@ -39,6 +47,12 @@ EVENTS = frozenset(
         "deployment_status",
         "discussion",
         "discussion_comment",
+        "dismissal_request_code_scanning",
+        "dismissal_request_dependabot",
+        "dismissal_request_secret_scanning",
+        "enterprise",
+        "exemption_request_push_ruleset",
+        "exemption_request_secret_scanning",
         "fork",
         "github_app_authorization",
         "gollum",
@@ -61,6 +75,9 @@ EVENTS = frozenset(
         "page_build",
         "personal_access_token_request",
         "ping",
+        "project",
+        "project_card",
+        "project_column",
         "projects_v2",
         "projects_v2_item",
         "projects_v2_status_update",
@@ -89,12 +106,16 @@ EVENTS = frozenset(
         "sub_issues",
         "team",
         "team_add",
+        "user",
         "watch",
         "workflow_dispatch",
         "workflow_job",
         "workflow_run",
     }
 )
+TYPES: Mapping[str, str] = MappingProxyType({"*": "GitHub's own names"})
+"""For pages: `pull_request` with the action `opened` is our `pull_request.opened`."""
+
 _DELIVERY = ("x-github-delivery",)
 _EVENT = ("x-github-event",)
 
@@ -108,6 +129,7 @@ def delivery_key(delivery: Delivery, _options: GitHubOptions) -> str:
 def normalise(delivery: Delivery, options: GitHubOptions) -> list[EventDraft]:
     """Give the one event, or none when its sender is to be ignored.
 
+    Its fact is the delivery's GUID, which redeliveries repeat and the hook's record shows.
     Raises ValueError when the body is no JSON object or the header names no event.
     """
     name = header_text(delivery, _EVENT)
@@ -123,6 +145,7 @@ def normalise(delivery: Delivery, options: GitHubOptions) -> list[EventDraft]:
     action = as_text(payload.get("action"))
     vendor_type = as_name(f"{name}.{action}" if action else name)
     facts, subject, time = read_facts(name, body)
+    guid = header_text(delivery, _DELIVERY)
     return [
         EventDraft(
             type=vendor_type if name in EVENTS else f"github.{vendor_type}",
@@ -131,5 +154,6 @@ def normalise(delivery: Delivery, options: GitHubOptions) -> list[EventDraft]:
             time=time,
             facts=facts.model_dump(mode="json"),
             payload=payload,
+            fact=f"delivery:{as_key(guid)}" if guid else "",
         )
     ]
