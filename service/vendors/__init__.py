@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from service.vendors import checkrd, checksum, generic, github, slack, vibeview
+from service.vendors import checkly, checkrd, checksum, generic, github, slack, vibeview
 from service.vendors.base import Vendor
 
 __all__ = ["BY_NAME", "VENDORS"]
 
 VENDORS: tuple[Vendor, ...] = (
     vibeview.VENDOR,
+    checkly.VENDOR,
     checkrd.VENDOR,
     checksum.VENDOR,
     github.VENDOR,
