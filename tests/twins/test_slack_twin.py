@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from examples.twins.launch import TwinProcess
+from tests.twins.conftest import Receiver
 
 CHANNEL = "C0000000001"
 BUTTON = {
@@ -297,3 +298,70 @@ def test_times_keep_rising_when_a_reset_sets_the_clock_back(
     before = float(str(post(slack_api, text="before")["ts"]))
     slack.reset()
     assert float(str(post(slack_api, text="after")["ts"])) > before
+
+
+def test_channels_come_in_pages_with_a_cursor(slack: TwinProcess, slack_api: httpx.Client) -> None:
+    slack.lever("fill", {"channels": 5})
+    slack.lever("channels", {"id": "C2", "name": "closed", "is_archived": True})
+    found: list[str] = []
+    asked = {"limit": "3", "exclude_archived": "true", "cursor": ""}
+    while True:
+        page = slack_api.get("/conversations.list", params=asked).json()
+        found += [str(channel["id"]) for channel in page["channels"]]
+        asked["cursor"] = page["response_metadata"]["next_cursor"]
+        if not asked["cursor"]:
+            break
+    assert len(found) == len(set(found)) == 6
+    assert "C2" not in found
+
+
+def test_a_thread_comes_oldest_first_with_its_beginning(
+    slack: TwinProcess, slack_api: httpx.Client
+) -> None:
+    first = post(slack_api, text="question")["ts"]
+    slack.lever("fill", {"messages": 4, "thread_ts": first})
+    asked = {"channel": CHANNEL, "ts": str(first), "limit": "3"}
+    page = slack_api.get("/conversations.replies", params=asked).json()
+    assert (page["has_more"], page["messages"][0]["ts"]) == (True, first)
+    asked["cursor"] = page["response_metadata"]["next_cursor"]
+    rest = slack_api.get("/conversations.replies", params=asked).json()
+    assert (rest["has_more"], len(rest["messages"])) == (False, 2)
+    gone = {"channel": CHANNEL, "ts": "1.000001"}
+    answer = slack_api.get("/conversations.replies", params=gone).json()
+    assert answer["error"] == "thread_not_found"
+
+
+def test_an_answer_to_a_press_is_taken_for_half_an_hour(
+    slack: TwinProcess, slack_api: httpx.Client, receiver: Receiver
+) -> None:
+    slack.set(receiver=receiver.url)
+    post(slack_api, text="?", blocks=[BUTTON])
+    (sent,) = slack.lever("press", {"action_id": "approve"})  # type: ignore[misc]
+    url = sent["payload"]["response_url"]
+    slack.advance(30 * 60 + 1)
+    late = httpx.post(url, json={"text": "x"}, trust_env=False)
+    assert (late.status_code, late.json()["error"]) == (404, "expired_url")
+
+
+def test_an_event_is_sent_again_with_its_number(slack: TwinProcess, receiver: Receiver) -> None:
+    slack.set(receiver=receiver.url, secret="shh")
+    event = {"type": "app_mention", "user": "U1", "text": "hi", "channel": CHANNEL}
+    slack.lever("events", {"event": event, "event_id": "Ev1", "repeat": 2})
+    first, again = receiver.received
+    assert first[1] == again[1]
+    assert json.loads(first[1])["event_id"] == "Ev1"
+    assert "x-slack-retry-num" not in first[0]
+    assert again[0]["x-slack-retry-num"] == "1"
+    base = b"v0:" + first[0]["x-slack-request-timestamp"].encode() + b":" + first[1]
+    signature = hmac.new(b"shh", base, hashlib.sha256).hexdigest()
+    assert first[0]["x-slack-signature"] == f"v0={signature}"
+
+
+def test_a_slash_command_is_a_form(slack: TwinProcess, receiver: Receiver) -> None:
+    slack.set(receiver=receiver.url)
+    slack.lever("command", {"command": "/heal", "text": "run-1", "user": "U7"})
+    fields = parse_qs(receiver.body().decode())
+    assert (fields["command"], fields["text"], fields["user_id"]) == (["/heal"], ["run-1"], ["U7"])
+    assert fields["trigger_id"]
+    answer = httpx.post(fields["response_url"][0], json={"text": "x"}, trust_env=False)
+    assert answer.status_code == 200

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from slack_sdk.signature import Clock, SignatureVerifier
 
 from service.errors import HandshakeError
 from service.vendors import BY_NAME, samples
@@ -183,3 +184,79 @@ def test_tolerance_by_option():
     verify(as_delivery(signed), NOW)
     late = NOW.replace(second=11)
     assert refusal(verify, as_delivery(signed), late) == "stale"
+
+
+# --- the library's own signatures ---------------------------------------------------------------
+
+SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+
+
+class FixedClock(Clock):
+    """The library's clock, standing at the time of our vectors."""
+
+    def now(self) -> float:
+        return NOW.timestamp()
+
+
+def library() -> SignatureVerifier:
+    return SignatureVerifier(SECRET, FixedClock())
+
+
+def signed_by_the_library(body: bytes, kind: list[tuple[str, str]]) -> Delivery:
+    ts = str(int(NOW.timestamp()))
+    signature = library().generate_signature(timestamp=ts, body=body)
+    assert signature is not None
+    own = [("X-Slack-Request-Timestamp", ts), ("X-Slack-Signature", signature)]
+    return make_delivery([*kind, *own], body)
+
+
+@pytest.mark.parametrize("name", samples.names("slack"))
+def test_what_the_library_signs_is_accepted_and_refused_after_one_changed_byte(name):
+    raw = samples.read("slack", name)
+    delivery = signed_by_the_library(raw, JSON if raw.startswith(b"{") else FORM)
+    verify = INCOMING.verifier(OPTIONS, [Secret(SECRET)])
+    verify(delivery, NOW)
+    for at in (0, len(raw) // 2, len(raw) - 1):
+        changed = raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
+        altered = Delivery("s", delivery.headers, changed, NOW)
+        assert refusal(verify, altered) == "signature_mismatch"
+
+
+@pytest.mark.parametrize("name", samples.names("slack"))
+def test_what_we_sign_is_accepted_by_the_library(name):
+    signed = INCOMING.sign(
+        samples.read("slack", name), SECRET, NOW, OPTIONS, event="", delivery_id="d1"
+    )
+    assert library().is_valid_request(signed.body, dict(signed.headers))
+    assert not library().is_valid_request(signed.body + b"x", dict(signed.headers))
+
+
+# --- facts --------------------------------------------------------------------------------------
+
+
+def test_the_fact_of_an_event_is_its_id():
+    assert read(sample("app_mention"))[0].fact == "event:Ev0MDYGDKJ"
+
+
+def test_the_fact_of_a_press_is_who_pressed_what_and_when():
+    assert read(pressed())[0].fact == "press:1.1:approve:U1:2.2"
+    several = read(pressed(actions=[{"action_id": "a"}, {"action_id": "b"}]))
+    assert len({draft.fact for draft in several}) == 2
+
+
+def test_the_fact_of_a_command_is_its_trigger():
+    trigger = "13345224609.738474920.8088930838d88f008e0"
+    assert read(sample("slash_command"))[0].fact == f"command:{trigger}"
+
+
+def test_what_has_no_id_has_no_fact():
+    body = json.dumps({"type": "app_rate_limited", "team_id": "T1"}).encode()
+    assert read(make_delivery(JSON, body))[0].fact == ""
+    assert read(pressed(actions=[], trigger_id=None))[0].fact == ""
+
+
+@pytest.mark.parametrize("name", [n for n in samples.names("slack") if n != "url_verification"])
+def test_the_table_of_types_tells_what_the_samples_become(name):
+    for draft in read(sample(name)):
+        assert INCOMING.types[draft.vendor_type] == draft.type
+    assert INCOMING.types["*"] == "slack.*"

@@ -14,6 +14,7 @@ from examples.twins.slack.writing import Writer
 from examples.twins.twin import Refusal
 
 MAX_RESPONSES = 5
+RESPONSES_END_S = 30 * 60.0
 
 
 class Addresses:
@@ -23,10 +24,12 @@ class Addresses:
         self._settings = settings
         self._writer = writer
         self._uses: dict[str, int] = {}
+        self._ends_s: dict[str, float] = {}
 
     def clear(self) -> None:
         """No response address is known any more."""
         self._uses.clear()
+        self._ends_s.clear()
 
     def routes(self) -> Sequence[Route]:
         """Paths and methods."""
@@ -36,9 +39,10 @@ class Addresses:
         )
 
     def make_response_path(self) -> str:
-        """A fresh path where a pressed button may be answered, five times at most."""
+        """A fresh path where a press may be answered, five times at most within 30 minutes."""
         code = uuid4().hex
         self._uses[code] = 0
+        self._ends_s[code] = self._writer.clock.seconds() + RESPONSES_END_S
         return f"/actions/{code}"
 
     async def take_webhook(self, request: Request) -> Response:
@@ -66,6 +70,8 @@ class Addresses:
         uses = self._uses.get(code)
         if uses is None:
             raise Refusal(404, {"ok": False, "error": "invalid_response_url"})
+        if self._writer.clock.seconds() >= self._ends_s[code]:
+            raise Refusal(404, {"ok": False, "error": "expired_url"})
         if uses >= MAX_RESPONSES:
             raise Refusal(404, {"ok": False, "error": "used_url"})
         fields = await read_webhook(request)

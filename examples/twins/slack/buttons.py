@@ -1,31 +1,30 @@
-"""What Slack sends by itself: a pressed button, and the handshake of the Events API."""
+"""What Slack sends by itself: pressed buttons, commands, events and their handshake."""
 
 import json
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from examples.twins.sending import Attempt, Sender
 from examples.twins.signing import sign_slack
+from examples.twins.slack.settings import Signing
 from examples.twins.slack.workspace import APP_ID, TEAM_ID, Channel, Message
 
 TIMEOUT_S = 3.0
 VERIFICATION_TOKEN = "twin-verification-token"
 
 
-class Press(BaseModel):
+class Press(Signing):
     """What `POST /_twin/press` takes.
 
     Args:
         channel, ts: the message; the newest one with such a button when `ts` is left out.
         repeat: how often the same press is sent, one after the other.
-        timestamp: Unix seconds put into the signature instead of now, to try a stale one.
-        receiver, secret: instead of the settings.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     action_id: str
     channel: str | None = None
@@ -33,20 +32,12 @@ class Press(BaseModel):
     user: str = "U0PERSON1"
     username: str = "dana"
     repeat: int = Field(default=1, ge=1, le=100)
-    timestamp: int | None = None
-    receiver: str | None = None
-    secret: str | None = None
 
 
-class Verification(BaseModel):
+class Verification(Signing):
     """What `POST /_twin/url_verification` takes."""
 
-    model_config = ConfigDict(extra="forbid")
-
     challenge: str = Field(default_factory=lambda: uuid4().hex)
-    timestamp: int | None = None
-    receiver: str | None = None
-    secret: str | None = None
 
 
 def press_payload(
@@ -112,13 +103,43 @@ class SlackSender:
         body = json.dumps(told).encode()
         return await self._send(body, "application/json", receiver, secret, timestamp)
 
+    async def give_command(
+        self, fields: dict[str, str], *, receiver: str, secret: str, timestamp: int | None
+    ) -> Attempt:
+        """A slash command: a form."""
+        kind = "application/x-www-form-urlencoded"
+        return await self._send(urlencode(fields).encode(), kind, receiver, secret, timestamp)
+
+    async def send_event(
+        self,
+        told: dict[str, object],
+        number: int,
+        *,
+        receiver: str,
+        secret: str,
+        timestamp: int | None,
+    ) -> Attempt:
+        """An event of the Events API; `number` counts the tries after the first."""
+        more = {"X-Slack-Retry-Num": str(number), "X-Slack-Retry-Reason": "http_timeout"}
+        body = json.dumps(told).encode()
+        return await self._send(
+            body, "application/json", receiver, secret, timestamp, more if number else {}
+        )
+
     async def _send(
-        self, body: bytes, kind: str, receiver: str, secret: str, timestamp: int | None
+        self,
+        body: bytes,
+        kind: str,
+        receiver: str,
+        secret: str,
+        timestamp: int | None,
+        more: Mapping[str, str] = MappingProxyType({}),
     ) -> Attempt:
         moment = int(time.time()) if timestamp is None else timestamp
         headers = {
             "Content-Type": kind,
             "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
             **sign_slack(secret, body, moment),
+            **more,
         }
         return await self._sender.post(receiver, headers=headers, body=body, timeout_s=TIMEOUT_S)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -12,9 +12,11 @@ from examples.twins.ratelimit import Bucket, Limits, Window
 from examples.twins.slack.addresses import Addresses
 from examples.twins.slack.arguments import Content, read_form, refuse, refuse_for_now
 from examples.twins.slack.buttons import Press, SlackSender, Verification, press_payload
+from examples.twins.slack.conversations import Conversations
+from examples.twins.slack.happenings import Command, Happening, callback_body, command_fields
 from examples.twins.slack.messages import Messages
-from examples.twins.slack.settings import SlackSettings
-from examples.twins.slack.workspace import Channel, Message, Workspace
+from examples.twins.slack.settings import Signing, SlackSettings
+from examples.twins.slack.workspace import HOME, Channel, Message, Workspace
 from examples.twins.slack.writing import Writer
 from examples.twins.twin import Refusal
 
@@ -40,6 +42,19 @@ class AddedMessage(BaseModel):
     user: str = "U0PERSON1"
 
 
+class Filling(BaseModel):
+    """What `POST /_twin/fill` takes: so many channels, and messages in the first channel.
+
+    With `thread_ts` the messages are replies to that message.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    channels: int = Field(default=0, ge=0, le=5000)
+    messages: int = Field(default=0, ge=0, le=5000)
+    thread_ts: str | None = None
+
+
 class SlackTwin:
     """Slack for one bot in one workspace.
 
@@ -56,6 +71,8 @@ class SlackTwin:
             "message": message,
             "chat.update": Window(limit=50),
             "conversations.history": Window(limit=50),
+            "conversations.replies": Window(limit=50),
+            "conversations.list": Window(limit=20),
             "auth.test": Window(limit=100),
         }
         self._space = Workspace(self.clock)
@@ -70,14 +87,21 @@ class SlackTwin:
 
     def routes(self) -> Sequence[Route]:
         """Web API methods, the incoming webhook, response addresses."""
-        return (*Messages(self._writer).routes(), *self._addresses.routes())
+        return (
+            *Messages(self._writer).routes(),
+            *Conversations(self._writer).routes(),
+            *self._addresses.routes(),
+        )
 
     def levers(self) -> Sequence[Route]:
-        """Channels, foreign messages, pressed buttons, the handshake."""
+        """Channels, foreign messages, a full workspace, presses, commands, events."""
         return (
             Route("/channels", self.add_channel, methods=["POST"]),
             Route("/messages", self.add_message, methods=["POST"]),
+            Route("/fill", self.fill, methods=["POST"]),
             Route("/press", self.press, methods=["POST"]),
+            Route("/command", self.give_command, methods=["POST"]),
+            Route("/events", self.send_event, methods=["POST"]),
             Route("/url_verification", self.verify_url, methods=["POST"]),
         )
 
@@ -129,6 +153,46 @@ class SlackTwin:
         message.bot_id, message.user = None, asked.user
         return JSONResponse({"channel": channel.channel_id, "ts": message.ts}, 201)
 
+    async def fill(self, request: Request) -> Response:
+        """Lever: many channels and messages at once."""
+        asked = Filling.model_validate_json(await request.body() or b"{}")
+        for number in range(asked.channels):
+            id_ = f"C1{number:09d}"
+            self._space.channels[id_] = Channel(id_, f"room-{number}")
+        for number in range(asked.messages):
+            content = Content(f"message {number}", [], [])
+            self._writer.add(
+                self._space.channels[HOME.channel_id], content, via="a person"
+            ).thread_ts = asked.thread_ts
+        return JSONResponse(asked.model_dump(), 201)
+
+    async def give_command(self, request: Request) -> Response:
+        """Lever: somebody gives a slash command."""
+        asked = Command.model_validate_json(await request.body())
+        receiver, secret = self._destination(asked)
+        path = self._addresses.make_response_path()
+        fields = command_fields(asked, response_url=str(request.base_url.replace(path=path)))
+        sent = [
+            await self._sender.give_command(
+                fields, receiver=receiver, secret=secret, timestamp=asked.timestamp
+            )
+            for _ in range(asked.repeat)
+        ]
+        return JSONResponse([{**one.show(), "fields": fields} for one in sent])
+
+    async def send_event(self, request: Request) -> Response:
+        """Lever: something happens that the app has subscribed to."""
+        asked = Happening.model_validate_json(await request.body())
+        receiver, secret = self._destination(asked)
+        body = callback_body(asked, at=int(self.clock.now().timestamp()))
+        sent = [
+            await self._sender.send_event(
+                body, number, receiver=receiver, secret=secret, timestamp=asked.timestamp
+            )
+            for number in range(asked.repeat)
+        ]
+        return JSONResponse([{**one.show(), "body": body} for one in sent])
+
     async def press(self, request: Request) -> Response:
         """Lever: somebody presses a button."""
         asked = Press.model_validate_json(await request.body())
@@ -167,7 +231,7 @@ class SlackTwin:
                 return message
         raise Refusal(404, {"error": f"no message has a button {asked.action_id!r}"})
 
-    def _destination(self, asked: Press | Verification) -> tuple[str, str]:
+    def _destination(self, asked: Signing) -> tuple[str, str]:
         receiver = asked.receiver or self.settings.receiver
         if receiver is None:
             raise Refusal(409, {"error": "no receiver is set (POST /_twin/settings)"})

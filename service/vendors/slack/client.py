@@ -156,7 +156,9 @@ def post_to_webhook(http: VendorHttp, url: str, *, text: str, blocks: Blocks = (
     """Post through an incoming webhook. The answer is the text `ok` and names no message."""
     body = _without_empty({"text": text, "blocks": [dict(block) for block in blocks]})
     try:
-        answer = http.request("POST", url, json=body, headers=JSON_HEADERS, failed_is_undone=True)
+        answer = http.request(
+            "POST", url, json=body, headers=JSON_HEADERS, failed_is_undone=True, bare=True
+        )
     except Refused as fault:
         hint = hint_in(fault.message) or fault.hint
         raise Refused(fault.message, status=fault.status, hint=hint) from fault
@@ -192,6 +194,7 @@ def answer_press(
             json=_without_empty(body),
             headers=JSON_HEADERS,
             failed_is_undone=True,
+            bare=True,
         )
     except Refused as fault:
         raise Refused(

@@ -42,6 +42,11 @@ class SlackConnectionOptions(Options):
         min_length=1,
         description="Channel (id, or name with #) of messages whose step names none.",
     )
+    per_minute: float | None = Field(
+        default=None,
+        gt=0,
+        description="Messages a minute over all channels; left out, at most five in any 5 s.",
+    )
 
 
 def auth_headers(

@@ -28,7 +28,7 @@ class GuardedWebClient(WebClient):
     """The library's client over one connection.
 
     An answer that is not `ok` raises what its word means. Pages are asked for by their cursor: the
-    library's own way to iterate an answer ends in an error, since it would go around this class.
+    library's own way to iterate an answer opens a connection, and is closed here.
     """
 
     def __init__(self, http: VendorHttp) -> None:
@@ -75,3 +75,10 @@ class GuardedWebClient(WebClient):
             headers=dict(answer.headers),
             status_code=answer.status,
         )
+
+    def _request_for_pagination(
+        self,
+        api_url: str,
+        req_args: dict[str, dict[str, Any]],  # noqa: ARG002  # the library's signature
+    ) -> dict[str, Any]:
+        raise Bug(f"{api_url} is asked for its next page by the cursor, not by iterating")
