@@ -1,23 +1,16 @@
-"""What all calls of the GitHub twin share: settings, repositories, the hook, error answers."""
+"""What all calls of the GitHub twin share: callers, repositories, hooks, what is not there."""
 
-from pydantic import Field
 from starlette.requests import Request
 
 from examples.twins.clock import Clock
 from examples.twins.github.bodies import AddedPull
+from examples.twins.github.callers import Callers
 from examples.twins.github.hooks import Hook
-from examples.twins.github.limits import DOCS, usual_limits
+from examples.twins.github.limits import usual_limits
+from examples.twins.github.refusals import refusal
+from examples.twins.github.settings import GitHubSettings
 from examples.twins.github.store import PullRequest, Store
 from examples.twins.sending import Sender
-from examples.twins.twin import Refusal, Settings
-
-
-class GitHubSettings(Settings):
-    """Settings of this twin. `login` is whose token it is."""
-
-    key: str = Field(default="ghp_twin", min_length=1)
-    secret: str = "github-webhook-secret"
-    login: str = "qa-bot"
 
 
 class Account:
@@ -33,7 +26,12 @@ class Account:
     def clear(self) -> None:
         """One repository with one open pull request: `acme-co/webapp` number 42."""
         self.store = Store(self.clock)
-        self.hook = Hook(self.clock, self._sender)
+        self.callers = Callers(self.settings, self.clock)
+        self.hooks: dict[str, Hook] = {
+            "repository": Hook(1, "repository", 1296269, self.clock, self._sender),
+            "organization": Hook(2, "organization", 21031067, self.clock, self._sender),
+            "integration": Hook(3, "integration", 51234, self.clock, self._sender),
+        }
         self.add_pull(AddedPull())
 
     def add_pull(self, asked: AddedPull) -> PullRequest:
@@ -50,9 +48,9 @@ class Account:
         return repo
 
     def known_issue(self, request: Request) -> tuple[str, int]:
-        """Repository and number of the pull request in the path; 404 otherwise."""
+        """Repository and number of the issue or pull request in the path; 404 otherwise."""
         place = self.known_repo(request), int(request.path_params["number"])
-        if place not in self.store.pulls:
+        if place not in self.store.pulls and place not in self.store.issues:
             raise refusal(404, "Not Found")
         return place
 
@@ -62,15 +60,3 @@ class Account:
         if not self.store.knows_commit(repo, sha):
             raise refusal(422, f"No commit found for SHA: {sha}")
         return repo, sha
-
-
-def refusal(status: int, message: str) -> Refusal:
-    """`{"message", "documentation_url", "status"}`."""
-    return Refusal(status, {"message": message, "documentation_url": DOCS, "status": str(status)})
-
-
-def validation_failed(resource: str, name: str, message: str) -> Refusal:
-    """422 with the field that does not fit."""
-    error = {"resource": resource, "code": "unprocessable", "field": name, "message": message}
-    body = {"message": "Validation Failed", "errors": [error], "documentation_url": DOCS}
-    return Refusal(422, body)

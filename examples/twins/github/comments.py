@@ -1,4 +1,4 @@
-"""Comments of a pull request (reference 6.2)."""
+"""Comments of an issue or pull request (reference 6.2)."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,10 +8,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from examples.twins.github.account import Account, refusal, validation_failed
+from examples.twins.github.account import Account
 from examples.twins.github.bodies import CommentBody
+from examples.twins.github.callers import caller_of
 from examples.twins.github.limits import count_primary
 from examples.twins.github.paging import page_of
+from examples.twins.github.refusals import refusal, validation_failed
 from examples.twins.github.store import Comment
 from examples.twins.record import mark_effect
 
@@ -50,7 +52,8 @@ class Comments:
             return Response(status_code=304, headers=headers)
         if "if-none-match" in request.headers:
             # Only a 304 is free, so this call is counted after all.
-            count_primary(self._account.limits, self._account.clock, request, cost=1)
+            who = caller_of(request).login
+            count_primary(self._account.limits, self._account.clock, request, cost=1, who=who)
         answer.headers.update(headers)
         return answer
 
@@ -58,7 +61,7 @@ class Comments:
         """Add a comment."""
         repo, number = self._account.known_issue(request)
         text = await _text(request)
-        login = self._account.settings.login
+        login = caller_of(request).login
         shown = self._account.store.add_comment(repo, number, text, login).show()
         mark_effect(request)
         return JSONResponse(shown, 201, headers={"location": str(shown["url"])})
@@ -89,8 +92,8 @@ class Comments:
 
     def _own_comment(self, request: Request) -> Comment:
         comment = self._known_comment(request)
-        if comment.login != self._account.settings.login:
-            raise refusal(403, "Resource not accessible by personal access token")
+        if comment.login != caller_of(request).login:
+            raise refusal(403, caller_of(request).refused)
         return comment
 
 

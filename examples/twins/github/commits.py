@@ -7,10 +7,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from examples.twins.clock import zulu
-from examples.twins.github.account import Account, refusal, validation_failed
+from examples.twins.github.account import Account
+from examples.twins.github.addresses import show_user
 from examples.twins.github.bodies import DispatchBody, StatusBody
+from examples.twins.github.callers import caller_of
 from examples.twins.github.paging import answer_page
-from examples.twins.github.store import show_user
+from examples.twins.github.refusals import refusal, validation_failed
 from examples.twins.record import mark_effect
 
 MAX_DESCRIPTION_CHARS = 140
@@ -33,7 +35,6 @@ class Commits:
             Route(f"{repo}/pulls/{{number:int}}", self.show_pull, methods=get),
             Route(f"{repo}/statuses/{{sha}}", self.set_status, methods=post),
             Route(f"{repo}/dispatches", self.dispatch, methods=post),
-            Route(f"{repo}/check-runs", self.refuse_check_run, methods=post),
         )
 
     async def pulls_of_commit(self, request: Request) -> Response:
@@ -45,7 +46,10 @@ class Commits:
 
     async def show_pull(self, request: Request) -> Response:
         """One pull request."""
-        return JSONResponse(self._account.store.pulls[self._account.known_issue(request)].show())
+        pull = self._account.store.pulls.get(self._account.known_issue(request))
+        if pull is None:
+            raise refusal(404, "Not Found")
+        return JSONResponse(pull.show())
 
     async def list_statuses(self, request: Request) -> Response:
         """Statuses of a commit, newest first."""
@@ -66,7 +70,7 @@ class Commits:
             "id": 5000000 + len(statuses),
             "repo": repo,
             "sha": sha,
-            "creator": show_user(self._account.settings.login),
+            "creator": show_user(caller_of(request).login),
             "created_at": zulu(self._account.clock.now()),
             **asked.model_dump(),
         }
@@ -88,8 +92,3 @@ class Commits:
         self._account.store.dispatches.append({"repo": repo, **asked.model_dump()})
         mark_effect(request)
         return Response(status_code=204)
-
-    async def refuse_check_run(self, request: Request) -> Response:
-        """Check runs are for GitHub Apps; a user's token is refused."""
-        self._account.known_repo(request)
-        raise refusal(403, "You must authenticate via a GitHub App.")

@@ -11,6 +11,7 @@ from examples.twins.twin import Refusal
 
 HOUR_S = 3600.0
 TOKEN = "token"
+_CONTENT = ("/comments", "/issues")
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 DOCS = "https://docs.github.com/rest"
 LIMITS_PAGE = "https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api"
@@ -42,12 +43,14 @@ def usual_limits() -> GitHubLimits:
     )
 
 
-def count_primary(limits: GitHubLimits, clock: Clock, request: Request, *, cost: int) -> None:
-    """Count against the hourly limit and put its headers on the answer.
+def count_primary(
+    limits: GitHubLimits, clock: Clock, request: Request, *, cost: int, who: str = TOKEN
+) -> None:
+    """Count against the hourly limit of this caller and put its headers on the answer.
 
     Raises a 403 `Refusal` when the limit is used up.
     """
-    standing = limits.primary.take(TOKEN, clock.seconds(), cost=cost)
+    standing = limits.primary.take(who, clock.seconds(), cost=cost)
     figures = {**_figures(standing, clock), "resource": "core"}
     headers = [(f"x-ratelimit-{name}", str(figure)) for name, figure in figures.items()]
     answer_with(request, headers)
@@ -56,9 +59,9 @@ def count_primary(limits: GitHubLimits, clock: Clock, request: Request, *, cost:
         raise Refusal(403, {"message": message, "documentation_url": LIMITS_PAGE})
 
 
-def show_standing(limits: GitHubLimits, clock: Clock) -> dict[str, int]:
+def show_standing(limits: GitHubLimits, clock: Clock, *, who: str = TOKEN) -> dict[str, int]:
     """Where the caller stands, as `GET /rate_limit` shows it."""
-    return _figures(limits.primary.take(TOKEN, clock.seconds(), cost=0), clock)
+    return _figures(limits.primary.take(who, clock.seconds(), cost=0), clock)
 
 
 def _figures(standing: Standing, clock: Clock) -> dict[str, int]:
@@ -70,13 +73,15 @@ def _figures(standing: Standing, clock: Clock) -> dict[str, int]:
     }
 
 
-def check_secondary(limits: GitHubLimits, clock: Clock, request: Request) -> None:
+def check_secondary(
+    limits: GitHubLimits, clock: Clock, request: Request, *, who: str = TOKEN
+) -> None:
     """Refuse with 403 and `retry-after` when calls come too fast or make too much content."""
     now = clock.seconds()
     cost = 1 if request.method in READS else 5
-    standings = [limits.points.take(TOKEN, now, cost=cost)]
-    if request.method == "POST" and request.url.path.endswith("/comments"):
-        standings += [limits.content.take(TOKEN, now), limits.content_hour.take(TOKEN, now)]
+    standings = [limits.points.take(who, now, cost=cost)]
+    if request.method == "POST" and request.url.path.endswith(_CONTENT):
+        standings += [limits.content.take(who, now), limits.content_hour.take(who, now)]
     for standing in standings:
         if not standing.allowed:
             message = "You have exceeded a secondary rate limit. Please wait a few minutes."

@@ -14,7 +14,7 @@ def page_of(
 
     Figures that are not numbers count as left out, as GitHub treats them.
     """
-    size = min(MAX_PAGE, max(1, _figure(request, "per_page", USUAL_PAGE)))
+    size = page_size(request)
     page = max(1, _figure(request, "page", 1))
     last = max(1, -(-len(rows) // size))
     links: list[tuple[str, int]] = []
@@ -30,6 +30,11 @@ def page_of(
         for name, number in links
     )
     return rows[(page - 1) * size : page * size], shown or None
+
+
+def page_size(request: Request) -> int:
+    """How many rows a page of this call has."""
+    return min(MAX_PAGE, max(1, _figure(request, "per_page", USUAL_PAGE)))
 
 
 def answer_page(rows: list[dict[str, object]], request: Request) -> Response:

@@ -4,17 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from examples.twins.clock import Clock, zulu
-
-WEB = "https://github.com"
-API = "https://api.github.com"
-USER_ID = 583231
-
-
-def show_user(login: str) -> dict[str, object]:
-    """A user as it appears inside other objects."""
-    kind = "Bot" if login.endswith("[bot]") else "User"
-    number = USER_ID + sum(login.encode())
-    return {"login": login, "id": number, "node_id": f"U_{number}", "type": kind}
+from examples.twins.github.addresses import API, WEB, show_user
+from examples.twins.github.check_run import CheckRun
+from examples.twins.github.issue import Issue
 
 
 @dataclass(slots=True)
@@ -97,6 +89,8 @@ class Store:
         self._next_comment = 1700000001
         self.pulls: dict[tuple[str, int], PullRequest] = {}
         self.commits: dict[str, set[str]] = {}
+        self.issues: dict[tuple[str, int], Issue] = {}
+        self.check_runs: dict[int, CheckRun] = {}
         self.statuses: list[dict[str, object]] = []
         self.dispatches: list[dict[str, object]] = []
 
@@ -146,6 +140,11 @@ class Store:
         return {
             "pulls": [pull.show() | {"repo": pull.repo} for pull in self.pulls.values()],
             "comments": comments,
+            "issues": [one.show() | {"repo": one.repo} for one in self.issues.values()],
+            "check_runs": [
+                one.show() | {"repo": one.repo, "annotations": one.annotations}
+                for one in self.check_runs.values()
+            ],
             "statuses": self.statuses,
             "dispatches": self.dispatches,
         }
