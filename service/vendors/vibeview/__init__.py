@@ -6,38 +6,43 @@ leave open about signatures and bodies (vendors.md §1.1, marked as assumed) is 
 
 from __future__ import annotations
 
-from service.vendors.base import Guide, Incoming, Outgoing, Rate, Vendor
+from service.vendors.base import Incoming, Outgoing, Vendor
 from service.vendors.vibeview.actions import ACTIONS
 from service.vendors.vibeview.client import (
+    RATES,
     VibeViewConnectionOptions,
     VibeViewCredentials,
     auth_headers,
     check,
 )
-from service.vendors.vibeview.events import delivery_key, normalise
+from service.vendors.vibeview.events import TYPES, delivery_key, normalise
+from service.vendors.vibeview.guide import GUIDE
 from service.vendors.vibeview.options import VibeViewOptions
 from service.vendors.vibeview.polling import POLLS
+from service.vendors.vibeview.record import RECORDS
 from service.vendors.vibeview.signing import sign, verifier
 
 VENDOR = Vendor(
     name="vibeview",
     title="VibeView",
-    guide=Guide(pages=("https://vibeview.io/docs/api-reference",), configuration=""),
+    guide=GUIDE,
     incoming=Incoming(
         options=VibeViewOptions,
         verifier=verifier,
         delivery_key=delivery_key,
         normalise=normalise,
         sign=sign,
+        types=TYPES,
     ),
     outgoing=Outgoing(
         base_url="https://vibeview.io",
         credentials=VibeViewCredentials,
         options=VibeViewConnectionOptions,
         headers=auth_headers,
-        rates=(Rate(calls=100),),
+        rates=RATES,
         check=check,
     ),
     actions=ACTIONS,
     polls=POLLS,
+    records=RECORDS,
 )

@@ -12,11 +12,12 @@ from service.vendors.reading import (
     as_name,
     as_time,
     body_id,
+    first_text,
     header_text,
     read_object,
     texts_at,
 )
-from service.vendors.vibeview.facts import credit_facts, run_facts, visual_of
+from service.vendors.vibeview.facts import app_facts, credit_facts, run_facts, visual_of
 from service.vendors.vibeview.options import VibeViewOptions
 from service.vendors.vibeview.payloads import AppData, RunData
 from service.vendors.vibeview.signing import delivery_headers
@@ -38,6 +39,21 @@ EVENTS: Mapping[str, str] = {
     "billing.credits_low": "credits.low",
     "billing.credits_depleted": "credits.depleted",
     "billing.topup_completed": "credits.restored",
+}
+KEPT = (
+    "run.warning.flaky",
+    "run.warning.slow",
+    "run.warning.ai_fallback_used",
+    "run.warning.byok_quota_low",
+    "billing.plan_changed",
+    "billing.payment_failed",
+)
+"""Events that are kept under VibeView's own name, as no family of ours has them."""
+
+TYPES: Mapping[str, str] = {
+    **EVENTS,
+    **{name: f"vibeview.{name}" for name in KEPT},
+    "*": "vibeview.*",
 }
 _RUN_WARNING = "run.warning."
 _RUN_FAMILIES = ("test_run.", "test_case.", "visual_regression.")
@@ -75,20 +91,28 @@ def normalise(delivery: Delivery, options: VibeViewOptions) -> list[EventDraft]:
     vendor_type = _vendor_type(delivery, options, body)
     data = as_mapping(dig(body, options.data_path)) or body
     time = next(filter(None, (as_time(dig(body, path)) for path in options.time_paths)), None)
-    return [
-        EventDraft(
-            type=type_,
-            vendor_type=vendor_type,
-            subject=subject,
-            time=time,
-            facts=facts,
-            payload=body,
-            key="" if number == 0 else type_.partition(".")[0],
+    event_id = first_text(body, options.id_paths)
+    drafts: list[EventDraft] = []
+    for type_, subject, facts in _read(vendor_type, data, _metadata(body, options), body, options):
+        key = type_.partition(".")[0] if drafts else ""
+        drafts.append(
+            EventDraft(
+                type=type_,
+                vendor_type=vendor_type,
+                subject=subject,
+                time=time,
+                facts=facts,
+                payload=body,
+                key=key,
+                fact=fact_of("event", event_id, key) if event_id else "",
+            )
         )
-        for number, (type_, subject, facts) in enumerate(
-            _read(vendor_type, data, _metadata(body, options), body, options)
-        )
-    ]
+    return drafts
+
+
+def fact_of(kind: str, name: str, key: str) -> str:
+    """Give the identity of an event by an id of the vendor, the same however it reaches us."""
+    return ":".join(filter(None, (kind, as_key(name), key)))
 
 
 def _vendor_type(delivery: Delivery, options: VibeViewOptions, body: Json) -> str:
@@ -134,7 +158,7 @@ def _read(
     """Give type, subject and facts of every event in the body."""
     type_ = options.events.get(vendor_type) or EVENTS.get(vendor_type)
     if type_ == "app.uploaded":
-        app = AppData.model_validate(data)
+        app = app_facts(AppData.model_validate(data))
         yield type_, app.app_id, app.model_dump(mode="json")
     elif vendor_type.startswith(options.billing_prefix) or (type_ or "").startswith("credits."):
         credit = credit_facts(type_, data, body)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from schemas.events import Counts, CreditsFacts, FailedTest, Json, Suite, VisualStatus
+from schemas.events import AppFacts, Counts, CreditsFacts, FailedTest, Json, Suite, VisualStatus
 from schemas.events import TestRunFacts as RunFacts
-from service.vendors.vibeview.payloads import CaseRun, CreditData, Place, RunData
+from service.vendors.vibeview.payloads import AppData, CaseRun, CreditData, Place, RunData
 
 _VISUAL_OF_EVENT: Mapping[str, VisualStatus] = {
     "visual.regression_warning": "warn",
@@ -97,6 +97,18 @@ def _failed_test(case: CaseRun) -> FailedTest:
         title=case.case_name,
         error=case.error_message,
         url=case.url,
+    )
+
+
+def app_facts(app: AppData) -> AppFacts:
+    """Give the facts of a new build of an app."""
+    return AppFacts(
+        app_id=app.app_id,
+        name=app.app_name,
+        platform=app.platform,
+        version=app.version,
+        build_id=app.build_id,
+        url=app.url,
     )
 
 

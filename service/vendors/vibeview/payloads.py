@@ -64,15 +64,13 @@ class Place(Payload):
 
 
 class AppData(Payload):
-    """A new build of an app; the form of these facts in `app.uploaded`."""
+    """A new build of an app."""
 
     app_id: Text = None
     app_name: Text = Field(default=None, validation_alias=AliasChoices("app_name", "name"))
     platform: Text = None
-    build_id: Whole = None
-    build_number: Text = None
+    build_id: Text = None
     version: Text = None
-    uploaded_by: Text = None
     url: Text = None
 
 

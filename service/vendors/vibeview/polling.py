@@ -1,208 +1,72 @@
-"""What must be asked of VibeView: its credit, as no billing webhook is certain, and its ledger."""
+"""What must be asked of VibeView: its credit, its ledger, and whether it has new events."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
+from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from schemas.events import CreditsFacts, EventDraft, Json
-from service.errors import Refused, Transient
+from schemas.events import EventDraft, Json
 from service.vendors.base import CallContext, Options, Poll, PollAnswer
-from service.vendors.reading import as_mapping, as_text, as_time, as_whole
-from service.vendors.vibeview.answers import DEDUCTION, REFILLS, Balance, LedgerEntry
-from service.vendors.vibeview.client import LEDGER_PAGE, VibeViewClient
-from service.vendors.vibeview.credits import (
-    CreditAlert,
-    CreditLimits,
-    Judgement,
-    Tier,
-    judge,
-    may_depend_on_refill,
-)
+from service.vendors.reading import as_list, as_mapping, as_text, as_whole
+from service.vendors.vibeview.api.calling import PAGE
+from service.vendors.vibeview.api.credits import REFILLS, LedgerEntry
+from service.vendors.vibeview.client import VibeViewClient
+from service.vendors.vibeview.credit_polling import CreditBalanceOptions, ask_credit_balance
+from service.vendors.vibeview.events import EVENTS, KEPT
 
-MICRO = 1_000_000
-LEDGER_PAGES = 5
-POLLED_LEDGER_PAGES = 20
-DAY = timedelta(hours=24)
-_TIERS: dict[object, Tier] = {"warn": "warn", "critical": "critical", "zero": "zero"}
-
-
-class CreditBalanceOptions(Options):
-    """Options of the poll `credit_balance`. `critical_usd` is a fifth of the floor by default.
-
-    `topup_url` is the page where a person can buy credit; the vendor's API gives none to look at.
-    """
-
-    floor_usd: Decimal = Field(default=Decimal(5), gt=0, le=1_000_000)
-    critical_usd: Decimal | None = Field(default=None, ge=0, le=1_000_000)
-    rearm: float = Field(default=1.2, ge=1, le=10)
-    topup_url: str | None = None
-
-    @model_validator(mode="after")
-    def _in_order(self) -> CreditBalanceOptions:
-        if self.critical_usd is not None and self.critical_usd > self.floor_usd:
-            message = "critical_usd must not be above floor_usd"
-            raise ValueError(message)
-        return self
-
-    def limits(self) -> CreditLimits:
-        """Give the limits in micro-credits."""
-        critical = self.floor_usd / 5 if self.critical_usd is None else self.critical_usd
-        return CreditLimits(int(self.floor_usd * MICRO), int(critical * MICRO), self.rearm)
-
-
-@dataclass(frozen=True, slots=True)
-class CreditPosition:
-    """What the poll remembers.
-
-    `alert` is what is open, `told` the number of the last event, `since` when that was, `mark` the
-    newest ledger entry then (empty: there was none, None: it could not be read).
-    """
-
-    alert: CreditAlert
-    told: int
-    since: datetime | None = None
-    mark: str | None = None
-
-    @classmethod
-    def read(cls, position: Mapping[str, Json] | None, now: datetime) -> CreditPosition:
-        """Read a stored position; numbers begin at the present second where there is none.
-
-        So a poll that was removed and added again does not give numbers a second time.
-        """
-        known = as_mapping(position)
-        told = as_whole(known.get("told"))
-        mark = known.get("mark")
-        return cls(
-            CreditAlert(_TIERS.get(known.get("tier")), as_whole(known.get("flagged_micro"))),
-            int(now.timestamp()) if told is None else told,
-            as_time(known.get("since")),
-            mark if isinstance(mark, str) else None,
-        )
-
-    def write(self) -> dict[str, Json]:
-        """Give the form that is stored. Older versions wrote no `flagged_micro`."""
-        return {
-            "tier": self.alert.tier,
-            "flagged_micro": self.alert.flagged_micro,
-            "told": self.told,
-            "since": self.since.isoformat() if self.since else None,
-            "mark": self.mark,
-        }
-
-
-def ask_credit_balance(
-    context: CallContext, options: CreditBalanceOptions, position: Mapping[str, Json] | None
-) -> PollAnswer:
-    """Tell when credit gets low, lower, is used up, or is back; each once."""
-    client = VibeViewClient(context.http)
-    known = CreditPosition.read(position, context.now)
-    limits = options.limits()
-    balance = client.credit_balance()
-    total, low = balance.total_micro, balance.low_balance
-    asks = may_depend_on_refill(known.alert, total, limits, low_balance=low)
-    refilled = asks and _was_refilled(client, known)
-    verdict = judge(known.alert, total, limits, low_balance=low, refilled=refilled)
-    if verdict.told is None:
-        kept = CreditPosition(verdict.alert, known.told, known.since, known.mark)
-        return PollAnswer([], kept.write())
-    ledger = _newest(client)
-    number = known.told + 1
-    event = _event(context, options, balance, verdict, number=number, ledger=ledger)
-    mark = None if ledger is None else (ledger[0].id or "" if ledger else "")
-    return PollAnswer([event], CreditPosition(verdict.alert, number, context.now, mark).write())
-
-
-def _was_refilled(client: VibeViewClient, known: CreditPosition) -> bool:
-    """Say whether credit came in after the alert; False when the ledger cannot be read."""
-    try:
-        for entry in client.ledger(pages=LEDGER_PAGES):
-            if known.mark:
-                if entry.id == known.mark:
-                    return False
-            elif known.mark is None and not _is_after(entry.created_at, known.since):
-                return False
-            if entry.is_refill:
-                return True
-    except (Refused, Transient):
-        # The balance is the authority: without the ledger the alert ends by distance alone.
-        return False
-    return False
-
-
-def _is_after(at: datetime | None, since: datetime | None) -> bool:
-    return at is not None and since is not None and at > since
-
-
-def _newest(client: VibeViewClient) -> list[LedgerEntry] | None:
-    """Give the newest page of the ledger; None when it cannot be read, which stops no alert."""
-    try:
-        return client.ledger_page()
-    except (Refused, Transient):
-        return None
-
-
-def _event(
-    context: CallContext,
-    options: CreditBalanceOptions,
-    balance: Balance,
-    verdict: Judgement,
-    *,
-    number: int,
-    ledger: list[LedgerEntry] | None,
-) -> EventDraft:
-    limits = options.limits()
-    end = balance.plan_period_end
-    facts = CreditsFacts(
-        remaining_micro=balance.total_micro,
-        allowance_micro=balance.allowance_micro,
-        prepaid_micro=balance.prepaid_micro,
-        floor_micro=limits.floor_micro,
-        period_end=end,
-        topup_url=options.topup_url,
-        tier=verdict.alert.tier,
-        account=context.connection,
-    )
-    period = end.date().isoformat() if end else "none"
-    return EventDraft(
-        type=verdict.told or "",
-        vendor_type="poll.credit_balance",
-        subject=context.connection,
-        facts=facts.model_dump(mode="json"),
-        payload={
-            "balance": balance.model_dump(mode="json"),
-            "burn": _burn(ledger, balance.total_micro, context.now),
-        },
-        key=f"credits:{verdict.alert.tier or 'restored'}:{period}:{number}",
-    )
-
-
-def _burn(ledger: list[LedgerEntry] | None, total_micro: int, now: datetime) -> Json:
-    """Give what was used in the last 24 h, from the newest page of the ledger.
-
-    `complete` is False when that page does not reach back so far: then it is a lower bound.
-    """
-    if ledger is None:
-        return None
-    used = sum(
-        -(entry.amount_micro or 0)
-        for entry in ledger
-        if entry.entry_type == DEDUCTION and _is_after(entry.created_at, now - DAY)
-    )
-    oldest = ledger[-1].created_at if ledger else None
-    complete = len(ledger) < LEDGER_PAGE or not _is_after(oldest, now - DAY)
-    hours = round(total_micro / used * 24, 1) if used > 0 and total_micro > 0 else None
-    return {"used_micro_24h": used, "complete": complete, "hours_left": hours}
+PAGES_A_QUESTION = 5
+"""How many pages of the ledger are read before others may use the connection's rate."""
 
 
 class LedgerOptions(Options):
     """Options of the poll `ledger`: which movements are told. An empty list tells all of them."""
 
-    entry_types: tuple[str, ...] = tuple(sorted(REFILLS))
+    entry_types: tuple[str, ...] = Field(
+        default=tuple(sorted(REFILLS)),
+        description="Which movements of credit are told; an empty list tells all of them.",
+    )
+
+    def wants(self, entry: LedgerEntry) -> bool:
+        """Say whether this movement is told."""
+        return not self.entry_types or entry.entry_type in self.entry_types
+
+
+@dataclass(slots=True)
+class LedgerReader:
+    """Reads a list whose newest entry comes first from a mark upwards, a page at a time.
+
+    `mark` is the newest entry that was told (empty: the ledger was empty), `offset` where the next
+    page begins. First the mark is looked for downwards; then each page begins so that the mark is
+    its last entry. New entries push the mark further down, where it is looked for again: so what
+    is told always lies directly above the mark, and nothing is left out.
+    """
+
+    client: VibeViewClient
+    mark: str
+    offset: int
+
+    def read_page(self) -> tuple[list[LedgerEntry], bool]:
+        """Give the page's entries above the mark, oldest first, and whether all are told.
+
+        A ledger that does not hold the mark is read from its oldest entry.
+        """
+        rows = self.client.credits.ledger_page(offset=self.offset).rows
+        place = next((i for i, row in enumerate(rows) if self.mark and row.id == self.mark), None)
+        if place is None:
+            if len(rows) == PAGE:
+                self.offset += PAGE
+                return [], False
+            place = len(rows)
+        found = [row for row in rows[:place] if row.id is not None]
+        self.mark = (found[0].id if found else None) or self.mark
+        is_done = self.offset == 0
+        self.offset = max(0, self.offset - PAGE + 1)
+        return found[::-1], is_done
 
 
 def ask_ledger(
@@ -211,33 +75,83 @@ def ask_ledger(
     """Tell new movements of credit, oldest first. The first question only notes where it begins."""
     client = VibeViewClient(context.http)
     if position is None:
-        newest = client.ledger_page(limit=1)
-        return PollAnswer([], {"mark": (newest[0].id or "") if newest else ""})
-    mark = as_text(as_mapping(position).get("mark")) or ""
-    found: list[LedgerEntry] = []
-    for entry in client.ledger(pages=POLLED_LEDGER_PAGES):
-        if entry.id == mark:
+        newest = client.credits.ledger_page(limit=1).rows
+        return PollAnswer([], {"mark": (newest[0].id or "") if newest else "", "offset": 0})
+    known = as_mapping(position)
+    reader = LedgerReader(
+        client, as_text(known.get("mark")) or "", max(0, as_whole(known.get("offset")) or 0)
+    )
+    events: list[EventDraft] = []
+    is_done = False
+    for _ in range(PAGES_A_QUESTION):
+        entries, is_done = reader.read_page()
+        events += [_movement(context, entry) for entry in entries if options.wants(entry)]
+        if is_done:
             break
-        found.append(entry)
-    newest_id = next((entry.id for entry in found if entry.id is not None), mark)
-    events = [
-        EventDraft(
-            type="vibeview.ledger_entry",
-            vendor_type=f"ledger.{entry.entry_type or 'unknown'}",
-            subject=entry.id,
-            time=entry.created_at,
-            facts={
-                "account": context.connection,
-                **entry.model_dump(mode="json", exclude={"id", "created_at"}),
-            },
-            payload=entry.model_dump(mode="json"),
-            key=f"ledger:{entry.id}",
-        )
-        for entry in reversed(found)
-        if entry.id is not None
-        and (not options.entry_types or entry.entry_type in options.entry_types)
-    ]
-    return PollAnswer(events, {"mark": newest_id})
+    return PollAnswer(events, {"mark": reader.mark, "offset": reader.offset}, more=not is_done)
+
+
+def _movement(context: CallContext, entry: LedgerEntry) -> EventDraft:
+    fact = f"ledger:{entry.id}"
+    return EventDraft(
+        type="vibeview.ledger_entry",
+        vendor_type=f"ledger.{entry.entry_type or 'unknown'}",
+        subject=entry.id,
+        time=entry.created_at,
+        facts={
+            "account": context.connection,
+            **entry.model_dump(mode="json", exclude={"id", "created_at"}),
+        },
+        payload=entry.model_dump(mode="json"),
+        key=fact,
+        fact=fact,
+    )
+
+
+class CatalogOptions(Options):
+    """Options of the poll `catalog`."""
+
+    known: tuple[str, ...] = Field(
+        default=(),
+        description="Events of VibeView that the source's option `events` maps, beside our table.",
+    )
+
+
+def ask_catalog(
+    context: CallContext, options: CatalogOptions, position: Mapping[str, Json] | None
+) -> PollAnswer:
+    """Tell when VibeView's list of events and our table of them differ in another way than before.
+
+    `unknown` is what VibeView can send and we keep under its own name, `missing` what we know and
+    VibeView does not name.
+    """
+    catalog = VibeViewClient(context.http).webhooks.catalog()
+    offered = {entry.type for entry in catalog if entry.type is not None}
+    ours = {*EVENTS, *KEPT, *options.known}
+    now: dict[str, Json] = {"unknown": sorted(offered - ours), "missing": sorted(ours - offered)}
+    before = as_mapping(position)
+    number = as_whole(before.get("told"))
+    told = int(context.now.timestamp()) if number is None else number
+    difference: dict[str, Json] = {name: as_list(before.get(name)) for name in now}
+    if now == difference and position is not None:
+        return PollAnswer([], {**now, "told": told})
+    events = [] if position is None and not now["unknown"] else [_change(context, now, told + 1)]
+    return PollAnswer(events, {**now, "told": told + 1})
+
+
+def _change(context: CallContext, now: dict[str, Json], number: int) -> EventDraft:
+    return EventDraft(
+        type="vibeview.catalog_changed",
+        vendor_type="poll.catalog",
+        subject=context.connection,
+        facts={"account": context.connection, **now},
+        payload=now,
+        key=f"catalog:{_digest(now.values())}:{number}",
+    )
+
+
+def _digest(values: Iterable[Any]) -> str:
+    return hashlib.sha256(json.dumps(list(values)).encode()).hexdigest()[:16]
 
 
 POLLS = (
@@ -252,5 +166,11 @@ POLLS = (
         summary="Top-ups, refills and other movements of credit",
         options=LedgerOptions,
         ask=ask_ledger,
+    ),
+    Poll(
+        name="catalog",
+        summary="Events that VibeView can send and that we do not know",
+        options=CatalogOptions,
+        ask=ask_catalog,
     ),
 )

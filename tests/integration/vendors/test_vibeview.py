@@ -154,9 +154,9 @@ def test_a_start_whose_answer_is_lost_is_perhaps_done(
 
 def test_suites_catalog_and_check(vibeview: TwinProcess, caller: Caller) -> None:
     client = VibeViewClient(caller.http)
-    assert [suite.name for suite in client.list_suites(tags=("login",))] == ["Login Flow"]
-    assert len(client.list_suites()) == 2
-    assert "run.failed" in {entry.type for entry in client.event_catalog()}
+    assert [suite.name for suite in client.ci.list_suites(tags=("login",))] == ["Login Flow"]
+    assert len(client.ci.list_suites()) == 2
+    assert "run.failed" in {entry.type for entry in client.webhooks.catalog()}
     outgoing = VENDOR.outgoing
     assert outgoing is not None
     assert outgoing.check is not None
@@ -178,7 +178,9 @@ def test_the_catalog_comes_in_several_shapes(
     vibeview: TwinProcess, caller: Caller, body: object
 ) -> None:
     vibeview.fault("status", path="*/catalog", status=200, body=body, times=1)
-    assert [entry.type for entry in VibeViewClient(caller.http).event_catalog()] == ["run.failed"]
+    assert [entry.type for entry in VibeViewClient(caller.http).webhooks.catalog()] == [
+        "run.failed"
+    ]
 
 
 # --- credit ---------------------------------------------------------------------------------------
