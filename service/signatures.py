@@ -262,8 +262,9 @@ def sign_with(
 ) -> tuple[tuple[str, str], ...]:
     """Give the headers a sender would add: signature, time, and ids where the scheme has them.
 
-    `secret` is the sender's: for Ed25519 the private key (hex, or `whsk_` and base64). A time in
-    the body is the caller's to set before signing. Raises ConfigurationError.
+    `secret` is the sender's: for Ed25519 the private key (hex, or `whsk_` and base64), for ECDSA
+    that key as base64 of its PKCS #8 DER. A time in the body is the caller's to set before
+    signing. Raises ConfigurationError.
     """
     ts = time_text(now, scheme.ts_unit)
     head, tail = (

@@ -1,7 +1,7 @@
 """Secrets become keys: what proves, and what makes, one signature over one message.
 
 Here are the algorithms and the encodings of vendors.md §8.13; headers, times and templates are in
-`service/signatures.py`.
+`service/signatures.py`, keys with a public half in `service/signing_public_keys.py`.
 """
 
 from __future__ import annotations
@@ -9,28 +9,35 @@ from __future__ import annotations
 import binascii
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeAlias
-
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from typing import TYPE_CHECKING
 
 from service.errors import ConfigurationError
+from service.signing_public_keys import (
+    ECDSA_BYTES,
+    ED25519_BYTES,
+    Proof,
+    ecdsa_proof,
+    ed25519_proof,
+    sign_ecdsa,
+    sign_ed25519,
+)
 from service.signing_scheme import Algorithm, Encoding, Scheme
 
 if TYPE_CHECKING:
     from service.vendors.base import Secret
 
-ED25519_BYTES = 64
-_ED25519_KEY_BYTES = 32
 _HMAC = {"hmac-sha256": "sha256", "hmac-sha1": "sha1", "hmac-sha512": "sha512"}
-_SIGNATURE_BYTES = {"sha256": 32, "sha1": 20, "sha512": 64}
+_SIGNATURE_BYTES: Mapping[Algorithm, range] = {
+    "hmac-sha256": range(32, 33),
+    "hmac-sha1": range(20, 21),
+    "hmac-sha512": range(64, 65),
+    "ed25519": ED25519_BYTES,
+    "ecdsa-p256-sha256": ECDSA_BYTES,
+}
 _SHARED_PREFIX, _PUBLIC_PREFIX, _PRIVATE_PREFIX = "whsec_", "whpk_", "whsk_"
-
-Proof: TypeAlias = Callable[[Sequence[bytes], bytes, bytes, bytes], bool]
-"""Says whether any candidate is the signature of head + body + tail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +67,14 @@ def make_keys(scheme: Scheme, secrets: Sequence[Secret]) -> tuple[Key, ...]:
 def _make_key(scheme: Scheme, secret: Secret) -> Key:
     if scheme.ed25519_keys and secret.value.startswith(_PUBLIC_PREFIX):
         public = _decode_secret(secret.value.removeprefix(_PUBLIC_PREFIX), "base64")
-        return Key(secret, _ed25519_proof(public), versioned=True)
+        return Key(secret, ed25519_proof(public), versioned=True)
     material = secret_bytes(scheme, secret.value)
     if scheme.algorithm == "token-equality":
         return Key(secret, _token_proof(material))
     if scheme.algorithm == "ed25519":
-        return Key(secret, _ed25519_proof(material))
+        return Key(secret, ed25519_proof(material))
+    if scheme.algorithm == "ecdsa-p256-sha256":
+        return Key(secret, ecdsa_proof(material))
     return Key(secret, _hmac_proof(material, _HMAC[scheme.algorithm]))
 
 
@@ -129,51 +138,26 @@ def _token_proof(token: bytes) -> Proof:
     return proves
 
 
-def _ed25519_proof(material: bytes) -> Proof:
-    try:
-        public = Ed25519PublicKey.from_public_bytes(material)
-    except ValueError as error:
-        raise ConfigurationError("a signing secret is no Ed25519 public key") from error
-
-    def proves(candidates: Sequence[bytes], head: bytes, body: bytes, tail: bytes) -> bool:
-        message = head + body + tail
-        matched = False
-        for candidate in candidates:
-            try:
-                public.verify(candidate, message)
-            except InvalidSignature:
-                continue
-            matched = True
-        return matched
-
-    return proves
-
-
 def sign_message(scheme: Scheme, message: bytes, secret: str) -> tuple[str, str]:
     """Give the signature text and, for a key of `ed25519_keys`, its version (else empty).
 
-    `secret` is what the sender has: for Ed25519 the private key, so not what a verifier is given.
+    `secret` is what the sender has: for Ed25519 and ECDSA the private key, so not what a verifier
+    is given.
     Raises ConfigurationError.
     """
     if scheme.ed25519_keys and secret.startswith(_PRIVATE_PREFIX):
         seed = _decode_secret(secret.removeprefix(_PRIVATE_PREFIX), "base64")
-        return encode(_sign_ed25519(seed, message), "base64"), scheme.ed25519_keys[0]
+        return encode(sign_ed25519(seed, message), "base64"), scheme.ed25519_keys[0]
     material = secret_bytes(scheme, secret)
     if scheme.algorithm == "token-equality":
         signature = material
     elif scheme.algorithm == "ed25519":
-        signature = _sign_ed25519(material, message)
+        signature = sign_ed25519(material, message)
+    elif scheme.algorithm == "ecdsa-p256-sha256":
+        signature = sign_ecdsa(material, message)
     else:
         signature = hmac.digest(material, message, _HMAC[scheme.algorithm])
     return encode(signature, scheme.encoding), ""
-
-
-def _sign_ed25519(material: bytes, message: bytes) -> bytes:
-    try:
-        private = Ed25519PrivateKey.from_private_bytes(material[:_ED25519_KEY_BYTES])
-    except ValueError as error:
-        raise ConfigurationError("a signing secret is no Ed25519 private key") from error
-    return private.sign(message)
 
 
 def encode(signature: bytes, encoding: Encoding) -> str:
@@ -193,10 +177,7 @@ def decode_base64(text: str) -> bytes:
 
 def make_decoder(algorithm: Algorithm, encoding: Encoding) -> Callable[[str], bytes | None]:
     """Give the function that reads one signature's text; it gives None for what is none."""
-    if algorithm == "token-equality":
-        size = None
-    else:
-        size = _SIGNATURE_BYTES.get(_HMAC.get(algorithm, ""), ED25519_BYTES)
+    sizes = _SIGNATURE_BYTES.get(algorithm)
     read = {"hex": binascii.unhexlify, "base64": decode_base64, "text": _encode_latin1}[encoding]
 
     def decode(text: str) -> bytes | None:
@@ -204,7 +185,7 @@ def make_decoder(algorithm: Algorithm, encoding: Encoding) -> Callable[[str], by
             signature = read(text)
         except ValueError:
             return None
-        return signature if size is None or len(signature) == size else None
+        return signature if sizes is None or len(signature) in sizes else None
 
     return decode
 

@@ -1,6 +1,7 @@
 """Ready schemes by name, as data: what vendors publish about their signatures.
 
-The facts are those of vendors.md §0.1 and §8, where each vendor's page is named.
+The facts are those of vendors.md §0.1 and §8, where each vendor's page is named. What goes beyond
+them is marked as general knowledge.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ PRESETS: Mapping[str, Scheme] = MappingProxyType({
     ),
     "sentry": Scheme(
         signature_header="Sentry-Hook-Signature",
+        other_headers=(HeaderNames(signature="Sentry-App-Signature"),),
         id_headers=("Request-ID",),
         event_headers=("Sentry-Hook-Resource",),
         event_paths=("action",),
@@ -208,6 +210,27 @@ PRESETS: Mapping[str, Scheme] = MappingProxyType({
         secret_encoding="hex",  # noqa: S106  # names an encoding
         id_paths=("id", "event.id"),
         event_paths=("event.type", "type"),
+    ),
+    # The names of both headers, DER in the signature and the base64 DER public key are general
+    # knowledge; vendors.md §8.12 has the algorithm and what is signed. The time is bound loosely:
+    # a day of retries must not be refused should they repeat the first attempt's time.
+    "sendgrid": Scheme(
+        signature_header="X-Twilio-Email-Event-Webhook-Signature",
+        algorithm="ecdsa-p256-sha256",
+        encoding="base64",
+        template="{ts}{body}",
+        ts_source="header",
+        ts_header="X-Twilio-Email-Event-Webhook-Timestamp",
+        tolerance_s=86_400,
+        secret_encoding="base64",  # noqa: S106  # names an encoding
+        event_paths=("event",),
+    ),
+    "header-token": Scheme(
+        signature_header="X-Hookwright-Token",
+        algorithm="token-equality",
+        encoding="text",
+        id_paths=("id",),
+        event_paths=("type", "event"),
     ),
     "bearer-token": Scheme(
         signature_header="Authorization",

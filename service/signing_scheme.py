@@ -13,7 +13,12 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Algorithm: TypeAlias = Literal[
-    "hmac-sha256", "hmac-sha1", "hmac-sha512", "ed25519", "token-equality"
+    "hmac-sha256",
+    "hmac-sha1",
+    "hmac-sha512",
+    "ed25519",
+    "ecdsa-p256-sha256",
+    "token-equality",
 ]
 ItemFormat: TypeAlias = Literal["bare", "prefix", "key_value", "version_value"]
 Separator: TypeAlias = Literal["none", "comma", "space"]
@@ -45,6 +50,8 @@ class Knobs(BaseModel):
     signature after `prefix`, a `key=value` list in which those under `signature_keys` count, or
     `version,value`. `ed25519_keys` names keys or versions that are Ed25519 whatever `algorithm`
     says; they are checked with the secrets that begin with `whpk_` (Standard Webhooks `v1a`).
+    With `ed25519` the secret is a raw public key, with `ecdsa-p256-sha256` a public key in DER
+    (SubjectPublicKeyInfo), both in `secret_encoding`.
 
     The time is the text of `ts_header`, of the item `ts_key`, or at `ts_path` of the body; it is
     compared in both directions with `tolerance_s` seconds, or not at all when that is None.

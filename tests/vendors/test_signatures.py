@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import standardwebhooks
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -25,6 +24,7 @@ from service.signatures import (
 )
 from service.vendors.base import Delivery, Headers, Secret
 from tests.vendors.deliveries import NOW, make_delivery, refusal
+from tests.vendors.key_pairs import pair_for
 
 BODY = b'{"type":"run.failed","data":{"run_id":"tr7abc123x"}}'
 LINEAR_BODY = b'{"action":"update","webhookTimestamp":1767225600000}'
@@ -34,11 +34,8 @@ WHSEC = "whsec_" + base64.b64encode(b"k" * 32).decode()
 
 def private_and_public(scheme: Scheme) -> tuple[str, str]:
     """What the sender signs with and what the receiver verifies with."""
-    if scheme.algorithm == "ed25519":
-        public = Ed25519PrivateKey.from_private_bytes(SEED).public_key().public_bytes_raw()
-        return SEED.hex(), public.hex()
     secret = WHSEC if scheme.secret_encoding == "base64" else "a secret, with spaces"
-    return secret, secret
+    return pair_for(scheme, secret)
 
 
 def signed_with(scheme: Scheme, body: bytes = BODY, now: datetime = NOW) -> Delivery:
