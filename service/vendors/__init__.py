@@ -5,7 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from service.vendors import checkly, checkrd, checksum, generic, github, slack, vibeview
+from service.vendors import (
+    buildkite,
+    checkly,
+    checkrd,
+    checksum,
+    circleci,
+    datadog,
+    discord,
+    generic,
+    github,
+    gitlab,
+    linear,
+    pagerduty,
+    sendgrid,
+    sentry,
+    shopify,
+    slack,
+    standardwebhooks,
+    stripe,
+    svix,
+    vercel,
+    vibeview,
+    zendesk,
+)
 from service.vendors.base import Vendor
 
 __all__ = ["BY_NAME", "VENDORS"]
@@ -17,6 +40,21 @@ VENDORS: tuple[Vendor, ...] = (
     checksum.VENDOR,
     github.VENDOR,
     slack.VENDOR,
+    gitlab.VENDOR,
+    stripe.VENDOR,
+    sentry.VENDOR,
+    pagerduty.VENDOR,
+    datadog.VENDOR,
+    vercel.VENDOR,
+    linear.VENDOR,
+    shopify.VENDOR,
+    zendesk.VENDOR,
+    circleci.VENDOR,
+    buildkite.VENDOR,
+    discord.VENDOR,
+    sendgrid.VENDOR,
+    svix.VENDOR,
+    standardwebhooks.VENDOR,
     generic.VENDOR,
 )
 

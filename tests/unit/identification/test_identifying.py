@@ -95,7 +95,7 @@ def test_a_ready_scheme_is_found_with_its_header(name: str) -> None:
     ("secret", "encoding"), [("plain text", "utf-8"), (SECRET, "base64"), ("ab" * 20, "hex")]
 )
 def test_the_encoding_of_the_secret_is_told(secret: str, encoding: str) -> None:
-    captured = sent("generic", {"scheme": "shopify", "secret_encoding": encoding}, secret)
+    captured = sent("generic", {"scheme": "sha256-hex", "secret_encoding": encoding}, secret)
     best = identify(captured, [secret], NOW).matches[0]
     assert best.secret_encoding == encoding
 
