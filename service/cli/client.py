@@ -52,10 +52,12 @@ class ApiClient:
             return answer.json()
         raise _translate(answer)
 
-    def post(self, path: str, body: Mapping[str, object] | None = None) -> Any:
+    def post(
+        self, path: str, body: Mapping[str, object] | None = None, *, timeout_s: float = TIMEOUT_S
+    ) -> Any:
         """Send a decision and give the answer's JSON."""
         try:
-            answer = self._http.post(path, json=body)
+            answer = self._http.post(path, json=body, timeout=timeout_s)
         except httpx.TransportError as error:
             raise nothing_answers(self.url, error) from error
         if answer.is_success:
@@ -81,16 +83,31 @@ def remote(command: Command) -> Command:
     @click.option("--token", help="An API token (default: HOOKWRIGHT_TOKEN, or this machine's).")
     @wraps(command)
     def wrapped(*args: Any, url: str | None, token: str | None, **kwargs: Any) -> Any:
-        settings = load_settings()
-        address = url or settings.server_url
-        check_address(address, "--url" if url else "HOOKWRIGHT_URL")
-        return command(
-            ApiClient(address, token or settings.token or _own_token(settings, address)),
-            *args,
-            **kwargs,
-        )
+        return command(_open(url, token), *args, **kwargs)
 
     return wrapped  # type: ignore[return-value]  # click's options have taken two arguments out
+
+
+def perhaps_remote(command: Command) -> Command:
+    """Give the same to a command that needs a server for some of its uses only.
+
+    Its first argument is a function that gives the ApiClient, or raises when there is no server.
+    """
+
+    @click.option("--url", help="The server (default: HOOKWRIGHT_URL, or this machine's).")
+    @click.option("--token", help="An API token (default: HOOKWRIGHT_TOKEN, or this machine's).")
+    @wraps(command)
+    def wrapped(*args: Any, url: str | None, token: str | None, **kwargs: Any) -> Any:
+        return command(lambda: _open(url, token), *args, **kwargs)
+
+    return wrapped  # type: ignore[return-value]  # click's options have taken two arguments out
+
+
+def _open(url: str | None, token: str | None) -> ApiClient:
+    settings = load_settings()
+    address = url or settings.server_url
+    check_address(address, "--url" if url else "HOOKWRIGHT_URL")
+    return ApiClient(address, token or settings.token or _own_token(settings, address))
 
 
 def _own_token(settings: Settings, address: str) -> str:
@@ -171,10 +188,12 @@ def find_id(api: ApiClient, kind: str, text: str) -> str:
     return found[0]
 
 
-_LISTS = {"run": "runs", "delivery": "deliveries", "event": "events"}
+_LISTS = {"run": "runs", "delivery": "deliveries", "event": "events", "rejection": "rejections"}
 
 
 def _list_hint(kind: str) -> str:
+    if kind == "rejection":
+        return "GET /api/v1/rejections shows the ids"
     return f"`hookwright {kind} list` shows the ids"
 
 

@@ -36,8 +36,14 @@ _COMMANDS = {
     "delivery": Entry("showing", "delivery", "Deliveries: requests as they came."),
     "event": Entry("showing", "event", "Events: normalised facts."),
     "alert": Entry("showing", "alert", "Alerts: conditions with a life."),
-    "source": Entry("showing", "source", "Sources: receiving addresses."),
-    "workflow": Entry("workflows", "workflow", "Workflows: list and check them."),
+    "source": Entry(
+        "sources", "source", "Sources: receiving addresses, and how to connect a sender."
+    ),
+    "connection": Entry("connections", "connection", "Connections: accounts at vendors."),
+    "vendor": Entry("vendors", "vendor", "Vendors: what each can do, and how to connect it."),
+    "workflow": Entry(
+        "actions", "workflow", "Workflows: list and check them, and see what steps can use."
+    ),
     "token": Entry("tokens", "token", "Tokens of the API."),
 }
 

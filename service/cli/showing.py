@@ -1,4 +1,4 @@
-"""`run`, `delivery`, `event`, `alert` and `source`: lists and single things, over the API."""
+"""`run`, `delivery`, `event` and `alert`: lists and single things, over the API."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def delivery_show(api: ApiClient, *, delivery_id: str, as_json: bool) -> None:
     out.print(found["body"]["content"], markup=False)
 
 
-# --- events, alerts, sources ------------------------------------------------------------------
+# --- events, alerts ---------------------------------------------------------------------------
 
 
 @click.group("event")
@@ -268,25 +268,4 @@ def alert_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | No
         ],
         as_json=as_json,
         **filters,
-    )
-
-
-@click.group("source")
-def source_command() -> None:
-    """Sources: receiving addresses."""
-
-
-@source_command.command("list", epilog="Example: hookwright source list")
-@limit_option
-@json_option
-@remote
-def source_list(api: ApiClient, *, limit: int, as_json: bool) -> None:
-    """List sources and the addresses vendors send to."""
-    _list(
-        api,
-        "/sources",
-        limit,
-        ["name", "vendor", "address", "enabled", "from file"],
-        lambda row: [row["name"], row["vendor"], row["url"], row["enabled"], row["from_file"]],
-        as_json=as_json,
     )

@@ -15,12 +15,14 @@ from schemas.tables import (
     EffectRow,
     EventRow,
     RunRow,
+    SourceRow,
     StepRow,
     WaitRow,
     WorkflowRow,
     WorkflowVersionRow,
 )
 from service.errors import NotFound
+from service.store import sources
 
 Row = TypeVar("Row", bound=SQLModel)
 MOST_RUNS = 100
@@ -100,6 +102,14 @@ def read_run(session: Session, ident: UUID) -> RunStory:
             select(EffectRow).where(EffectRow.run_id == ident).order_by(col(EffectRow.id))
         ).all(),
     )
+
+
+def read_source(session: Session, name: str) -> SourceRow:
+    """Give a source. Raises NotFound."""
+    row = sources.named(session, name)
+    if row is None:
+        raise NotFound(f"there is no source `{name}`")
+    return row
 
 
 def read_workflow(session: Session, name: str) -> tuple[WorkflowRow, WorkflowVersionRow]:

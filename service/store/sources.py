@@ -25,3 +25,8 @@ def bump_sources_mark(session: Session) -> None:
 def read_sources(session: Session) -> Sequence[SourceRow]:
     """Give every source, disabled ones too."""
     return session.exec(select(SourceRow).order_by(col(SourceRow.name))).all()
+
+
+def named(session: Session, name: str) -> SourceRow | None:
+    """Give the source of a name."""
+    return session.exec(select(SourceRow).where(SourceRow.name == name)).first()

@@ -22,6 +22,12 @@ def list_sources(parts: AnyParts, session: Reading, question: Asked) -> api.Page
     return shapes.page(found, lambda row: shapes.source(row, parts.settings))
 
 
+@router.get("/sources/{name}", tags=["sources"])
+def read_source(parts: AnyParts, session: Reading, name: str) -> api.SourceOut:
+    """Read a receiving address."""
+    return shapes.source(details.read_source(session, name), parts.settings)
+
+
 @router.get("/connections", tags=["connections"])
 def list_connections(session: Reading, question: Asked) -> api.Page[api.ConnectionOut]:
     """List accounts at vendors."""
