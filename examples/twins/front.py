@@ -28,12 +28,29 @@ class _Answer:
     headers: list[tuple[bytes, bytes]] = field(default_factory=list)
     body: bytes = b""
 
+    streams: bool = False
+
     async def collect(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             self.headers = list(message.get("headers", []))
         else:
             self.body += message.get("body", b"")
+
+    def or_stream(self, scope: Scope, call: Call, send: Send) -> Send:
+        """Collect, but hand a stream of events on as it comes: it has no end to wait for."""
+
+        async def take(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.streams = _is_stream(message)
+                if self.streams:
+                    headers = [*message["headers"], *scope.get(HEADERS_KEY, [])]
+                    call.status = message["status"]
+                    call.answered = True
+                    message = {**message, "headers": headers}
+            await (send(message) if self.streams else self.collect(message))
+
+        return take
 
 
 class Front:
@@ -70,7 +87,10 @@ class Front:
         fault = self._faults.take(scope["method"], scope["path"], raw_body)
         answer = _Answer()
         if fault is None or fault.takes_effect:
-            await self._vendor(scope, _replay(raw_body), answer.collect)
+            take = answer.or_stream(scope, call, send) if fault is None else answer.collect
+            await self._vendor(scope, _replay(raw_body, receive), take)
+            if answer.streams:
+                return
             answer.headers += scope.get(HEADERS_KEY, [])
         if fault is None:
             await _give(call, answer, send)
@@ -149,8 +169,20 @@ async def _read(receive: Receive) -> bytes:
             return b"".join(parts)
 
 
-def _replay(body: bytes) -> Callable[[], Awaitable[Message]]:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+def _replay(body: bytes, receive: Receive) -> Callable[[], Awaitable[Message]]:
+    waiting = [body]
 
-    return receive
+    async def give() -> Message:
+        if waiting:
+            return {"type": "http.request", "body": waiting.pop(), "more_body": False}
+        # What follows the body is the end of the connection, which ends a stream.
+        return await receive()
+
+    return give
+
+
+def _is_stream(start: Message) -> bool:
+    return any(
+        name == b"content-type" and kind.startswith(b"text/event-stream")
+        for name, kind in start.get("headers", [])
+    )
