@@ -10,7 +10,9 @@ from service.vendors import (
     checkly,
     checkrd,
     checksum,
+    checkview,
     circleci,
+    cloudevents,
     datadog,
     discord,
     generic,
@@ -36,6 +38,7 @@ __all__ = ["BY_NAME", "VENDORS"]
 VENDORS: tuple[Vendor, ...] = (
     vibeview.VENDOR,
     checkly.VENDOR,
+    checkview.VENDOR,
     checkrd.VENDOR,
     checksum.VENDOR,
     github.VENDOR,
@@ -55,6 +58,7 @@ VENDORS: tuple[Vendor, ...] = (
     sendgrid.VENDOR,
     svix.VENDOR,
     standardwebhooks.VENDOR,
+    cloudevents.VENDOR,
     generic.VENDOR,
 )
 
