@@ -9,7 +9,7 @@ from typing import Any
 from bench.payload import SECRET
 from schemas.clock import utc_now
 from schemas.config import Limits
-from schemas.tables import SourceRow, Table
+from schemas.tables import METADATA, SourceRow
 from service.db import Database
 from service.door import Door
 from service.door_answers import Send
@@ -52,7 +52,7 @@ def make_app() -> DoorApp:
 
 
 def _add_source(database: Database) -> None:
-    Table.metadata.create_all(database.engine)
+    METADATA.create_all(database.engine)
     limits = Limits(per_second=1_000_000, burst=1_000_000)
     with database.session() as session:
         session.add(

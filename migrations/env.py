@@ -14,7 +14,8 @@ from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection
 from sqlmodel.sql.sqltypes import AutoString
 
-from schemas.tables import Table, UtcTime
+from schemas.columns import UtcTime
+from schemas.tables import METADATA
 from service.db import Database
 from service.settings import load_settings
 
@@ -37,7 +38,7 @@ def run(connection: Connection) -> None:
     """Run what was asked for on this connection, in its transaction."""
     context.configure(
         connection=connection,
-        target_metadata=Table.metadata,
+        target_metadata=METADATA,
         render_item=render_type,
         # Our SQLite connections begin transactions themselves (service/db.py), so that a revision
         # that fails half-way leaves nothing behind there either.

@@ -92,8 +92,23 @@ class Limits(Section):
     burst: int = Field(default=1000, gt=0)
 
 
+class ReconcileConfig(Section):
+    """How a source is compared with its vendor's own record.
+
+    `every` None: only when asked for. `since` is how far back it looks. `records` names the records
+    to compare with their options (none: all of the vendor's).
+    """
+
+    every: Duration | None = None
+    since: Duration = timedelta(hours=24)
+    records: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
 class SourceConfig(Section):
-    """One receiving address `/hooks/{name}`. `path_token` is for vendors that sign nothing."""
+    """One receiving address `/hooks/{name}`. `path_token` is for vendors that sign nothing.
+
+    `connection` is the vendor account whose events arrive here (None: the only one of the vendor).
+    """
 
     name: Name
     vendor: str
@@ -101,6 +116,8 @@ class SourceConfig(Section):
     path_token: SecretReference | None = None
     options: dict[str, Any] = Field(default_factory=dict)
     limits: Limits = Field(default_factory=Limits)
+    connection: Name | None = None
+    reconcile: ReconcileConfig | None = None
     enabled: bool = True
 
 

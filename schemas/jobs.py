@@ -57,5 +57,41 @@ class PerformPoll:
         return cls(UUID(ids["poll_id"]))
 
 
-Job = IngestDeliveries | AdvanceRun | PerformPoll
-JOBS: tuple[type[Job], ...] = (IngestDeliveries, AdvanceRun, PerformPoll)
+@dataclass(frozen=True, slots=True)
+class ReadBackDelivery:
+    """Ask the vendor what a delivery that proves little really speaks of."""
+
+    actor: ClassVar[str] = "read_back_delivery"
+    queue: ClassVar[str] = "polls"
+
+    delivery_id: UUID
+
+    @classmethod
+    def from_ids(cls, ids: Mapping[str, Any]) -> Self:
+        """Read the job back from its message: ids as text under the field's name."""
+        return cls(UUID(ids["delivery_id"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Reconcile:
+    """Go on comparing a vendor's record with what a source has stored."""
+
+    actor: ClassVar[str] = "reconcile"
+    queue: ClassVar[str] = "polls"
+
+    reconciliation_id: UUID
+
+    @classmethod
+    def from_ids(cls, ids: Mapping[str, Any]) -> Self:
+        """Read the job back from its message: ids as text under the field's name."""
+        return cls(UUID(ids["reconciliation_id"]))
+
+
+Job = IngestDeliveries | AdvanceRun | PerformPoll | ReadBackDelivery | Reconcile
+JOBS: tuple[type[Job], ...] = (
+    IngestDeliveries,
+    AdvanceRun,
+    PerformPoll,
+    ReadBackDelivery,
+    Reconcile,
+)

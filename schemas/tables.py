@@ -1,75 +1,37 @@
-"""Every table. Columns say what a row means; all SQL is in service/store/.
-
-SQLModel needs the column types spelled out: its mapping of `datetime` and of enums differs between
-releases, and enums would be stored by member name. Enums are kept as text by value here.
-"""
+"""Every table. Columns say what a row means; all SQL is in service/store/."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
-    String,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     Uuid,
 )
-from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field
 
-from schemas.ids import new_id
-
-NAMING_CONVENTION = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
-NAME_LENGTH = 200
-STATE_LENGTH = 20
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """Aware UTC in and out: `timestamptz` on PostgreSQL, ISO-like text without zone on SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times; keep UTC."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            message = "a time without zone cannot be stored"
-            raise ValueError(message)
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: datetime | None, _dialect: Dialect) -> datetime | None:
-        """Give aware UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-JSON_TYPE = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+from schemas.columns import (
+    JSON_TYPE,
+    STATE_LENGTH,
+    Table,
+    id_column,
+    json_column,
+    text_column,
+    time_column,
+)
+from schemas.events import Origin
 
 
 class DeliveryState(StrEnum):
@@ -79,8 +41,31 @@ class DeliveryState(StrEnum):
     INGESTED = "ingested"
     MALFORMED = "malformed"
     """Authentic, kept, but not what its vendor documents: it gave no events."""
+    UNCONFIRMED = "unconfirmed"
+    """Its vendor, asked over its API, knows nothing of what it speaks of: it gave no events."""
     DEAD = "dead"
     """Ingesting it failed for good; a redelivery or a replay tries again."""
+
+
+class ReconciliationState(StrEnum):
+    """How far a comparison with a vendor's record has come."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class GapState(StrEnum):
+    """What became of an entry of a vendor's record that we did not have."""
+
+    FOUND = "found"
+    ASKED = "asked"
+    """The vendor was asked to send it once more, and it has not come yet."""
+    FILLED = "filled"
+    """Its delivery has come, or its events were read from the vendor's API."""
+    OPEN = "open"
+    """It could be had in no way; `error` says why."""
 
 
 class EffectState(StrEnum):
@@ -101,45 +86,29 @@ class AlertState(StrEnum):
     RESOLVED = "resolved"
 
 
-def _id() -> Any:
-    return Field(default_factory=new_id, sa_type=Uuid, primary_key=True)
-
-
-def _time(*, index: bool = False, null: bool = False) -> Any:
-    if null:
-        return Field(default=None, sa_type=UtcTime, nullable=True, index=index)
-    return Field(sa_type=UtcTime, nullable=False, index=index)
-
-
-def _text(length: int = NAME_LENGTH, **more: Any) -> Any:
-    return Field(sa_type=String(length), **more)
-
-
-def _json(**more: Any) -> Any:
-    return Field(default_factory=dict, sa_type=JSON_TYPE, nullable=False, **more)
-
-
-class Table(SQLModel):
-    """Base of every table."""
-
-    metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING_CONVENTION)
-
-
 class SourceRow(Table, table=True):
-    """A receiving address. `secrets` and `path_token` are sealed by service/secretbox.py."""
+    """A receiving address. `secrets` and `path_token` are sealed by service/secretbox.py.
+
+    `connection` is the account of the same vendor whose events arrive here; facts that reach us
+    over both are one. `reconcile` is how the vendor's record is compared (schemas/config.py);
+    `reconcile_due_at` is when that happens next by itself (None: only when asked for).
+    """
 
     __tablename__ = "sources"
 
-    id: UUID = _id()
-    name: str = _text(unique=True)
-    vendor: str = _text()
+    id: UUID = id_column()
+    name: str = text_column(unique=True)
+    vendor: str = text_column()
     secrets: bytes = Field(sa_type=LargeBinary)
-    path_token_sha256: str | None = _text(64, default=None)
-    options: dict[str, Any] = _json()
-    limits: dict[str, Any] = _json()
+    path_token_sha256: str | None = text_column(64, default=None)
+    options: dict[str, Any] = json_column()
+    limits: dict[str, Any] = json_column()
     enabled: bool = Field(default=True, sa_type=Boolean)
     from_file: bool = Field(default=False, sa_type=Boolean)
-    updated_at: datetime = _time()
+    connection: str | None = text_column(default=None)
+    reconcile: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
+    reconcile_due_at: datetime | None = time_column(null=True)
+    updated_at: datetime = time_column()
 
 
 class ConnectionRow(Table, table=True):
@@ -147,14 +116,14 @@ class ConnectionRow(Table, table=True):
 
     __tablename__ = "connections"
 
-    id: UUID = _id()
-    name: str = _text(unique=True)
-    vendor: str = _text()
-    base_url: str | None = _text(2000, default=None)
+    id: UUID = id_column()
+    name: str = text_column(unique=True)
+    vendor: str = text_column()
+    base_url: str | None = text_column(2000, default=None)
     credentials: bytes = Field(sa_type=LargeBinary)
-    options: dict[str, Any] = _json()
+    options: dict[str, Any] = json_column()
     from_file: bool = Field(default=False, sa_type=Boolean)
-    updated_at: datetime = _time()
+    updated_at: datetime = time_column()
 
 
 class PollRow(Table, table=True):
@@ -162,22 +131,22 @@ class PollRow(Table, table=True):
 
     __tablename__ = "polls"
 
-    id: UUID = _id()
-    name: str = _text(unique=True)
-    connection: str = _text()
-    poll: str = _text()
+    id: UUID = id_column()
+    name: str = text_column(unique=True)
+    connection: str = text_column()
+    poll: str = text_column()
     every_seconds: float
-    options: dict[str, Any] = _json()
+    options: dict[str, Any] = json_column()
     position: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
-    due_at: datetime = _time(index=True)
-    lease_owner: str | None = _text(default=None)
-    lease_until: datetime | None = _time(null=True)
-    asked_at: datetime | None = _time(null=True)
+    due_at: datetime = time_column(index=True)
+    lease_owner: str | None = text_column(default=None)
+    lease_until: datetime | None = time_column(null=True)
+    asked_at: datetime | None = time_column(null=True)
     failures: int = 0
     error: str | None = Field(default=None, sa_type=Text)
     enabled: bool = Field(default=True, sa_type=Boolean)
     from_file: bool = Field(default=False, sa_type=Boolean)
-    updated_at: datetime = _time()
+    updated_at: datetime = time_column()
 
 
 class WorkflowRow(Table, table=True):
@@ -185,12 +154,12 @@ class WorkflowRow(Table, table=True):
 
     __tablename__ = "workflows"
 
-    id: UUID = _id()
-    name: str = _text(unique=True)
+    id: UUID = id_column()
+    name: str = text_column(unique=True)
     enabled: bool = Field(default=True, sa_type=Boolean)
     current_version_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
     from_file: bool = Field(default=False, sa_type=Boolean)
-    updated_at: datetime = _time()
+    updated_at: datetime = time_column()
 
 
 class WorkflowVersionRow(Table, table=True):
@@ -199,16 +168,16 @@ class WorkflowVersionRow(Table, table=True):
     __tablename__ = "workflow_versions"
     __table_args__ = (UniqueConstraint("workflow_id", "number"),)
 
-    id: UUID = _id()
+    id: UUID = id_column()
     workflow_id: UUID = Field(
         sa_column=Column(Uuid, ForeignKey("workflows.id", ondelete="CASCADE"), nullable=False)
     )
     number: int
-    digest: str = _text(64)
-    document: dict[str, Any] = _json()
-    vars: dict[str, Any] = _json()
+    digest: str = text_column(64)
+    document: dict[str, Any] = json_column()
+    vars: dict[str, Any] = json_column()
     source_text: str = Field(sa_type=Text)
-    created_at: datetime = _time()
+    created_at: datetime = time_column()
 
 
 class DeliveryRow(Table, table=True):
@@ -220,16 +189,16 @@ class DeliveryRow(Table, table=True):
         Index("ix_deliveries_state_due_at", "state", "due_at"),
     )
 
-    id: UUID = _id()
+    id: UUID = id_column()
     source_id: UUID = Field(sa_type=Uuid, nullable=False)
-    source: str = _text()
-    vendor: str = _text()
-    delivery_key: str = _text(300)
-    received_at: datetime = _time(index=True)
+    source: str = text_column()
+    vendor: str = text_column()
+    delivery_key: str = text_column(300)
+    received_at: datetime = time_column(index=True)
     headers: list[list[str]] = Field(sa_type=JSON_TYPE, nullable=False)
     body: bytes = Field(sa_type=LargeBinary)
-    state: str = _text(STATE_LENGTH, default=DeliveryState.RECEIVED)
-    due_at: datetime | None = _time(null=True)
+    state: str = text_column(STATE_LENGTH, default=DeliveryState.RECEIVED)
+    due_at: datetime | None = time_column(null=True)
     failures: int = 0
     error: str | None = Field(default=None, sa_type=Text)
 
@@ -239,17 +208,20 @@ class EventRow(Table, table=True):
 
     __tablename__ = "events"
 
-    id: UUID = _id()
-    dedupe_key: str = _text(400, unique=True)
-    type: str = _text(index=True)
-    vendor: str = _text()
-    vendor_type: str = _text()
-    source: str | None = _text(default=None)
+    id: UUID = id_column()
+    dedupe_key: str = text_column(400, unique=True)
+    type: str = text_column(index=True)
+    vendor: str = text_column()
+    vendor_type: str = text_column()
+    source: str | None = text_column(default=None)
     delivery_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True, index=True)
-    subject: str | None = _text(300, default=None)
-    time: datetime = _time()
-    received_at: datetime = _time(index=True)
-    facts: dict[str, Any] = _json()
+    origin: str = text_column(
+        STATE_LENGTH, default=Origin.WEBHOOK, sa_column_kwargs={"server_default": "webhook"}
+    )
+    subject: str | None = text_column(300, default=None)
+    time: datetime = time_column()
+    received_at: datetime = time_column(index=True)
+    facts: dict[str, Any] = json_column()
     payload: Any = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     correlation_id: UUID = Field(sa_type=Uuid, nullable=False)
     caused_by: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
@@ -269,7 +241,7 @@ class RunRow(Table, table=True):
         Index("ix_runs_lease_owner", "lease_owner"),
     )
 
-    id: UUID = _id()
+    id: UUID = id_column()
     event_id: UUID = Field(
         sa_column=Column(Uuid, ForeignKey("events.id", ondelete="CASCADE"), nullable=False)
     )
@@ -278,20 +250,20 @@ class RunRow(Table, table=True):
             Uuid, ForeignKey("workflow_versions.id", ondelete="CASCADE"), nullable=False
         )
     )
-    workflow: str = _text(index=True)
+    workflow: str = text_column(index=True)
     replay: int = 0
-    status: str = _text(STATE_LENGTH)
+    status: str = text_column(STATE_LENGTH)
     shadow: bool = Field(default=False, sa_type=Boolean)
     cancel_requested: bool = Field(default=False, sa_type=Boolean)
     reason: str | None = Field(default=None, sa_type=Text)
     error: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     correlation_id: UUID = Field(sa_type=Uuid, nullable=False)
-    created_at: datetime = _time(index=True)
-    started_at: datetime | None = _time(null=True)
-    ended_at: datetime | None = _time(null=True)
-    due_at: datetime | None = _time(null=True)
-    lease_owner: str | None = _text(default=None)
-    lease_until: datetime | None = _time(null=True)
+    created_at: datetime = time_column(index=True)
+    started_at: datetime | None = time_column(null=True)
+    ended_at: datetime | None = time_column(null=True)
+    due_at: datetime | None = time_column(null=True)
+    lease_owner: str | None = text_column(default=None)
+    lease_until: datetime | None = time_column(null=True)
     failures: int = 0
 
 
@@ -301,23 +273,23 @@ class StepRow(Table, table=True):
     __tablename__ = "steps"
     __table_args__ = (UniqueConstraint("run_id", "step"),)
 
-    id: UUID = _id()
+    id: UUID = id_column()
     run_id: UUID = Field(
         sa_column=Column(Uuid, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False)
     )
-    step: str = _text()
+    step: str = text_column()
     position: int
-    action: str | None = _text(default=None)
-    status: str = _text(STATE_LENGTH)
+    action: str | None = text_column(default=None)
+    status: str = text_column(STATE_LENGTH)
     attempts: int = 0
     put_off: int = 0
     polls: int = 0
     output: Any = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     error: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     reason: str | None = Field(default=None, sa_type=Text)
-    started_at: datetime | None = _time(null=True)
-    attempted_at: datetime | None = _time(null=True)
-    ended_at: datetime | None = _time(null=True)
+    started_at: datetime | None = time_column(null=True)
+    attempted_at: datetime | None = time_column(null=True)
+    ended_at: datetime | None = time_column(null=True)
 
 
 class AttemptRow(Table, table=True):
@@ -326,15 +298,15 @@ class AttemptRow(Table, table=True):
     __tablename__ = "attempts"
     __table_args__ = (UniqueConstraint("step_id", "number"),)
 
-    id: UUID = _id()
+    id: UUID = id_column()
     step_id: UUID = Field(
         sa_column=Column(Uuid, ForeignKey("steps.id", ondelete="CASCADE"), nullable=False)
     )
     run_id: UUID = Field(sa_type=Uuid, nullable=False, index=True)
     number: int
-    status: str = _text(STATE_LENGTH)
-    started_at: datetime = _time()
-    ended_at: datetime | None = _time(null=True)
+    status: str = text_column(STATE_LENGTH)
+    started_at: datetime = time_column()
+    ended_at: datetime | None = time_column(null=True)
     output: Any = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     error: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
 
@@ -348,16 +320,16 @@ class WaitRow(Table, table=True):
 
     __tablename__ = "waits"
 
-    id: UUID = _id()
+    id: UUID = id_column()
     run_id: UUID = Field(
         sa_column=Column(
             Uuid, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, unique=True
         )
     )
-    step: str = _text()
-    kind: str = _text(STATE_LENGTH)
-    since: datetime = _time()
-    due_at: datetime | None = _time(null=True, index=True)
+    step: str = text_column()
+    kind: str = text_column(STATE_LENGTH)
+    since: datetime = time_column()
+    due_at: datetime | None = time_column(null=True, index=True)
 
 
 class EffectRow(Table, table=True):
@@ -373,21 +345,21 @@ class EffectRow(Table, table=True):
         Index("ix_effects_connection_action_made_at", "connection", "action", "made_at"),
     )
 
-    id: UUID = _id()
-    key: str = _text(500, unique=True)
+    id: UUID = id_column()
+    key: str = text_column(500, unique=True)
     run_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True, index=True)
-    step: str = _text()
-    action: str = _text()
-    connection: str = _text()
-    target: str | None = _text(400, default=None)
-    state: str = _text(STATE_LENGTH)
-    params: dict[str, Any] = _json()
+    step: str = text_column()
+    action: str = text_column()
+    connection: str = text_column()
+    target: str | None = text_column(400, default=None)
+    state: str = text_column(STATE_LENGTH)
+    params: dict[str, Any] = json_column()
     output: Any = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     reference: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     calls: int = 0
     error: str | None = Field(default=None, sa_type=Text)
-    intended_at: datetime = _time()
-    made_at: datetime | None = _time(null=True)
+    intended_at: datetime = time_column()
+    made_at: datetime | None = time_column(null=True)
 
 
 class AlertRow(Table, table=True):
@@ -405,15 +377,15 @@ class AlertRow(Table, table=True):
         CheckConstraint("length(key) > 0", name="key_not_empty"),
     )
 
-    id: UUID = _id()
-    key: str = _text(300, index=True)
-    state: str = _text(STATE_LENGTH)
-    severity: str = _text(STATE_LENGTH)
-    title: str = _text(300)
-    details: dict[str, Any] = _json()
-    opened_at: datetime = _time(index=True)
-    changed_at: datetime = _time()
-    resolved_at: datetime | None = _time(null=True)
+    id: UUID = id_column()
+    key: str = text_column(300, index=True)
+    state: str = text_column(STATE_LENGTH)
+    severity: str = text_column(STATE_LENGTH)
+    title: str = text_column(300)
+    details: dict[str, Any] = json_column()
+    opened_at: datetime = time_column(index=True)
+    changed_at: datetime = time_column()
+    resolved_at: datetime | None = time_column(null=True)
     changes: int = 1
     event_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
     run_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
@@ -424,12 +396,12 @@ class RejectionRow(Table, table=True):
 
     __tablename__ = "rejections"
 
-    id: UUID = _id()
-    source: str = _text(index=True)
-    received_at: datetime = _time(index=True)
-    reason: str = _text()
-    detail: str = _text(500, default="")
-    remote: str = _text(default="")
+    id: UUID = id_column()
+    source: str = text_column(index=True)
+    received_at: datetime = time_column(index=True)
+    reason: str = text_column()
+    detail: str = text_column(500, default="")
+    remote: str = text_column(default="")
     headers: list[list[str]] = Field(sa_type=JSON_TYPE, nullable=False)
     body: bytes = Field(sa_type=LargeBinary)
     body_bytes: int = Field(sa_type=BigInteger)
@@ -441,14 +413,14 @@ class TokenRow(Table, table=True):
 
     __tablename__ = "tokens"
 
-    id: UUID = _id()
-    label: str = _text()
-    role: str = _text(STATE_LENGTH)
-    prefix: str = _text(20)
-    sha256: str = _text(64, unique=True)
-    created_at: datetime = _time()
-    expires_at: datetime | None = _time(null=True)
-    revoked_at: datetime | None = _time(null=True)
+    id: UUID = id_column()
+    label: str = text_column()
+    role: str = text_column(STATE_LENGTH)
+    prefix: str = text_column(20)
+    sha256: str = text_column(64, unique=True)
+    created_at: datetime = time_column()
+    expires_at: datetime | None = time_column(null=True)
+    revoked_at: datetime | None = time_column(null=True)
 
 
 class LeaseRow(Table, table=True):
@@ -456,9 +428,9 @@ class LeaseRow(Table, table=True):
 
     __tablename__ = "leases"
 
-    name: str = _text(500, primary_key=True)
-    owner: str = _text()
-    until: datetime = _time()
+    name: str = text_column(500, primary_key=True)
+    owner: str = text_column()
+    until: datetime = time_column()
 
 
 class MarkRow(Table, table=True):
@@ -466,5 +438,64 @@ class MarkRow(Table, table=True):
 
     __tablename__ = "marks"
 
-    name: str = _text(primary_key=True)
+    name: str = text_column(primary_key=True)
     number: int = Field(default=0, sa_type=BigInteger)
+
+
+class ReconciliationRow(Table, table=True):
+    """One comparison of a vendor's record with what a source has stored.
+
+    `position` says how far the record has been read: `{"record": 0, "page": …}`. `missing` entries
+    were not here; of these `asked` were asked for again, `filled` are here now, `unfilled` are not
+    to be had. `due_at` is when a worker takes it on (None: it has ended).
+    """
+
+    __tablename__ = "reconciliations"
+
+    id: UUID = id_column()
+    source_id: UUID = Field(sa_type=Uuid, nullable=False)
+    source: str = text_column(index=True)
+    vendor: str = text_column()
+    by: str = text_column(STATE_LENGTH)
+    since: datetime = time_column()
+    until: datetime = time_column()
+    state: str = text_column(STATE_LENGTH)
+    position: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
+    checked: int = 0
+    missing: int = 0
+    asked: int = 0
+    filled: int = 0
+    unfilled: int = 0
+    failures: int = 0
+    error: str | None = Field(default=None, sa_type=Text)
+    created_at: datetime = time_column()
+    ended_at: datetime | None = time_column(null=True)
+    due_at: datetime | None = time_column(null=True, index=True)
+    lease_owner: str | None = text_column(default=None)
+    lease_until: datetime | None = time_column(null=True)
+
+
+class GapRow(Table, table=True):
+    """An entry of a vendor's record that we did not have when it was compared."""
+
+    __tablename__ = "gaps"
+    __table_args__ = (UniqueConstraint("source_id", "record", "reference"),)
+
+    id: UUID = id_column()
+    source_id: UUID = Field(sa_type=Uuid, nullable=False)
+    source: str = text_column(index=True)
+    record: str = text_column()
+    reference: str = text_column(300)
+    vendor_type: str = text_column()
+    time: datetime = time_column()
+    state: str = text_column(STATE_LENGTH)
+    entry: dict[str, Any] = json_column()
+    asked: int = 0
+    error: str | None = Field(default=None, sa_type=Text)
+    reconciliation_id: UUID = Field(sa_type=Uuid, nullable=False, index=True)
+    found_at: datetime = time_column()
+    changed_at: datetime = time_column()
+
+
+METADATA = Table.metadata
+"""All tables of this module."""

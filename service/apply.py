@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import UUID
 
-from schemas.config import PollConfig
+from schemas.config import PollConfig, ReconcileConfig
 from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow, WorkflowVersionRow
 from service.configuration import Declared, DeclaredConnection, DeclaredSource, DeclaredWorkflow
 from service.db import Database, Session
@@ -111,7 +111,10 @@ class _Applier:
         sources = {item.config.name: item for item in declared.sources}
         connections = {item.config.name: item for item in declared.connections}
         polls = {item.name: item for item in declared.polls}
-        yield from self._rows("source", SourceRow, sources, self._source)
+        accounts = _accounts(declared)
+        yield from self._rows(
+            "source", SourceRow, sources, lambda item, row: self._source(item, row, accounts)
+        )
         yield from self._rows("connection", ConnectionRow, connections, self._connection)
         yield from self._rows("poll", PollRow, polls, self._poll)
         yield from self._workflows(declared.workflows)
@@ -143,7 +146,16 @@ class _Applier:
             if row.from_file:
                 yield Change(kind, name, What.REMOVED if self._prune else What.LEFT)
 
-    def _source(self, item: DeclaredSource, row: SourceRow | None) -> Values:
+    def _source(
+        self, item: DeclaredSource, row: SourceRow | None, accounts: Mapping[str, str]
+    ) -> Values:
+        config = item.config
+        known = None if row is None or row.vendor != config.vendor else row.connection
+        reconcile = None if config.reconcile is None else _plain_reconcile(config.reconcile)
+        every = None if config.reconcile is None else config.reconcile.every
+        due_at = None if every is None else self._now + every
+        if row is not None and row.reconcile == reconcile:
+            due_at = row.reconcile_due_at
         secrets = [Secret(value) for value in item.secrets]
         kept = None if row is None else self._kept(row.secrets, open_secrets, secrets)
         return {
@@ -153,6 +165,11 @@ class _Applier:
             "options": item.config.options,
             "limits": item.config.limits.model_dump(mode="json"),
             "enabled": item.config.enabled,
+            # What was once tied stays so: facts that are known under one account would come again
+            # under another.
+            "connection": config.connection or known or accounts.get(config.name),
+            "reconcile": reconcile,
+            "reconcile_due_at": due_at,
         }
 
     def _connection(self, item: DeclaredConnection, row: ConnectionRow | None) -> Values:
@@ -241,6 +258,26 @@ class _Applier:
         self._session.add(version)
         self._session.flush()
         return version.id
+
+
+def _accounts(declared: Declared) -> dict[str, str]:
+    """Give the connections of sources that name none: the only one, of the only source."""
+    found = {}
+    for item in declared.sources:
+        vendor = item.config.vendor
+        sources = [one for one in declared.sources if one.config.vendor == vendor]
+        connections = [one for one in declared.connections if one.config.vendor == vendor]
+        if len(sources) == len(connections) == 1:
+            found[item.config.name] = connections[0].config.name
+    return found
+
+
+def _plain_reconcile(config: ReconcileConfig) -> dict[str, Any]:
+    return {
+        "every": None if config.every is None else config.every.total_seconds(),
+        "since": config.since.total_seconds(),
+        "records": config.records,
+    }
 
 
 def _digest(document: Mapping[str, Any], values: Mapping[str, Any]) -> str:

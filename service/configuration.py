@@ -15,6 +15,7 @@ from schemas.config import (
     Configuration,
     ConnectionConfig,
     PollConfig,
+    ReconcileConfig,
     Retention,
     SecretReference,
     SourceConfig,
@@ -180,7 +181,7 @@ class _Reader:
         polls = tuple(self._polls({item.config.name: item.config for item in connections}))
         names = {item.config.name for item in connections}
         return Declared(
-            sources=tuple(self.sources()),
+            sources=tuple(self.sources({item.config.name: item.config for item in connections})),
             connections=connections,
             polls=polls,
             workflows=tuple(self._workflows(names)),
@@ -192,8 +193,13 @@ class _Reader:
 
     # --- sections ------------------------------------------------------------------------------
 
-    def sources(self) -> Iterator[DeclaredSource]:
-        """Give the sources, noting what is wrong with them."""
+    def sources(
+        self, connections: Mapping[str, ConnectionConfig] | None = None
+    ) -> Iterator[DeclaredSource]:
+        """Give the sources, noting what is wrong with them.
+
+        Without `connections` it is not looked whether those that sources name exist.
+        """
         if not isinstance(self._tree.value, dict):
             return
         for path, config, lost in self._faults.items("sources", SourceConfig):
@@ -211,6 +217,8 @@ class _Reader:
             elif vendor is not None and vendor.incoming is not None:
                 complete = len(good) == len(secrets) and not lost & {"secrets", "path_token"}
                 self._check_incoming(path, config, vendor.incoming, good if complete else None)
+                if connections is not None:
+                    self._check_account(path, config, vendor, connections)
             yield DeclaredSource(config, good, token or None)
 
     def _check_incoming(
@@ -242,6 +250,57 @@ class _Reader:
             incoming.verifier(options, [Secret(value) for value in secrets])
         except ConfigurationError as error:
             self._faults.find((*path, "options"), error.message, error.hint)
+
+    def _check_account(
+        self,
+        path: TreePath,
+        config: SourceConfig,
+        vendor: Vendor,
+        connections: Mapping[str, ConnectionConfig],
+    ) -> None:
+        name = config.connection
+        if name is not None and name not in connections:
+            self._faults.find(
+                (*path, "connection"),
+                f"there is no connection `{name}`",
+                did_you_mean(name, connections)
+                or "no connection is declared yet; add it under `connections:`",
+            )
+        elif name is not None and connections[name].vendor != vendor.name:
+            self._faults.find(
+                (*path, "connection"),
+                f"the connection `{name}` belongs to {connections[name].vendor}",
+                f"name one with `vendor: {vendor.name}`",
+            )
+        if config.reconcile is None:
+            return
+        of_vendor = [one for one in connections.values() if one.vendor == vendor.name]
+        if not vendor.records:
+            self._faults.find(
+                (*path, "reconcile"),
+                f"{vendor.title} keeps no record to compare with",
+                "remove `reconcile`",
+                key=True,
+            )
+        elif name is None and len(of_vendor) != 1:
+            self._faults.find(
+                (*path, "reconcile"),
+                f"the source `{config.name}` names no connection to ask {vendor.title} with",
+                "add `connection: NAME` to the source",
+                key=True,
+            )
+        else:
+            self._check_records((*path, "reconcile", "records"), config.reconcile, vendor)
+
+    def _check_records(self, path: TreePath, config: ReconcileConfig, vendor: Vendor) -> None:
+        records = {record.name: record for record in vendor.records}
+        for name, options in config.records.items():
+            if name not in records:
+                hint = did_you_mean(name, records)
+                message = f"{vendor.title} has no record `{name}`"
+                self._faults.find((*path, name), message, hint, key=True)
+            elif records[name].learn is None:
+                self._faults.fit((*path, name), records[name].options, options)
 
     def _connections(self) -> Iterator[DeclaredConnection]:
         for path, config, _lost in self._faults.items("connections", ConnectionConfig):

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas.tables import ConnectionRow
+from service.call_rates import RateKeeper
 from service.db import Session
 from service.errors import ConfigurationError
 from service.http import VendorHttp, connect
@@ -38,9 +39,11 @@ class Connections:
         secret_keys: Sequence[str],
         *,
         private_addresses: bool | tuple[IPv4Network | IPv6Network, ...],
+        rates: RateKeeper | None = None,
     ) -> None:
         self._box = SecretBox(secret_keys)
         self._private_addresses = private_addresses
+        self._rates = rates or RateKeeper()
         self._lock = threading.Lock()
         self._open: dict[str, tuple[datetime, OpenConnection]] = {}
 
@@ -104,6 +107,7 @@ class Connections:
             credentials=credentials,
             options=options,
             allow_private=self._private_addresses,
+            keeper=self._rates,
         )
         return OpenConnection(row.name, credentials, options, http)
 

@@ -211,7 +211,7 @@ def perform(call: Call, database: Database, *, now: datetime) -> Result:
         now=now,
         idempotency_key=call.effect_key or "",
         reference=call.reference,
-        earlier=lambda action: _earlier(database, call.connection.name, action, now),
+        earlier=lambda action: earlier_references(database, call.connection.name, action, now),
     )
     try:
         with nullcontext() if call.timeout is None else deadline(call.timeout.total_seconds()):
@@ -284,9 +284,10 @@ def _after_transient(call: Call, error: Transient) -> Result:
     return Result(failed, EffectState.NOT_MADE)
 
 
-def _earlier(
+def earlier_references(
     database: Database, connection: str, action: str, now: datetime
 ) -> Sequence[Mapping[str, Any]]:
+    """Give what the effects of an action left behind in the last seven days, newest first."""
     with reading(database) as session:
         return store.references_since(session, connection, action, now - EARLIER)
 

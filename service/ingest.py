@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,11 +11,11 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
-from schemas.events import Event, EventDraft, Json
+from schemas.events import Event, EventDraft, Json, Origin
 from schemas.ids import new_id
-from schemas.jobs import AdvanceRun
+from schemas.jobs import AdvanceRun, ReadBackDelivery
 from schemas.storable import storable
-from schemas.tables import DeliveryRow, DeliveryState, EventRow, RunRow
+from schemas.tables import DeliveryRow, DeliveryState, EventRow, RunRow, SourceRow
 from schemas.workflow import RunStatus
 from service.runtime import Runtime
 from service.store import deliveries as store
@@ -30,6 +31,8 @@ MOST_FAILURES = 5
 FIRST_PAUSE = timedelta(seconds=5)
 RING_AGAIN = timedelta(seconds=10)
 """A new run is rung for again after this long, should its first bell be lost."""
+RING_READ_BACK_AGAIN = timedelta(seconds=90)
+"""Asking a vendor may take as long as a call may; then a lost bell is rung again."""
 KEY_LENGTH = 400
 SUBJECT_LENGTH = 300
 TYPE_LENGTH = 200
@@ -42,10 +45,15 @@ def ingest_deliveries(runtime: Runtime, ids: Sequence[UUID]) -> int:
     """
     with unit_of_work(runtime.database, runtime.queue) as work:
         rows = store.lock_received(work.session, ids)
-        options = store.source_options(work.session, [row.source_id for row in rows])
+        sources = store.sources_of(work.session, [row.source_id for row in rows])
         events: list[EventRow] = []
         for row in rows:
-            events += _read(runtime, row, options.get(row.source_id, {}))
+            source = sources.get(row.source_id)
+            if source is not None and _is_only_a_hint(runtime, row, source):
+                row.due_at = runtime.clock() + RING_READ_BACK_AGAIN
+                work.ring(ReadBackDelivery(row.id))
+            else:
+                events += read_delivery(runtime, row, source)
         store_events_and_start_runs(runtime, work, events)
         return len(rows)
 
@@ -70,18 +78,36 @@ def store_events_and_start_runs(
     return new
 
 
+def account_of(source: SourceRow) -> str:
+    """Give what facts of a source belong to: its vendor account, or itself when none is known."""
+    return f"source:{source.name}" if source.connection is None else account(source.connection)
+
+
+def account(connection: str) -> str:
+    """Give what facts of a connection belong to."""
+    return f"connection:{connection}"
+
+
 def make_event(
     draft: EventDraft,
     *,
     vendor: str,
     source: str | None,
+    account: str,
     dedupe_key: str,
     received_at: datetime,
+    origin: Origin,
     delivery_id: UUID | None = None,
 ) -> EventRow:
-    """Give the row of an event, with texts that every database can hold."""
+    """Give the row of an event, with texts that every database can hold.
+
+    A draft with a `fact` is one event for its `account`, whichever way it came; `dedupe_key` is
+    that of a draft without.
+    """
+    key = f"fact:{account}:{draft.fact}" if draft.fact else dedupe_key
     return EventRow(
-        dedupe_key=dedupe_key[:KEY_LENGTH],
+        dedupe_key=_bounded(key),
+        origin=origin,
         type=storable(draft.type)[:TYPE_LENGTH],
         vendor=vendor,
         vendor_type=storable(draft.vendor_type)[:TYPE_LENGTH],
@@ -96,12 +122,29 @@ def make_event(
     )
 
 
+def _bounded(key: str) -> str:
+    """Cut a key to what the table holds; two long keys that differ stay different."""
+    key = storable(key)
+    if len(key) <= KEY_LENGTH:
+        return key
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    return f"{key[: KEY_LENGTH - len(digest) - 1]}:{digest}"
+
+
 def event_view(row: EventRow) -> dict[str, Json]:
     """Give the JSON form of an event, as expressions and the API see it."""
     return Event.model_validate(row, from_attributes=True).model_dump(mode="json")
 
 
-def _read(runtime: Runtime, row: DeliveryRow, options: Mapping[str, Any]) -> list[EventRow]:
+def _is_only_a_hint(runtime: Runtime, row: DeliveryRow, source: SourceRow) -> bool:
+    vendor = runtime.vendors.get(row.vendor)
+    incoming = None if vendor is None else vendor.incoming
+    return incoming is not None and incoming.read_back is not None and source.connection is not None
+
+
+def read_delivery(runtime: Runtime, row: DeliveryRow, source: SourceRow | None) -> list[EventRow]:
+    """Give the events of a delivery by its own word, and note in the row how far it has come."""
+    options: Mapping[str, Any] = {} if source is None else source.options
     vendor = runtime.vendors.get(row.vendor)
     incoming = None if vendor is None else vendor.incoming
     if incoming is None:
@@ -134,8 +177,10 @@ def _read(runtime: Runtime, row: DeliveryRow, options: Mapping[str, Any]) -> lis
             draft,
             vendor=row.vendor,
             source=row.source,
+            account=f"source:{row.source}" if source is None else account_of(source),
             dedupe_key=f"delivery:{row.id}:{draft.key or number}",
             received_at=row.received_at,
+            origin=Origin.WEBHOOK,
             delivery_id=row.id,
         )
         for number, draft in enumerate(drafts)
@@ -143,8 +188,13 @@ def _read(runtime: Runtime, row: DeliveryRow, options: Mapping[str, Any]) -> lis
 
 
 def _normalise(incoming: Incoming, row: DeliveryRow, options: Options) -> list[EventDraft]:
+    return incoming.normalise(as_it_came(row), options)
+
+
+def as_it_came(row: DeliveryRow) -> Delivery:
+    """Give a stored delivery as its vendor's functions take it."""
     headers = Headers([(name, value) for name, value in row.headers])
-    return incoming.normalise(Delivery(row.source, headers, row.body, row.received_at), options)
+    return Delivery(row.source, headers, row.body, row.received_at)
 
 
 def _fail(runtime: Runtime, row: DeliveryRow, reason: str) -> None:

@@ -10,10 +10,19 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
+from schemas.events import Origin
+from schemas.jobs import PerformPoll
 from schemas.tables import PollRow
 from service.connections import OpenConnection
-from service.errors import ConfigurationError, HookwrightError, Transient, Unavailable
-from service.ingest import make_event, store_events_and_start_runs
+from service.effects import earlier_references
+from service.errors import (
+    ConfigurationError,
+    HookwrightError,
+    RateLimited,
+    Transient,
+    Unavailable,
+)
+from service.ingest import account, make_event, store_events_and_start_runs
 from service.runtime import Runtime
 from service.store import polls as store
 from service.unit_of_work import unit_of_work
@@ -52,14 +61,16 @@ def perform_poll(runtime: Runtime, poll_id: UUID) -> None:
         options=question.connection.options,
         connection=question.connection.name,
         now=now,
+        earlier=lambda action: earlier_references(
+            runtime.database, question.connection.name, action, now
+        ),
     )
     try:
         answer = question.poll.ask(context, question.options, question.position)
     except Unavailable:
         raise
     except HookwrightError as error:
-        retry_after = error.retry_after if isinstance(error, Transient) else None
-        _later(runtime, poll_id, f"{error.code}: {error.message}", retry_after)
+        _later(runtime, poll_id, f"{error.code}: {error.message}", error)
         return
     except Exception as error:
         # The outermost frame around a vendor's code: one poll must not stop the others.
@@ -99,8 +110,10 @@ def _store(runtime: Runtime, poll_id: UUID, question: Question, answer: PollAnsw
                 draft,
                 vendor=question.vendor.name,
                 source=None,
+                account=account(question.connection.name),
                 dedupe_key=f"poll:{question.name}:{draft.key or number}",
                 received_at=now,
+                origin=Origin.POLL,
             )
             for number, draft in enumerate(answer.events)
         ]
@@ -109,22 +122,29 @@ def _store(runtime: Runtime, poll_id: UUID, question: Question, answer: PollAnsw
         row.failures = 0
         row.error = None
         row.asked_at = now
-        row.due_at = now + timedelta(seconds=row.every_seconds)
+        row.due_at = now if answer.more else now + timedelta(seconds=row.every_seconds)
         row.lease_owner = row.lease_until = None
+        if answer.more:
+            work.ring(PerformPoll(poll_id))
     log.debug("poll_answered", poll=question.name, events=len(new))
 
 
-def _later(runtime: Runtime, poll_id: UUID, reason: str, retry_after: timedelta | None) -> None:
+def _later(runtime: Runtime, poll_id: UUID, reason: str, error: HookwrightError | None) -> None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         row = store.held(work.session, poll_id, runtime.owner)
         if row is not None:
-            _postpone(row, runtime.clock(), reason, retry_after)
+            _postpone(row, runtime.clock(), reason, error)
 
 
-def _postpone(row: PollRow, now: datetime, reason: str, retry_after: timedelta | None) -> None:
+def _postpone(row: PollRow, now: datetime, reason: str, error: HookwrightError | None) -> None:
     every = timedelta(seconds=row.every_seconds)
-    pause = min(every * 2 ** min(row.failures, 16), max(LONGEST_PAUSE, every))
-    row.failures += 1
+    retry_after = error.retry_after if isinstance(error, Transient) else None
+    if isinstance(error, RateLimited) and retry_after is not None:
+        # Nothing failed: the poll goes on where it was as soon as it may ask again.
+        pause = retry_after
+    else:
+        pause = min(every * 2 ** min(row.failures, 16), max(LONGEST_PAUSE, every))
+        row.failures += 1
     row.error = reason[:2000]
     row.due_at = now + max(pause, retry_after or timedelta())
     row.lease_owner = row.lease_until = None

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from schemas.clock import Clock, utc_now
 from schemas.ids import new_id
 from service.actions import AnyAction, index_actions
+from service.call_rates import RateKeeper
 from service.connections import Connections
 from service.db import Database
 from service.queue import Queue
 from service.settings import Effects, Settings
+from service.shared_rates import shared_slots
 from service.store import runs as runs_store
 from service.vendors import BY_NAME
 from service.vendors.base import Vendor
@@ -87,6 +89,8 @@ def make_runtime(settings: Settings, database: Database, queue: Queue) -> Runtim
         queue=queue,
         settings=settings,
         connections=Connections(
-            settings.required_secret_keys(), private_addresses=settings.private_addresses
+            settings.required_secret_keys(),
+            private_addresses=settings.private_addresses,
+            rates=RateKeeper(shared_slots(settings.redis_url) if settings.redis_url else None),
         ),
     )

@@ -19,7 +19,7 @@ import pytest_socket
 import redis
 from sqlalchemy.engine import make_url
 
-from schemas.tables import Table
+from schemas.tables import METADATA
 from service.db import Database
 from tests import servers
 from tests.servers import PostgresServer, RedisServer
@@ -143,7 +143,7 @@ def database(database_url: str) -> Iterator[Database]:
 def make_tables(url: str) -> None:
     """Create every table in an empty database."""
     database = Database(url)
-    Table.metadata.create_all(database.engine)
+    METADATA.create_all(database.engine)
     database.dispose()
 
 

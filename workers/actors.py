@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from schemas.jobs import AdvanceRun, IngestDeliveries, PerformPoll
+from schemas.jobs import (
+    AdvanceRun,
+    IngestDeliveries,
+    PerformPoll,
+    ReadBackDelivery,
+    Reconcile,
+)
 from service.errors import Unavailable
 from service.ingest import ingest_deliveries
 from service.polling import perform_poll
+from service.read_back import read_back_delivery
+from service.reconcile import reconcile
 from service.runs import advance_run
 from service.runtime import Runtime
 from workers.declare import Declared
@@ -23,6 +31,14 @@ def _advance(runtime: Runtime, job: AdvanceRun) -> None:
 
 def _poll(runtime: Runtime, job: PerformPoll) -> None:
     perform_poll(runtime, job.poll_id)
+
+
+def _read_back(runtime: Runtime, job: ReadBackDelivery) -> None:
+    read_back_delivery(runtime, job.delivery_id)
+
+
+def _reconcile(runtime: Runtime, job: Reconcile) -> None:
+    reconcile(runtime, job.reconciliation_id)
 
 
 ACTORS: tuple[Declared, ...] = (
@@ -51,6 +67,24 @@ ACTORS: tuple[Declared, ...] = (
         first_pause=timedelta(seconds=1),
         longest_pause=timedelta(seconds=5),
         time_limit=timedelta(minutes=10),
+        expected=(Unavailable,),
+    ),
+    Declared(
+        job=ReadBackDelivery,
+        perform=_read_back,
+        retries=0,
+        first_pause=timedelta(seconds=1),
+        longest_pause=timedelta(seconds=5),
+        time_limit=timedelta(minutes=5),
+        expected=(Unavailable,),
+    ),
+    Declared(
+        job=Reconcile,
+        perform=_reconcile,
+        retries=0,
+        first_pause=timedelta(seconds=1),
+        longest_pause=timedelta(seconds=5),
+        time_limit=timedelta(minutes=15),
         expected=(Unavailable,),
     ),
 )

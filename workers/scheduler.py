@@ -14,12 +14,13 @@ from pathlib import Path
 
 import structlog
 
-from schemas.jobs import AdvanceRun, IngestDeliveries, PerformPoll
+from schemas.jobs import AdvanceRun, IngestDeliveries, PerformPoll, Reconcile
 from service.db import Session
 from service.errors import HookwrightError
+from service.reconcile import start_due
 from service.runs import LEASE
 from service.runtime import Runtime
-from service.store import deliveries, leases, polls, runs
+from service.store import deliveries, leases, polls, reconciliations, runs
 from service.unit_of_work import unit_of_work
 
 log = structlog.get_logger(__name__)
@@ -82,7 +83,11 @@ class Scheduler:
             due_polls = polls.ring_due(session, now=now, again=RING_AGAIN, limit=BATCH)
             for poll_id in due_polls:
                 work.ring(PerformPoll(poll_id))
-            return len(due) + len(due_runs) + len(due_polls)
+            begun = start_due(runtime, work, now=now, limit=BATCH)
+            compared = reconciliations.ring_due(session, now=now, again=RING_AGAIN, limit=BATCH)
+            for reconciliation_id in compared:
+                work.ring(Reconcile(reconciliation_id))
+            return len(due) + len(due_runs) + len(due_polls) + begun + len(compared)
 
     def _leads(self, session: Session, now: datetime) -> bool:
         # Two leaders for a moment would only ring twice, so a lease that is still good is not

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import update
@@ -25,12 +24,21 @@ def lock_received(session: Session, ids: Sequence[UUID]) -> Sequence[DeliveryRow
     return session.exec(statement).all()
 
 
-def source_options(session: Session, ids: Sequence[UUID]) -> dict[UUID, Mapping[str, Any]]:
-    """Give the options of these sources by id; a removed source is missing."""
-    rows = session.exec(
-        select(SourceRow.id, SourceRow.options).where(col(SourceRow.id).in_(set(ids)))
+def sources_of(session: Session, ids: Sequence[UUID]) -> dict[UUID, SourceRow]:
+    """Give these sources by id; a removed source is missing."""
+    rows = session.exec(select(SourceRow).where(col(SourceRow.id).in_(set(ids))))
+    return {row.id: row for row in rows}
+
+
+def lock_one_received(session: Session, id_: UUID) -> tuple[DeliveryRow, SourceRow] | None:
+    """Lock one delivery that waits, and give it with its source; None when it waits no more."""
+    statement = (
+        select(DeliveryRow, SourceRow)
+        .join(SourceRow, col(SourceRow.id) == col(DeliveryRow.source_id))
+        .where(DeliveryRow.id == id_, DeliveryRow.state == DeliveryState.RECEIVED)
+        .with_for_update(of=DeliveryRow)
     )
-    return dict(rows.all())
+    return session.exec(statement).first()
 
 
 def store_events(session: Session, rows: Sequence[EventRow]) -> list[EventRow]:

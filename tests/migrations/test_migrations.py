@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from schemas.tables import Table
+from schemas.tables import METADATA
 from service.db import Database
 from service.errors import Unavailable
 from service.store import schema
@@ -28,16 +29,19 @@ def differences(database: Database) -> list[object]:
         context = MigrationContext.configure(
             connection, opts={"compare_type": True, "compare_server_default": True}
         )
-        return list(compare_metadata(context, Table.metadata))
+        return list(compare_metadata(context, METADATA))
 
 
 def tables(database: Database) -> set[str]:
     return set(sa.inspect(database.engine).get_table_names()) - {"alembic_version"}
 
 
+REVISIONS = ["0001", "0002"]
+
+
 def test_an_empty_database_is_not_current_and_becomes_so(empty: Database) -> None:
     assert not schema.is_current(empty)
-    assert schema.upgrade(empty) == ["0001"]
+    assert schema.upgrade(empty) == REVISIONS
     assert schema.is_current(empty)
 
 
@@ -49,7 +53,7 @@ def test_migrating_again_changes_nothing(empty: Database) -> None:
 def test_the_migrated_tables_are_those_of_the_code(empty: Database) -> None:
     schema.upgrade(empty)
     assert differences(empty) == []
-    assert tables(empty) == set(Table.metadata.tables)
+    assert tables(empty) == set(METADATA.tables)
 
 
 def test_a_table_that_the_migrations_do_not_know_is_seen(empty: Database) -> None:
@@ -68,6 +72,27 @@ def test_up_and_down_and_up_again(empty: Database) -> None:
     assert differences(empty) == []
 
 
+def test_events_of_the_first_release_keep_how_they_came(empty: Database) -> None:
+    schema.upgrade(empty, "0001")
+    insert = sa.text(
+        "INSERT INTO events (id, dedupe_key, type, vendor, vendor_type, delivery_id, time,"
+        " received_at, facts, correlation_id) VALUES (:id, CAST(:key AS text), 't', 'v', 't', :delivery_id,"
+        " '2026-01-01', '2026-01-01', '{}', :id)"
+    )
+    webhook, poll, delivery, late = (uuid4() for _ in range(4))
+    shown = (lambda id_: id_.hex) if empty.is_sqlite else str
+    with empty.engine.begin() as connection:
+        connection.execute(insert, {"id": shown(webhook), "key": "a", "delivery_id": shown(delivery)})
+        connection.execute(insert, {"id": shown(poll), "key": "b", "delivery_id": None})
+    schema.upgrade(empty)
+    with empty.engine.begin() as connection:
+        # The release before is still running and knows nothing of the new column.
+        connection.execute(insert, {"id": shown(late), "key": "c", "delivery_id": shown(delivery)})
+        rows = connection.execute(sa.text("SELECT id, origin FROM events"))
+        origins = {UUID(str(id_)): origin for id_, origin in rows}
+    assert origins == {webhook: "webhook", poll: "poll", late: "webhook"}
+
+
 def test_several_may_start_at_once_and_one_of_them_works(empty: Database) -> None:
     done: list[list[str]] = []
     others = [Database(empty.url.render_as_string(hide_password=False)) for _ in range(4)]
@@ -81,7 +106,7 @@ def test_several_may_start_at_once_and_one_of_them_works(empty: Database) -> Non
         thread.join(30)
     for database in others:
         database.dispose()
-    assert sorted(done) == [[], [], [], ["0001"]]
+    assert sorted(done) == [[], [], [], REVISIONS]
     assert differences(empty) == []
 
 

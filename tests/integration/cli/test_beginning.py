@@ -213,7 +213,7 @@ def test_tokens_are_made_listed_and_revoked_on_postgres(
     shell: Shell, postgres_server: PostgresServer
 ) -> None:
     shell.environment["HOOKWRIGHT_DATABASE_URL"] = postgres_server.url()
-    assert "applied: 0001" in shell.run("migrate")
+    assert "applied: 0001, 0002" in shell.run("migrate")
     assert "up to date" in shell.run("migrate", "--check")
     made = json.loads(shell.run("token", "create", "--label", "ci", "--expires", "30d", "--json"))
     assert made["token"].startswith("hw_")

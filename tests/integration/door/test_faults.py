@@ -23,7 +23,7 @@ import pytest
 
 from schemas.clock import utc_now
 from schemas.ids import new_id
-from schemas.tables import Table
+from schemas.tables import METADATA
 from service.bell import Bell
 from service.db import Database
 from service.errors import Unavailable
@@ -45,7 +45,7 @@ from tests.servers import PostgresServer, RedisServer, free_port, wait_until
 def own_database(postgres_server: PostgresServer) -> Iterator[Database]:
     """A database on a server that the test may stop."""
     database = Database(postgres_server.url())
-    Table.metadata.create_all(database.engine)
+    METADATA.create_all(database.engine)
     with database.session() as session:
         add_source(session)
     yield database

@@ -12,7 +12,7 @@ import structlog
 from sqlmodel import col, func, select
 
 from schemas.clock import utc_now
-from schemas.tables import RejectionRow, Table
+from schemas.tables import METADATA, RejectionRow
 from service.db import Database
 from service.quarantine import (
     HEAP_BYTES,
@@ -140,7 +140,7 @@ def test_after_a_failed_commit_an_equal_refusal_is_stored(tmp_path: Path) -> Non
     with structlog.testing.capture_logs() as said:
         quarantine.keep(refused(1))  # there is no table yet
         wait_until(lambda: any(line["event"] == "quarantine_not_stored" for line in said))
-    Table.metadata.create_all(database.engine)
+    METADATA.create_all(database.engine)
     quarantine.keep(refused(1))
     wait_until(lambda: [row.count for row in rows(database)] == [1])
     quarantine.stop()

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from schemas.events import EventDraft
+from schemas.jobs import PerformPoll
 from schemas.tables import EventRow, PollRow, RunRow
 from service.errors import RateLimited, Unreachable
 from service.polling import perform_poll
@@ -25,16 +26,20 @@ class Ledger:
     def __init__(self) -> None:
         self.entries: list[int] = []
         self.faults: list[Exception] = []
+        self.at_once = 1000
+        self.earlier: Any = None
 
     def ask(
-        self, _context: CallContext, _options: Options, position: Mapping[str, Any] | None
+        self, context: CallContext, _options: Options, position: Mapping[str, Any] | None
     ) -> PollAnswer:
+        self.earlier = context.earlier
         if self.faults:
             raise self.faults.pop(0)
         last = 0 if position is None else position["last"]
-        new = [entry for entry in self.entries if entry > last]
+        left = [entry for entry in self.entries if entry > last]
+        new = left[: self.at_once]
         drafts = [EventDraft(type="go", vendor_type="entry", key=f"e{entry}") for entry in new]
-        return PollAnswer(drafts, {"last": max([last, *new])})
+        return PollAnswer(drafts, {"last": max([last, *new])}, more=len(left) > len(new))
 
 
 @pytest.fixture
@@ -94,27 +99,73 @@ def test_an_answer_read_twice_because_of_a_crash_repeats_nothing(
 
 
 @pytest.mark.parametrize(
-    ("fault", "pause"),
+    ("fault", "pause", "failures"),
     [
-        (Unreachable(), timedelta(seconds=60)),
-        (RateLimited(retry_after=timedelta(minutes=10)), timedelta(minutes=10)),
-        (RuntimeError("a bug in vendor code"), timedelta(seconds=60)),
+        (Unreachable(), timedelta(seconds=60), 1),
+        (RateLimited(retry_after=timedelta(minutes=10)), timedelta(minutes=10), 0),
+        (RuntimeError("a bug in vendor code"), timedelta(seconds=60), 1),
     ],
     ids=["unreachable", "limited", "bug"],
 )
 def test_a_fault_puts_the_poll_off_and_keeps_its_position(
-    installation: Installation, ledger: Ledger, poll_id: UUID, fault: Exception, pause: timedelta
+    installation: Installation,
+    ledger: Ledger,
+    poll_id: UUID,
+    fault: Exception,
+    pause: timedelta,
+    failures: int,
 ) -> None:
     ledger.entries = [1]
     perform_poll(installation.runtime, poll_id)
     ledger.faults = [fault]
     perform_poll(installation.runtime, poll_id)
     row = stored(installation)
-    assert (row.failures, row.position) == (1, {"last": 1})
+    assert (row.failures, row.position) == (failures, {"last": 1})
     assert row.due_at == installation.now + pause
     assert row.error
     perform_poll(installation.runtime, poll_id)
     assert (stored(installation).failures, stored(installation).error) == (0, None)
+
+
+def test_a_long_list_is_read_on_at_once(
+    installation: Installation, ledger: Ledger, poll_id: UUID
+) -> None:
+    ledger.entries = [1, 2, 3, 4, 5]
+    ledger.at_once = 2
+    for expected in (2, 4):
+        perform_poll(installation.runtime, poll_id)
+        assert len(installation.rows(EventRow)) == expected
+        assert stored(installation).due_at == installation.now
+        assert installation.bell.rung[-1] == PerformPoll(poll_id)
+    perform_poll(installation.runtime, poll_id)
+    assert len(installation.rows(EventRow)) == 5
+    assert stored(installation).due_at == installation.now + timedelta(seconds=60)
+
+
+def test_a_limit_in_the_middle_of_a_list_neither_loses_nor_repeats(
+    installation: Installation, ledger: Ledger, poll_id: UUID
+) -> None:
+    ledger.entries = [1, 2, 3]
+    ledger.at_once = 2
+    perform_poll(installation.runtime, poll_id)
+    ledger.faults = [RateLimited(retry_after=timedelta(seconds=7))]
+    perform_poll(installation.runtime, poll_id)
+    assert stored(installation).due_at == installation.now + timedelta(seconds=7)
+    perform_poll(installation.runtime, poll_id)
+    assert sorted(row.dedupe_key for row in installation.rows(EventRow)) == [
+        f"poll:entries:e{number}" for number in (1, 2, 3)
+    ]
+
+
+def test_a_poll_knows_what_its_connection_did_before(
+    installation: Installation, ledger: Ledger, poll_id: UUID
+) -> None:
+    installation.workflow("{name: o, on: [{event: act}], steps: [{id: do, uses: robot.once}]}")
+    (run_id,) = installation.ingest(installation.deliver({"type": "act"}))
+    installation.advance(run_id)
+    perform_poll(installation.runtime, poll_id)
+    assert list(ledger.earlier("robot.once")) == [{"id": 1}]
+    assert list(ledger.earlier("robot.natural")) == []
 
 
 def test_a_poll_is_asked_by_one_worker_at_a_time(

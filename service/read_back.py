@@ -1,0 +1,205 @@
+"""Deliveries of vendors that sign nothing: their word is a hint, the vendor's API has the truth.
+
+The delivery is stored and answered as any other. Then its vendor is asked over the connection the
+source is tied to, and the events are those of the answer. A vendor that cannot be asked for an hour
+is taken at the delivery's word, because losing an event is worse than trusting the path token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+
+from schemas.events import EventDraft, Origin
+from schemas.storable import storable
+from schemas.tables import DeliveryRow, DeliveryState, SourceRow
+from service.connections import OpenConnection
+from service.errors import (
+    ConfigurationError,
+    HookwrightError,
+    RateLimited,
+    Refused,
+    Transient,
+    Unavailable,
+)
+from service.ingest import (
+    account_of,
+    as_it_came,
+    make_event,
+    read_delivery,
+    store_events_and_start_runs,
+)
+from service.runtime import Runtime
+from service.store import deliveries as store
+from service.unit_of_work import UnitOfWork, unit_of_work
+from service.vendors.base import CallContext, Delivery, ReadBack
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=90)
+GIVE_UP = timedelta(hours=1)
+"""After this time since it came, a delivery is taken at its word."""
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=2)
+_UNKNOWN_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A delivery that was taken and whose vendor is about to be asked."""
+
+    delivery: Delivery
+    read_back: ReadBack
+    options: Any
+    connection: OpenConnection
+
+
+def read_back_delivery(runtime: Runtime, delivery_id: UUID) -> None:
+    """Ask the vendor once what the delivery speaks of.
+
+    Safe to run twice and at the same time: the facts that are read are stored once.
+    """
+    hint = _take(runtime, delivery_id)
+    if hint is None:
+        return
+    context = CallContext(
+        http=hint.connection.http,
+        credentials=hint.connection.credentials,
+        options=hint.connection.options,
+        connection=hint.connection.name,
+        now=runtime.clock(),
+    )
+    try:
+        drafts = hint.read_back(context, hint.delivery, hint.options)
+    except Unavailable:
+        raise
+    except ValueError:
+        _take_at_its_word(runtime, delivery_id, "it names nothing that could be asked for")
+    except HookwrightError as error:
+        _after(runtime, delivery_id, error)
+    except Exception as error:
+        # The outermost frame around a vendor's code: one delivery must not stop the others.
+        log.exception("read_back_raised", delivery_id=str(delivery_id))
+        _take_at_its_word(runtime, delivery_id, f"{type(error).__name__} while it was looked up")
+    else:
+        _store(runtime, delivery_id, drafts)
+
+
+def _take(runtime: Runtime, delivery_id: UUID) -> Hint | None:
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        found = store.lock_one_received(work.session, delivery_id)
+        if found is None:
+            return None
+        row, source = found
+        vendor = runtime.vendors.get(row.vendor)
+        incoming = None if vendor is None else vendor.incoming
+        if (
+            vendor is None
+            or incoming is None
+            or incoming.read_back is None
+            or source.connection is None
+        ):
+            row.due_at = runtime.clock()
+            return None
+        try:
+            options = incoming.options.model_validate(source.options)
+            connection = runtime.connections.open(
+                runtime.connections.by_name(work.session, source.connection), vendor
+            )
+        except (ConfigurationError, ValidationError) as error:
+            _put_off(runtime, work, row, source, f"its vendor cannot be asked: {error}", None)
+            return None
+        row.due_at = runtime.clock() + LEASE
+        return Hint(as_it_came(row), incoming.read_back, options, connection)
+
+
+def _after(runtime: Runtime, delivery_id: UUID, error: HookwrightError) -> None:
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        found = store.lock_one_received(work.session, delivery_id)
+        if found is None:
+            return
+        row, source = found
+        if isinstance(error, Refused) and error.status in _UNKNOWN_THERE:
+            row.state = DeliveryState.UNCONFIRMED
+            row.error = storable(f"the vendor knows nothing of it: {error.message}"[:2000])
+            row.due_at = None
+            log.warning(
+                "delivery_unconfirmed",
+                delivery_id=str(row.id),
+                source=row.source,
+                reason=error.message,
+                to_do="if this goes on, somebody else knows the path token: change it",
+            )
+        else:
+            _put_off(runtime, work, row, source, f"{error.code}: {error.message}", error)
+
+
+def _take_at_its_word(runtime: Runtime, delivery_id: UUID, reason: str) -> None:
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        found = store.lock_one_received(work.session, delivery_id)
+        if found is not None:
+            _believe(runtime, work, *found, reason)
+
+
+def _believe(
+    runtime: Runtime, work: UnitOfWork, row: DeliveryRow, source: SourceRow, reason: str
+) -> None:
+    log.warning(
+        "delivery_not_confirmed",
+        delivery_id=str(row.id),
+        reason=reason,
+        consequence="its events are what the delivery says by itself",
+    )
+    store_events_and_start_runs(runtime, work, read_delivery(runtime, row, source))
+
+
+def _store(runtime: Runtime, delivery_id: UUID, drafts: list[EventDraft]) -> None:
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        found = store.lock_one_received(work.session, delivery_id)
+        if found is None:
+            return
+        row, source = found
+        events = [
+            make_event(
+                draft,
+                vendor=row.vendor,
+                source=row.source,
+                account=account_of(source),
+                dedupe_key=f"delivery:{row.id}:{draft.key or number}",
+                received_at=row.received_at,
+                origin=Origin.WEBHOOK,
+                delivery_id=row.id,
+            )
+            for number, draft in enumerate(drafts)
+        ]
+        store_events_and_start_runs(runtime, work, events)
+        row.state = DeliveryState.INGESTED
+        row.due_at = None
+        row.error = None
+
+
+def _put_off(
+    runtime: Runtime,
+    work: UnitOfWork,
+    row: DeliveryRow,
+    source: SourceRow,
+    reason: str,
+    error: HookwrightError | None,
+) -> None:
+    if runtime.clock() - row.received_at >= GIVE_UP:
+        _believe(runtime, work, row, source, reason)
+        return
+    pause = min(FIRST_PAUSE * 2 ** min(row.failures, 10), LONGEST_PAUSE)
+    if isinstance(error, Transient) and error.retry_after is not None:
+        pause = max(pause, error.retry_after)
+    if not isinstance(error, RateLimited):
+        row.failures += 1
+    row.error = storable(reason[:2000])
+    row.due_at = runtime.clock() + pause
+    log.info("read_back_later", delivery_id=str(row.id), reason=reason, again_at=row.due_at)

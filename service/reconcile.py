@@ -1,0 +1,370 @@
+"""Comparing what a vendor has on record with what was stored, and closing the gaps.
+
+Webhooks get lost: a vendor's retries end, a proxy was down, GitHub does not retry at all. A
+comparison reads the vendor's record page by page. Its position is a row, so that a limit of the
+vendor, a crash or a restart only makes it go on later. How one gap is closed is in `gaps.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+
+from schemas.config import ReconcileConfig
+from schemas.jobs import Reconcile
+from schemas.storable import storable
+from schemas.tables import (
+    GapRow,
+    GapState,
+    ReconciliationRow,
+    ReconciliationState,
+    SourceRow,
+)
+from service.connections import OpenConnection
+from service.db import Session
+from service.errors import (
+    ConfigurationError,
+    Conflict,
+    HookwrightError,
+    RateLimited,
+    Transient,
+    Unavailable,
+)
+from service.gaps import Comparison, close_by_reading, close_page, entry_of, note_arrivals
+from service.ingest import as_it_came
+from service.runtime import Runtime
+from service.store import connections as connections_store
+from service.store import reconciliations as store
+from service.unit_of_work import UnitOfWork, reading, unit_of_work
+from service.vendors.base import CallContext, Record, RecordPage, Vendor, Window
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=180)
+"""Longer than one page may take: reading it and asking for each of its gaps."""
+GO_ON_FOR_S = 60.0
+"""After this long another job goes on, so that one long record does not keep a worker."""
+MOST_FAILURES = 8
+FIRST_PAUSE = timedelta(seconds=5)
+LONGEST_PAUSE = timedelta(minutes=5)
+LEARN_FROM = 200
+SETTLE_EVERY = timedelta(seconds=2)
+SETTLE_TIMES = 5
+"""How often it is looked whether what was asked for has come, before the comparison ends."""
+
+
+def ask_to_reconcile(
+    work: UnitOfWork,
+    vendors: Mapping[str, Vendor],
+    source: SourceRow,
+    *,
+    since: timedelta,
+    now: datetime,
+    by: Literal["person", "schedule"],
+) -> ReconciliationRow:
+    """Write down that a source is to be compared with its vendor's record, and ring for it.
+
+    One that is under way is given instead of a second. Raises Conflict for a source that cannot
+    be compared, with the reason.
+    """
+    vendor = vendors.get(source.vendor)
+    if vendor is None or not vendor.records:
+        title = source.vendor if vendor is None else vendor.title
+        raise Conflict(f"{title} keeps no record that {source.name!r} could be compared with")
+    if connection_of(work.session, source) is None:
+        raise Conflict(
+            f"{source.name!r} is tied to no connection of {vendor.title}",
+            hint="add `connection: NAME` to the source, or declare one connection of this vendor",
+        )
+    found = store.under_way(work.session, source.id)
+    if found is None:
+        found = ReconciliationRow(
+            source_id=source.id,
+            source=source.name,
+            vendor=source.vendor,
+            by=by,
+            since=now - since,
+            until=now,
+            state=ReconciliationState.PENDING,
+            created_at=now,
+            due_at=now,
+        )
+        work.session.add(found)
+    work.ring(Reconcile(found.id))
+    return found
+
+
+def connection_of(session: Session, source: SourceRow) -> str | None:
+    """Give the connection whose account a source belongs to: the one named, or the only one."""
+    if source.connection is not None:
+        return source.connection
+    rows = connections_store.of_vendor(session, source.vendor, limit=2)
+    return rows[0].name if len(rows) == 1 else None
+
+
+def start_due(runtime: Runtime, work: UnitOfWork, *, now: datetime, limit: int) -> int:
+    """Begin the comparisons that sources ask for by their schedule; gives how many."""
+    sources = store.due_sources(work.session, now=now, limit=limit)
+    for source in sources:
+        config = ReconcileConfig.model_validate(source.reconcile or {})
+        source.reconcile_due_at = None if config.every is None else now + config.every
+        try:
+            row = ask_to_reconcile(
+                work, runtime.vendors, source, since=config.since, now=now, by="schedule"
+            )
+        except Conflict as error:
+            log.warning("reconciliation_impossible", source=source.name, reason=error.message)
+            continue
+        # What happened before there was a source was never meant to arrive at it.
+        row.since = max(row.since, _made_at(source.id))
+    return len(sources)
+
+
+def _made_at(id_: UUID) -> datetime:
+    return datetime.fromtimestamp((id_.int >> 80) / 1000, tz=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A comparison that was taken and is about to go on."""
+
+    id: UUID
+    source: SourceRow
+    vendor: Vendor
+    config: ReconcileConfig
+    connection: OpenConnection
+    window: Window
+    position: dict[str, Any]
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """Give the records to compare: those the source names, or all."""
+        named = self.config.records
+        return tuple(one for one in self.vendor.records if not named or one.name in named)
+
+
+def reconcile(runtime: Runtime, reconciliation_id: UUID) -> None:
+    """Go on with a comparison for a while. Safe to run twice and at the same time."""
+    taken = _take(runtime, reconciliation_id)
+    if taken is None:
+        return
+    end = runtime.monotonic() + GO_ON_FOR_S
+    try:
+        while _step(runtime, taken):
+            if runtime.monotonic() > end or runtime.stopping.is_set():
+                _leave(runtime, reconciliation_id)
+                return
+    except (Unavailable, _LeaseLostError):
+        return
+    except Transient as error:
+        _put_off(runtime, taken, error)
+    except (HookwrightError, ValidationError) as error:
+        message = error.message if isinstance(error, HookwrightError) else str(error)
+        hint = error.hint if isinstance(error, HookwrightError) else None
+        _next_record(runtime, taken, f"{message} ({hint})" if hint else message)
+    except Exception as error:
+        # The outermost frame around a vendor's code: one record must not stop the others.
+        log.exception("reconcile_raised", source=taken.source.name)
+        _next_record(runtime, taken, f"{type(error).__name__} while it was read")
+
+
+class _LeaseLostError(Exception):
+    """Another worker goes on with the comparison."""
+
+
+def _take(runtime: Runtime, reconciliation_id: UUID) -> Taken | None:
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        now = runtime.clock()
+        row = store.claim(work.session, reconciliation_id, owner=runtime.owner, now=now, ttl=LEASE)
+        if row is None:
+            return None
+        row.state = ReconciliationState.RUNNING
+        source = work.session.get(SourceRow, row.source_id)
+        if source is None:
+            _end(row, now, f"the source {row.source!r} was removed")
+            return None
+        try:
+            vendor = runtime.vendors[source.vendor]
+            name = connection_of(work.session, source)
+            connection_row = runtime.connections.choose(work.session, vendor, name)
+            connection = runtime.connections.open(connection_row, vendor)
+            config = ReconcileConfig.model_validate(source.reconcile or {})
+        except (ConfigurationError, ValidationError, KeyError) as error:
+            _end(row, now, f"it is not usable as configured: {error}")
+            return None
+        work.session.expunge(source)
+        window = Window(row.since, row.until)
+        return Taken(row.id, source, vendor, config, connection, window, dict(row.position or {}))
+
+
+def _step(runtime: Runtime, taken: Taken) -> bool:
+    """Read a page and close its gaps, or look whether what was asked for came. False: ended."""
+    number: int = taken.position.get("record", 0)
+    if number >= len(taken.records):
+        return _settle(runtime, taken)
+    record = taken.records[number]
+    comparison = _comparison(runtime, taken, record)
+    page: RecordPage = record.read(
+        comparison.context, comparison.options, taken.window, taken.position.get("page")
+    )
+    entries = [
+        entry for entry in page.entries if taken.window.since <= entry.time < taken.window.until
+    ]
+    counts = close_page(runtime, comparison, entries)
+    if page.next is None:
+        taken.position.update(record=number + 1, page=None)
+    else:
+        taken.position["page"] = dict(page.next)
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        row = _held(work, runtime, taken.id)
+        row.position = dict(taken.position)
+        row.checked += counts.checked
+        row.missing += counts.missing
+        row.asked += counts.asked
+        row.filled += counts.filled
+        row.unfilled += counts.unfilled
+        row.failures = 0
+        row.lease_until = runtime.clock() + LEASE
+    return True
+
+
+def _comparison(runtime: Runtime, taken: Taken, record: Record) -> Comparison:
+    configured = taken.config.records.get(record.name, {})
+    learned: Mapping[str, Any] = {}
+    if record.learn is not None:
+        with reading(runtime.database) as session:
+            rows = store.newest_deliveries(session, taken.source.id, limit=LEARN_FROM)
+            learned = record.learn([as_it_came(row) for row in rows])
+    options = record.options.model_validate({**learned, **configured})
+    context = CallContext(
+        http=taken.connection.http,
+        credentials=taken.connection.credentials,
+        options=taken.connection.options,
+        connection=taken.connection.name,
+        now=runtime.clock(),
+    )
+    return Comparison(taken.id, taken.source, taken.vendor, record, options, context)
+
+
+def _settle(runtime: Runtime, taken: Taken) -> bool:
+    """Wait a little for what was asked for; what does not come is read from the API instead."""
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        waiting = store.asked_gaps(work.session, taken.id)
+        arrived = note_arrivals(runtime, work, taken.source, taken.vendor, waiting)
+        row = _held(work, runtime, taken.id)
+        row.filled += arrived
+        left = len(waiting) - arrived
+        looked: int = taken.position.get("looked", 0)
+        if left and looked < SETTLE_TIMES:
+            taken.position["looked"] = looked + 1
+            row.position = dict(taken.position)
+            row.due_at = runtime.clock() + SETTLE_EVERY
+            row.lease_owner = row.lease_until = None
+            return False
+        late = [gap for gap in waiting if gap.state == GapState.ASKED]
+        for gap in late:
+            work.session.expunge(gap)
+    filled = sum(_read_instead(runtime, taken, gap) for gap in late)
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        row = _held(work, runtime, taken.id)
+        row.filled += filled
+        errors: dict[str, str] = taken.position.get("errors", {})
+        _end(row, runtime.clock(), "; ".join(f"{name}: {why}" for name, why in errors.items()))
+        _tell(row)
+    return False
+
+
+def _read_instead(runtime: Runtime, taken: Taken, gap: GapRow) -> bool:
+    record = next((one for one in taken.records if one.name == gap.record), None)
+    if record is None or record.restore is None:
+        return False
+    comparison = _comparison(runtime, taken, record)
+    return close_by_reading(runtime, comparison, entry_of(gap))
+
+
+def _held(work: UnitOfWork, runtime: Runtime, reconciliation_id: UUID) -> ReconciliationRow:
+    row = store.held(work.session, reconciliation_id, runtime.owner)
+    if row is None:
+        raise _LeaseLostError
+    return row
+
+
+def _leave(runtime: Runtime, reconciliation_id: UUID) -> None:
+    """Give the comparison back; another job goes on at once."""
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        row = store.held(work.session, reconciliation_id, runtime.owner)
+        if row is not None:
+            row.due_at = runtime.clock()
+            row.lease_owner = row.lease_until = None
+            work.ring(Reconcile(reconciliation_id))
+
+
+def _put_off(runtime: Runtime, taken: Taken, error: Transient) -> None:
+    limited = isinstance(error, RateLimited)
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        row = store.held(work.session, taken.id, runtime.owner)
+        if row is None:
+            return
+        pause = min(FIRST_PAUSE * 2 ** min(row.failures, 16), LONGEST_PAUSE)
+        if error.retry_after is not None:
+            pause = error.retry_after if limited else max(pause, error.retry_after)
+        row.failures += 0 if limited else 1
+        row.error = storable(f"{error.code}: {error.message}"[:2000])
+        row.due_at = runtime.clock() + pause
+        row.lease_owner = row.lease_until = None
+        given_up = row.failures >= MOST_FAILURES
+        if given_up:
+            _end(row, runtime.clock(), row.error)
+    log.log(
+        "error" if given_up else "info",
+        "reconciliation_put_off",
+        source=taken.source.name,
+        reason=error.message,
+        given_up=given_up,
+    )
+
+
+def _next_record(runtime: Runtime, taken: Taken, reason: str) -> None:
+    """Note why a record cannot be read, and go on with the next."""
+    number: int = taken.position.get("record", 0)
+    name = taken.records[number].name if number < len(taken.records) else "settling"
+    log.warning("record_not_read", source=taken.source.name, record=name, reason=reason)
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        row = store.held(work.session, taken.id, runtime.owner)
+        if row is None:
+            return
+        errors = {**taken.position.get("errors", {}), name: storable(reason[:500])}
+        row.position = {**taken.position, "record": number + 1, "page": None, "errors": errors}
+        if number >= len(taken.records):
+            _end(row, runtime.clock(), reason)
+            return
+        row.due_at = runtime.clock()
+        row.lease_owner = row.lease_until = None
+        work.ring(Reconcile(taken.id))
+
+
+def _end(row: ReconciliationRow, now: datetime, error: str | None) -> None:
+    row.state = ReconciliationState.FAILED if error else ReconciliationState.SUCCEEDED
+    row.error = storable(error[:2000]) if error else None
+    row.ended_at = now
+    row.due_at = None
+    row.lease_owner = row.lease_until = None
+
+
+def _tell(row: ReconciliationRow) -> None:
+    log.log(
+        "warning" if row.missing or row.error else "info",
+        "reconciled",
+        source=row.source,
+        checked=row.checked,
+        missing=row.missing,
+        filled=row.filled,
+        left=row.missing - row.filled,
+        error=row.error,
+    )

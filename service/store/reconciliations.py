@@ -1,0 +1,155 @@
+"""Comparisons with vendors' records, and the gaps they found."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import or_, update
+from sqlalchemy.orm import load_only
+from sqlmodel import Session, col, select
+
+from schemas.tables import DeliveryRow, GapRow, GapState, ReconciliationRow, SourceRow
+
+READ_AT_ONCE = 200
+
+
+def claim(
+    session: Session, reconciliation_id: UUID, *, owner: str, now: datetime, ttl: timedelta
+) -> ReconciliationRow | None:
+    """Take a comparison for this worker. None when it has ended or another has it."""
+    statement = (
+        update(ReconciliationRow)
+        .where(
+            col(ReconciliationRow.id) == reconciliation_id,
+            col(ReconciliationRow.ended_at).is_(None),
+            or_(
+                col(ReconciliationRow.lease_until).is_(None),
+                col(ReconciliationRow.lease_until) < now,
+            ),
+        )
+        .values(lease_owner=owner, lease_until=now + ttl, due_at=now + ttl)
+        .returning(col(ReconciliationRow.id))
+        .execution_options(synchronize_session=False)
+    )
+    if session.execute(statement).scalar_one_or_none() is None:
+        return None
+    return session.get(ReconciliationRow, reconciliation_id)
+
+
+def held(session: Session, reconciliation_id: UUID, owner: str) -> ReconciliationRow | None:
+    """Lock the comparison if this worker still holds it."""
+    return session.exec(
+        select(ReconciliationRow)
+        .where(ReconciliationRow.id == reconciliation_id, ReconciliationRow.lease_owner == owner)
+        .with_for_update()
+    ).first()
+
+
+def ring_due(session: Session, *, now: datetime, again: timedelta, limit: int) -> list[UUID]:
+    """Give comparisons that are due, and let them wait for `again` from now on."""
+    due = (
+        select(ReconciliationRow.id)
+        .where(col(ReconciliationRow.due_at) <= now, col(ReconciliationRow.ended_at).is_(None))
+        .order_by(col(ReconciliationRow.due_at))
+        .limit(limit)
+    )
+    statement = (
+        update(ReconciliationRow)
+        .where(col(ReconciliationRow.id).in_(due))
+        .values(due_at=now + again)
+        .returning(col(ReconciliationRow.id))
+        .execution_options(synchronize_session=False)
+    )
+    return list(session.execute(statement).scalars())
+
+
+def due_sources(session: Session, *, now: datetime, limit: int) -> Sequence[SourceRow]:
+    """Lock sources whose record is to be compared now by their schedule."""
+    return session.exec(
+        select(SourceRow)
+        .where(col(SourceRow.reconcile_due_at) <= now, col(SourceRow.enabled).is_(True))
+        .order_by(col(SourceRow.reconcile_due_at))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    ).all()
+
+
+def under_way(session: Session, source_id: UUID) -> ReconciliationRow | None:
+    """Give a comparison of this source that has not ended."""
+    return session.exec(
+        select(ReconciliationRow)
+        .where(ReconciliationRow.source_id == source_id, col(ReconciliationRow.ended_at).is_(None))
+        .limit(1)
+    ).first()
+
+
+def newest_deliveries(session: Session, source_id: UUID, *, limit: int) -> Sequence[DeliveryRow]:
+    """Give the newest deliveries of a source."""
+    return session.exec(
+        select(DeliveryRow)
+        .where(DeliveryRow.source_id == source_id)
+        .order_by(col(DeliveryRow.id).desc())
+        .limit(limit)
+    ).all()
+
+
+def known_keys(session: Session, source_id: UUID, keys: Collection[str]) -> set[str]:
+    """Give which of these delivery keys are stored."""
+    if not keys:
+        return set()
+    return set(
+        session.exec(
+            select(DeliveryRow.delivery_key).where(
+                DeliveryRow.source_id == source_id, col(DeliveryRow.delivery_key).in_(keys)
+            )
+        )
+    )
+
+
+def deliveries_between(
+    session: Session, source_id: UUID, since: datetime, *, most: int
+) -> Iterator[DeliveryRow]:
+    """Give a source's deliveries since a time, oldest first, without holding them all."""
+    statement = (
+        select(DeliveryRow)
+        .options(
+            load_only(
+                DeliveryRow.source,  # type: ignore[arg-type]  # SQLModel's columns are typed as values
+                DeliveryRow.headers,  # type: ignore[arg-type]
+                DeliveryRow.body,  # type: ignore[arg-type]
+                DeliveryRow.received_at,  # type: ignore[arg-type]
+            )
+        )
+        .where(DeliveryRow.source_id == source_id, col(DeliveryRow.received_at) >= since)
+        .order_by(col(DeliveryRow.received_at))
+        .limit(most)
+        .execution_options(yield_per=READ_AT_ONCE)
+    )
+    for row in session.exec(statement):
+        yield row
+        session.expunge(row)
+
+
+def gaps_by_reference(
+    session: Session, source_id: UUID, record: str, references: Collection[str]
+) -> dict[str, GapRow]:
+    """Give the known gaps among these entries of a record."""
+    rows = session.exec(
+        select(GapRow).where(
+            GapRow.source_id == source_id,
+            GapRow.record == record,
+            col(GapRow.reference).in_(references),
+        )
+    )
+    return {row.reference: row for row in rows}
+
+
+def asked_gaps(session: Session, reconciliation_id: UUID) -> Sequence[GapRow]:
+    """Give the gaps of a comparison whose deliveries were asked for and have not come yet."""
+    return session.exec(
+        select(GapRow)
+        .where(GapRow.reconciliation_id == reconciliation_id, GapRow.state == GapState.ASKED)
+        .order_by(col(GapRow.id))
+    ).all()
