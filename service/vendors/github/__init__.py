@@ -1,27 +1,32 @@
 """GitHub: repositories, pull requests and workflows. It sends every event of its webhooks.
 
-Pages: docs.github.com, webhooks/using-webhooks/validating-webhook-deliveries and
-webhooks/webhook-events-and-payloads (vendors.md §6).
+Pages: docs.github.com, webhooks/using-webhooks/validating-webhook-deliveries,
+webhooks/webhook-events-and-payloads and the REST reference (vendors.md §6).
 """
 
 from __future__ import annotations
 
-from service.vendors.base import Guide, Incoming, Outgoing, Rate, Vendor
+from service.vendors.base import Incoming, Outgoing, Vendor
 from service.vendors.github.actions import ACTIONS
-from service.vendors.github.client import (
+from service.vendors.github.app_tokens import fetch_token
+from service.vendors.github.client import check
+from service.vendors.github.credentials import (
     GitHubConnectionOptions,
     GitHubCredentials,
     auth_headers,
-    check,
 )
 from service.vendors.github.events import TYPES, delivery_key, normalise
+from service.vendors.github.guide import GUIDE
 from service.vendors.github.options import GitHubOptions
+from service.vendors.github.polling import POLLS
+from service.vendors.github.rates import RATES
+from service.vendors.github.record import RECORDS
 from service.vendors.github.signing import sign, verifier
 
 VENDOR = Vendor(
     name="github",
     title="GitHub",
-    guide=Guide(pages=("https://docs.github.com/en/webhooks",), configuration=""),
+    guide=GUIDE,
     incoming=Incoming(
         options=GitHubOptions,
         verifier=verifier,
@@ -35,9 +40,11 @@ VENDOR = Vendor(
         credentials=GitHubCredentials,
         options=GitHubConnectionOptions,
         headers=auth_headers,
-        # 5000 an hour, and no more than 80 comments a minute.
-        rates=(Rate(calls=80),),
+        rates=RATES,
+        token=fetch_token,
         check=check,
     ),
     actions=ACTIONS,
+    polls=POLLS,
+    records=RECORDS,
 )

@@ -1,141 +1,210 @@
-"""GitHub's REST API: comments, pull requests of a commit, statuses (reference 6.2, 6.3)."""
+"""GitHub's REST API as Hookwright uses it (vendors.md §6.2, §6.3); hooks are in `hooks.py`."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from datetime import datetime
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from schemas.events import Json
+from service.errors import Refused
+from service.http import path_of
+from service.vendors.base import CallContext
+from service.vendors.github.answers import (
+    Account,
+    App,
+    CheckRun,
+    Comment,
+    CommitStatus,
+    Issue,
+    Meta,
+    PullRequest,
+    RateLimits,
+)
+from service.vendors.github.app_tokens import FORBIDDEN, NOT_FOUND
+from service.vendors.github.asking import GONE, UNPROCESSABLE, GitHubAsking, repo_path
+from service.vendors.github.bodies import (
+    CheckRunFields,
+    DispatchFields,
+    IssueFields,
+    StatusFields,
+)
 
-from service.errors import Permanent, Refused, VendorBroken
-from service.http import VendorHttp, path_of
-from service.vendors.base import CallContext, Options
-from service.vendors.github.answers import Account, Comment, CommitStatus, PullRequest
-from service.vendors.reading import Text
-
-API_VERSION = "2022-11-28"
-"""Pinned: later versions may break what is read here (reference 6.2)."""
-PAGE = 100
-MAX_PAGES = 50
-FORBIDDEN = 403
-NOT_FOUND = 404
-GONE = 410
-UNPROCESSABLE = 422
-
-_NEXT = re.compile(r'<[^<>]*>\s*;[^,<>]*\brel="?next"?', re.IGNORECASE)
-_APP_FIELDS = ("app_id", "private_key", "installation_id")
-
-
-class GitHubCredentials(BaseModel):
-    """A personal access token, or an installation token made elsewhere."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    token: SecretStr = Field(min_length=1)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _no_app(cls, value: object) -> object:
-        if isinstance(value, Mapping) and any(name in value for name in _APP_FIELDS):
-            message = "credentials of a GitHub App are not supported by this version; give a token"
-            raise ValueError(message)
-        return value
+_TALK = "“Issues” or “Pull requests” (write)"
+_ISSUES = "“Issues” (write)"
+_PULLS = "“Pull requests” (read)"
+_STATUSES = "“Commit statuses” (write)"
+_CHECKS = "“Checks” (write)"
+_CONTENTS = "“Contents” (write)"
 
 
-class GitHubConnectionOptions(Options):
-    """Options of a connection. `login` names whose token it is where GitHub does not tell."""
-
-    api_version: str = Field(default=API_VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$")
-    login: Text = None
-    per_minute: float = Field(default=80, gt=0)
-
-
-def auth_headers(
-    credentials: GitHubCredentials, options: GitHubConnectionOptions
-) -> Mapping[str, str]:
-    """Give the token as a bearer, with the version of the API that is pinned."""
-    return {
-        "Authorization": f"Bearer {credentials.token.get_secret_value()}",
-        "Accept": "application/vnd.github+json",
-        "X-GitHub-Api-Version": options.api_version,
-    }
-
-
-class GitHubClient:
+class GitHubClient(GitHubAsking):
     """The calls Hookwright makes. Errors are those of VendorHttp."""
 
-    def __init__(self, http: VendorHttp, options: GitHubConnectionOptions) -> None:
-        self._http = http
-        self._options = options
-
     def own_login(self) -> str | None:
-        """Give whose token it is; None when it may not ask (tokens of apps). Asked once."""
-        return self._options.login or self._http.remember("github.login", self._ask_login)
+        """Give who writes with these credentials; None when it may not ask. Asked once."""
+        return self.options.login or self.http.remember("github.login", self._ask_login)
 
     def _ask_login(self) -> str | None:
+        if self.credentials.is_app:
+            slug = self.app().slug
+            return f"{slug}[bot]" if slug else None
         try:
-            return self._http.request("GET", "/user").read(Account).login
+            return self.user().login
         except Refused as fault:
             if fault.status in {FORBIDDEN, NOT_FOUND}:
                 return None
             raise
 
-    def comments(self, repo: str, number: int) -> Iterator[Comment]:
-        """Give every comment of an issue or pull request, oldest first, over all pages."""
-        path = f"{_repo(repo)}{path_of('issues', number, 'comments')}"
-        for page in range(1, MAX_PAGES + 1):
-            answer = self._http.request("GET", path, params={"per_page": PAGE, "page": page})
+    def user(self) -> Account:
+        """Give whose token it is. Tokens of installations are nobody's: Refused (403)."""
+        return self.ask("GET", "/user").read(Account)
+
+    def app(self) -> App:
+        """Give which GitHub App this is. Refused when the connection has a token only."""
+        return self.ask("GET", "/app", as_app=True).read(App)
+
+    def meta(self) -> Meta:
+        """Give what GitHub tells about itself, such as where its webhooks come from."""
+        return self.ask("GET", "/meta").read(Meta)
+
+    def rate_limits(self) -> RateLimits:
+        """Give where the limits stand; asking does not count."""
+        return self.ask("GET", "/rate_limit").read(RateLimits)
+
+    # --- comments ---------------------------------------------------------------------------
+
+    def comments(
+        self, repo: str, number: int, *, since: datetime | None = None
+    ) -> Iterator[Comment]:
+        """Give the comments of an issue or pull request, oldest first; those changed `since`."""
+        path = f"{repo_path(repo)}{path_of('issues', number, 'comments')}"
+        wanted = {"since": since.isoformat()} if since else None
+        for answer in self.pages(path, needs=_TALK, params=wanted):
             for row in answer.items():
                 yield answer.fit(Comment, row)
-            if not _NEXT.search(answer.headers.get("link", "")):
-                return
-        raise VendorBroken(f"{repo}#{number} has more comments than can be read")
 
     def create_comment(self, repo: str, number: int, body: str) -> Comment:
         """Add a comment."""
-        path = f"{_repo(repo)}{path_of('issues', number, 'comments')}"
-        return self._http.request("POST", path, json={"body": body}).read(Comment)
+        path = f"{repo_path(repo)}{path_of('issues', number, 'comments')}"
+        return self.ask("POST", path, needs=_TALK, json={"body": body}).read(Comment)
 
     def update_comment(self, repo: str, comment_id: int, body: str) -> Comment:
         """Replace the text of a comment; doing so twice does no harm."""
-        path = f"{_repo(repo)}{path_of('issues', 'comments', comment_id)}"
-        return self._http.request("PATCH", path, json={"body": body}, safe=True).read(Comment)
+        path = f"{repo_path(repo)}{path_of('issues', 'comments', comment_id)}"
+        answer = self.ask("PATCH", path, needs=_TALK, json={"body": body}, safe=True)
+        return answer.read(Comment)
 
     def delete_comment(self, repo: str, comment_id: int) -> None:
         """Remove a comment; one that is gone, or may not be removed, stays as it is."""
-        path = f"{_repo(repo)}{path_of('issues', 'comments', comment_id)}"
+        path = f"{repo_path(repo)}{path_of('issues', 'comments', comment_id)}"
         try:
-            self._http.request("DELETE", path, safe=True)
+            self.ask("DELETE", path, needs=_TALK, safe=True)
         except Refused as fault:
             if fault.status not in {FORBIDDEN, NOT_FOUND, GONE}:
                 raise
 
-    def pull_requests_of(self, repo: str, commit_sha: str) -> list[PullRequest]:
-        """Give the pull requests that hold a commit; none when GitHub does not know the commit."""
-        path = f"{_repo(repo)}{path_of('commits', commit_sha, 'pulls')}"
-        try:
-            answer = self._http.request("GET", path, params={"per_page": PAGE})
-        except Refused as fault:
-            if fault.status == UNPROCESSABLE:
-                return []
-            raise
-        return [answer.fit(PullRequest, row) for row in answer.items()]
+    # --- pull requests and commits ----------------------------------------------------------
 
-    def set_status(self, repo: str, commit_sha: str, body: Mapping[str, Any]) -> CommitStatus:
+    def pull_request(self, repo: str, number: int) -> PullRequest:
+        """Give one pull request."""
+        path = f"{repo_path(repo)}{path_of('pulls', number)}"
+        return self.ask("GET", path, needs=_PULLS).read(PullRequest)
+
+    def pull_requests_of(self, repo: str, commit_sha: str) -> Iterator[PullRequest]:
+        """Give the pull requests that hold a commit; none when GitHub does not know the commit."""
+        path = f"{repo_path(repo)}{path_of('commits', commit_sha, 'pulls')}"
+        try:
+            for answer in self.pages(path, needs=_PULLS):
+                for row in answer.items():
+                    yield answer.fit(PullRequest, row)
+        except Refused as fault:
+            if fault.status != UNPROCESSABLE:
+                raise
+
+    def statuses(self, repo: str, commit_sha: str) -> Iterator[CommitStatus]:
+        """Give the statuses of a commit, newest first."""
+        path = f"{repo_path(repo)}{path_of('commits', commit_sha, 'statuses')}"
+        for answer in self.pages(path, needs="“Commit statuses” (read)"):
+            for row in answer.items():
+                yield answer.fit(CommitStatus, row)
+
+    def set_status(self, repo: str, commit_sha: str, status: StatusFields) -> CommitStatus:
         """Put a status on a commit; the newest of one context is the one that counts."""
-        path = f"{_repo(repo)}{path_of('statuses', commit_sha)}"
-        return self._http.request("POST", path, json=dict(body), safe=True).read(CommitStatus)
+        path = f"{repo_path(repo)}{path_of('statuses', commit_sha)}"
+        answer = self.ask("POST", path, needs=_STATUSES, json=dict(status), safe=True)
+        return answer.read(CommitStatus)
+
+    # --- check runs (GitHub Apps only) ------------------------------------------------------
+
+    def check_runs(
+        self, repo: str, commit_sha: str, *, name: str | None = None
+    ) -> Iterator[CheckRun]:
+        """Give the check runs of a commit, those of one name if given."""
+        path = f"{repo_path(repo)}{path_of('commits', commit_sha, 'check-runs')}"
+        params = {"check_name": name, "filter": "all"}
+        for answer in self.pages(path, needs="“Checks” (read)", params=params):
+            for row in answer.items("check_runs"):
+                yield answer.fit(CheckRun, row)
+
+    def create_check_run(self, repo: str, run: CheckRunFields) -> CheckRun:
+        """Begin a check run; `name` and `head_sha` are needed."""
+        path = f"{repo_path(repo)}/check-runs"
+        return self.ask("POST", path, needs=_CHECKS, json=dict(run)).read(CheckRun)
+
+    def update_check_run(self, repo: str, run_id: int, run: CheckRunFields) -> CheckRun:
+        """Change a check run. Annotations are added to those that are there."""
+        path = f"{repo_path(repo)}{path_of('check-runs', run_id)}"
+        is_harmless = not run.get("output", {}).get("annotations")
+        answer = self.ask("PATCH", path, needs=_CHECKS, json=dict(run), safe=is_harmless)
+        return answer.read(CheckRun)
+
+    # --- workflows --------------------------------------------------------------------------
+
+    def dispatch(self, repo: str, event_type: str, client_payload: dict[str, Json]) -> None:
+        """Start the workflows on the default branch that listen to this `repository_dispatch`."""
+        body: DispatchFields = {"event_type": event_type, "client_payload": client_payload}
+        self.ask("POST", f"{repo_path(repo)}/dispatches", needs=_CONTENTS, json=dict(body))
+
+    # --- issues -----------------------------------------------------------------------------
+
+    def issues(
+        self, repo: str, *, state: str = "open", creator: str | None = None
+    ) -> Iterator[Issue]:
+        """Give issues, newest first, without pull requests; `state` open, closed or all."""
+        params = {"state": state, "creator": creator}
+        for answer in self.pages(f"{repo_path(repo)}/issues", needs=_ISSUES, params=params):
+            for row in answer.items():
+                issue = answer.fit(Issue, row)
+                if issue.pull_request is None:
+                    yield issue
+
+    def create_issue(self, repo: str, issue: IssueFields) -> Issue:
+        """Open an issue."""
+        path = f"{repo_path(repo)}/issues"
+        return self.ask("POST", path, needs=_ISSUES, json=dict(issue)).read(Issue)
+
+    def update_issue(self, repo: str, number: int, issue: IssueFields) -> Issue:
+        """Change an issue; doing so twice does no harm."""
+        path = f"{repo_path(repo)}{path_of('issues', number)}"
+        answer = self.ask("PATCH", path, needs=_ISSUES, json=dict(issue), safe=True)
+        return answer.read(Issue)
 
 
 def check(context: CallContext) -> str:
     """Ask whose token it is."""
-    login = GitHubClient(context.http, context.options).own_login()
+    client = GitHubClient(context)
+    login = client.own_login()
+    if client.credentials.is_app:
+        _prove_installation(client)
+        return f"GitHub App {login}, installation {client.credentials.installation_id}"
     return f"account {login}" if login else "a token of an app"
 
 
-def _repo(repo: str) -> str:
-    owner, _, name = repo.partition("/")
-    if not owner or not name or "/" in name:
-        raise Permanent(f"{repo!r} is no repository", hint="write it as owner/name")
-    return path_of("repos", owner, name)
+def _prove_installation(client: GitHubClient) -> None:
+    """Make a call that needs the installation's token and no permission."""
+    try:
+        client.rate_limits()
+    except Refused as fault:
+        # Enterprise Server says so where limits are switched off; the token was given all the same.
+        if fault.status != NOT_FOUND:
+            raise

@@ -281,14 +281,6 @@ def test_a_wrong_token_is_refused_and_not_shown(github: TwinProcess) -> None:
     assert "wrongwrong" not in repr(caught.value) + repr(caller.credentials)
 
 
-def test_credentials_of_an_app_are_refused_clearly() -> None:
-    outgoing = VENDOR.outgoing
-    assert outgoing is not None
-    app = {"app_id": "1", "private_key": "-----BEGIN", "installation_id": "2"}
-    with pytest.raises(ValidationError, match="GitHub App are not supported"):
-        outgoing.credentials.model_validate(app)
-
-
 def test_the_api_version_is_pinned_and_we_name_ourselves(
     github: TwinProcess, caller: Caller
 ) -> None:
