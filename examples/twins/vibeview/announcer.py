@@ -47,15 +47,18 @@ class Announcer:
         webhook, to = self._organisation.webhook, self._organisation.destination()
         if to is None or event not in webhook.event_types:
             return
-        now_s = self._organisation.clock.seconds()
-        data = {
-            "type": run.kind,
-            **run.summary(now_s),
-            "commit_sha": run.asked.get("commit_sha"),
-            "duration_ms": run.duration_ms if run.is_terminal(now_s) else None,
-            "run_url": run.show(now_s)["run_url"],
-            "metadata": run.metadata,
-            **more,
-        }
+        data = {**describe(run, self._organisation.clock.seconds()), **more}
         envelope = make_envelope(event, data=data, now=self._organisation.clock.now())
         await webhook.send(envelope, to, delivery_id=None, repeat=1)
+
+
+def describe(run: Run, now_s: float) -> dict[str, object]:
+    """What the events of a run say about it."""
+    return {
+        "type": run.kind,
+        **run.summary(now_s),
+        "commit_sha": run.asked.get("commit_sha"),
+        "duration_ms": run.duration_ms if run.is_terminal(now_s) else None,
+        "run_url": run.show(now_s)["run_url"],
+        "metadata": run.metadata,
+    }

@@ -7,14 +7,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from examples.twins.record import mark_effect
-from examples.twins.twin import Refusal
 from examples.twins.vibeview.bodies import TopUp
 from examples.twins.vibeview.credits import BUNDLES, CUSTOM_MAX_MICRO, CUSTOM_MIN_MICRO
 from examples.twins.vibeview.organisation import API, Organisation, refusal
+from examples.twins.vibeview.queries import figure
 
 MAX_LEDGER_ROWS = 100
 USUAL_LEDGER_ROWS = 50
-MAX_OFFSET = 1_000_000
 
 
 class Billing:
@@ -38,8 +37,8 @@ class Billing:
 
     async def show_ledger(self, request: Request) -> Response:
         """A page of the ledger, newest first."""
-        limit = _figure(request, "limit", usual=USUAL_LEDGER_ROWS, low=1, high=MAX_LEDGER_ROWS)
-        offset = _figure(request, "offset", usual=0, low=0, high=MAX_OFFSET)
+        limit = figure(request, "limit", usual=USUAL_LEDGER_ROWS, low=1, high=MAX_LEDGER_ROWS)
+        offset = figure(request, "offset", usual=0, low=0)
         return JSONResponse(self._organisation.credits.ledger(limit=limit, offset=offset))
 
     async def top_up(self, request: Request) -> Response:
@@ -60,12 +59,3 @@ class Billing:
         """The dashboard's figures."""
         runs = len(self._organisation.book.runs)
         return JSONResponse(self._organisation.credits.usage(runs=runs))
-
-
-def _figure(request: Request, name: str, *, usual: int, low: int, high: int) -> int:
-    given = request.query_params.get(name, str(usual))
-    if given.isdecimal() and low <= int(given) <= high:
-        return int(given)
-    message = f"Input should be a whole number from {low} to {high}"
-    detail = [{"type": "int_parsing", "loc": ["query", name], "msg": message, "input": given}]
-    raise Refusal(422, {"detail": detail})

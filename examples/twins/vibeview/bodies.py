@@ -62,6 +62,82 @@ class TopUp(_Body):
     amount_usd: int | None = None
 
 
+class _AIRun(_Body):
+    session_id: str
+    model: str | None = None
+    provider: str | None = None
+    mode: Literal["hybrid", "ai", "replay"] = "hybrid"
+    fuzzy_match: bool = False
+    build_id: int | None = None
+
+
+class RunAITest(_AIRun):
+    """Body of a test run by the AI."""
+
+    test_case_public_id: str | None = None
+    test_case_id: int | None = None
+
+
+class RunAISuite(_AIRun):
+    """Body of a suite run by the AI."""
+
+    suite_public_id: str | None = None
+    suite_id: int | None = None
+
+
+class SuiteChange(_Body):
+    """What of a suite is changed."""
+
+    name: str | None = None
+    description: str | None = None
+    reset_strategy: Literal["relaunch", "clear_data", "reinstall"] | None = None
+    context: str | None = None
+    variables: dict[str, object] | None = None
+    visual_regression_warn_pct: int | None = Field(default=None, ge=0, le=100)
+    visual_regression_fail_pct: int | None = Field(default=None, ge=0, le=100)
+    tags: list[Tag] | None = None
+
+    def thresholds(self) -> set[str]:
+        """The thresholds that are to be changed."""
+        return {name for name in self.model_fields_set if name.startswith("visual_")}
+
+
+class CaseChange(_Body):
+    """What of a case is changed."""
+
+    name: str | None = None
+    steps: list[object] | None = None
+    assertions: list[object] | None = None
+    context: str | None = None
+    app_id: str | None = None
+    sub_flow_ids: list[str] | None = None
+    source_recording: object = None
+    fuzzy_match: bool | None = None
+    is_reusable: bool | None = None
+
+
+class NewToken(_Body):
+    """Body of a new API token."""
+
+    label: str = Field(min_length=1)
+    role: Literal["viewer", "developer", "admin"] = "developer"
+
+
+class SessionDefaults(_Body):
+    """What sessions may do."""
+
+    allow_streaming_overage: bool
+
+
+class Recording(_Body):
+    """A recording a test is made from."""
+
+    recording: list[object] = Field(min_length=1)
+    app_name: str | None = None
+    context: str | None = None
+    model: str | None = None
+
+
 class _Lever(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -112,7 +188,7 @@ class BalanceChange(_Lever):
 
 
 class AddedEntry(_Lever):
-    """What `POST /_twin/ledger` takes; `apply` changes the balance as well."""
+    """What `POST /_twin/ledger` takes, `count` times; `apply` changes the balance as well."""
 
     entry_type: str = "usage_deduction"
     balance_bucket: Literal["allowance", "prepaid"] = "allowance"
@@ -122,6 +198,31 @@ class AddedEntry(_Lever):
     is_streaming: bool = False
     created_at: str | None = None
     apply: bool = False
+    count: int = Field(default=1, ge=1, le=10_000)
+
+
+class Happen(_Lever):
+    """What `POST /_twin/happen` takes: how many runs end, and for how many no webhook is sent.
+
+    The events are taken in turn.
+    """
+
+    count: int = Field(default=1, ge=1, le=10_000)
+    withheld: int = Field(default=0, ge=0)
+    events: list[str] = Field(default_factory=lambda: ["run.failed"], min_length=1)
+
+    @model_validator(mode="after")
+    def _not_more_than_all(self) -> Self:
+        if self.withheld > self.count:
+            raise ValueError("withheld must not be above count")
+        return self
+
+
+class Audited(_Lever):
+    """What `POST /_twin/audit` takes: how many things were done."""
+
+    count: int = Field(default=1, ge=1, le=10_000)
+    action: str = "suite.updated"
 
 
 class SentEvent(_Lever):

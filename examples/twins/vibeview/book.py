@@ -56,9 +56,11 @@ class RunBook:
         names: tuple[str, ...],
         asked: dict[str, object],
         pace_s: float,
+        outcome: RunOutcome | None = None,
     ) -> Run:
-        """Start a run of these cases of a suite."""
-        outcome = self._script.popleft() if self._script else self._usual
+        """Start a run of these cases of a suite; its outcome is the next of the script if none."""
+        if outcome is None:
+            outcome = self._script.popleft() if self._script else self._usual
         prefix = "sr" if kind == "suite_run" else "tr"
         run = Run(
             run_id=prefix + uuid4().hex[:8],
@@ -74,6 +76,14 @@ class RunBook:
         )
         self.runs[run.run_id] = run
         return run
+
+    def runs_of_case(self, name: str) -> list[Run]:
+        """Test runs of the case of this name, oldest first."""
+        return [
+            run
+            for run in self.runs.values()
+            if run.kind == "test_run" and run.cases[0].outcome.case_name == name
+        ]
 
     def start_all(
         self, suites: list[Suite], *, asked: dict[str, object], pace_s: float

@@ -33,7 +33,6 @@ class CI:
             Route(f"{API}/ci/runs/{{id}}", self.show_run, methods=get),
             Route(f"{API}/ci/list-suites", self.list_suites, methods=get),
             Route(f"{API}/ci/multi-suite-runs/{{id}}", self.show_multi_run, methods=get),
-            Route(f"{API}/tests/runs/{{id}}", self.show_test_run, methods=get),
             Route(f"{API}/tests/suites", self.list_test_suites, methods=get),
         )
 
@@ -88,13 +87,6 @@ class CI:
         if multi is None:
             raise refusal(404, "Multi-suite run not found")
         return JSONResponse(multi.show(self._organisation.clock.seconds()))
-
-    async def show_test_run(self, request: Request) -> Response:
-        """The record of a test run."""
-        run = self._organisation.book.runs.get(request.path_params["id"])
-        if run is None or run.kind != "test_run":
-            raise refusal(404, "Test run not found")
-        return JSONResponse(run.record(self._organisation.clock.seconds()))
 
     async def list_suites(self, request: Request) -> Response:
         """Suites as CI calls list them."""

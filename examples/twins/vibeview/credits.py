@@ -33,7 +33,7 @@ class Credits:
         """Add to the ledger, and to the balance if that is asked."""
         row: dict[str, object] = {
             "id": len(self.entries) + 1,
-            **entry.model_dump(exclude={"apply", "created_at"}),
+            **entry.model_dump(exclude={"apply", "created_at", "count"}),
             "created_at": entry.created_at or zoneless(self.clock.now()),
         }
         self.entries.append(row)

@@ -52,6 +52,8 @@ def make_envelope(event: str, *, data: dict[str, object], now: datetime) -> dict
 
 def typical_data(event: str, *, balance: dict[str, object]) -> dict[str, object]:
     """What an event of this type carries, for a suite of the reference's sample."""
+    if event == "app.uploaded":
+        return _app()
     return _billing(balance) if event.startswith("billing.") else _run(event)
 
 
@@ -63,6 +65,18 @@ def merge(base: dict[str, object], over: dict[str, object]) -> dict[str, object]
         both = isinstance(known, dict) and isinstance(value, dict)
         merged[name] = merge(known, value) if both else value  # type: ignore[arg-type]  # both are objects
     return merged
+
+
+def _app() -> dict[str, object]:
+    return {
+        "app_id": "app_7hk2",
+        "app_name": "Acme Shop",
+        "platform": "ios",
+        "build_id": 318,
+        "version": "4.12.0",
+        "build_number": "2207",
+        "uploaded_by": "ci@acme.example",
+    }
 
 
 def _billing(balance: dict[str, object]) -> dict[str, object]:

@@ -10,9 +10,13 @@ from examples.twins.record import mark_effect
 from examples.twins.vibeview.bodies import Subscriptions
 from examples.twins.vibeview.events import EVENT_TYPES, show_catalog
 from examples.twins.vibeview.organisation import API, Organisation, refusal
+from examples.twins.vibeview.queries import figure
 from examples.twins.vibeview.webhook import Webhook, make_secret
 
 WEBHOOK_ID = "1"
+# Whether this list has pages is not published; assumed as of the ledger.
+USUAL_ROWS = 50
+MAX_ROWS = 100
 
 
 class Integrations:
@@ -27,6 +31,7 @@ class Integrations:
         resend = f"{hook}/deliveries/{{delivery}}/redeliver"
         return (
             Route(f"{API}/integrations/events/catalog", self.show_catalog, methods=["GET"]),
+            Route(f"{API}/integrations/webhooks", self.list_webhooks, methods=["GET"]),
             Route(f"{hook}/subscriptions", self.show_subscriptions, methods=["GET"]),
             Route(f"{hook}/subscriptions", self.replace_subscriptions, methods=["PUT"]),
             Route(f"{hook}/regenerate-secret", self.regenerate_secret, methods=post),
@@ -37,6 +42,13 @@ class Integrations:
     async def show_catalog(self, _: Request) -> Response:
         """Every event type."""
         return JSONResponse(show_catalog())
+
+    async def list_webhooks(self, _: Request) -> Response:
+        """The one webhook; the reference has no such call."""
+        settings = self._organisation.settings
+        if not settings.lists_webhooks:
+            raise refusal(404, "Not Found")
+        return JSONResponse({"webhooks": [{"id": WEBHOOK_ID, "url": settings.receiver}]})
 
     async def show_subscriptions(self, request: Request) -> Response:
         """Event types of the webhook."""
@@ -63,8 +75,17 @@ class Integrations:
 
     async def list_deliveries(self, request: Request) -> Response:
         """Deliveries, newest first."""
+        settings = self._organisation.settings
         rows = [one.show() for one in reversed(self._known_webhook(request).deliveries)]
-        return JSONResponse({"total": len(rows), "deliveries": rows})
+        shown = rows
+        if settings.pages_deliveries:
+            limit = figure(request, "limit", usual=USUAL_ROWS, low=1)
+            offset = figure(request, "offset", usual=0, low=0)
+            shown = rows[offset : offset + min(limit, MAX_ROWS)]
+        if settings.deliveries_form == "array":
+            return JSONResponse(shown)
+        total = {"total": len(rows)} if settings.deliveries_form == "total" else {}
+        return JSONResponse({**total, "deliveries": shown})
 
     async def redeliver(self, request: Request) -> Response:
         """Send one past event again."""

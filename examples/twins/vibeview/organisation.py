@@ -7,9 +7,12 @@ from pydantic import Field
 from examples.twins.clock import Clock
 from examples.twins.sending import Sender
 from examples.twins.twin import Refusal, Settings
+from examples.twins.vibeview.account import Account
 from examples.twins.vibeview.bodies import SentEvent
 from examples.twins.vibeview.book import RunBook
 from examples.twins.vibeview.credits import Credits
+from examples.twins.vibeview.devices import SessionBook
+from examples.twins.vibeview.library import Library
 from examples.twins.vibeview.suites import Suite
 from examples.twins.vibeview.webhook import RETRY_PHASES, Destination, Webhook
 
@@ -24,6 +27,10 @@ class VibeViewSettings(Settings):
         role: the token's role.
         retry_after: whether a 429 carries `Retry-After`; the vendor documents none.
         redeliver_keeps_id: whether a redelivery carries the old delivery id.
+        thresholds_at: which of the two contradicting pages is right about a suite's thresholds.
+        lists_webhooks: whether the list of webhooks, which the reference lacks, is served.
+        deliveries_form: the form of the list of deliveries, which is not published.
+        pages_deliveries: whether that list has pages.
         announce_runs: whether runs send their subscribed events to the receiver by themselves.
     """
 
@@ -36,6 +43,10 @@ class VibeViewSettings(Settings):
     retry_after: bool = False
     redeliver_keeps_id: bool = False
     announce_runs: bool = False
+    thresholds_at: Literal["suite", "settings"] = "suite"
+    lists_webhooks: bool = False
+    deliveries_form: Literal["total", "object", "array"] = "total"
+    pages_deliveries: bool = True
 
 
 class Organisation:
@@ -52,10 +63,19 @@ class Organisation:
         self.credits = Credits(self.clock)
         self.webhook = Webhook(self.clock, self._sender)
         self.book = RunBook(self.clock)
+        self.library = Library(self.clock)
+        self.sessions = SessionBook()
+        self.account = Account(self.clock)
+        self.happenings: list[dict[str, object]] = []
         login = ("Sign in", "Sign out", "Open profile")
-        self.book.add_suite(Suite("suite_abc123", "Login Flow", ("smoke", "login"), login))
+        self.add_suite(Suite("suite_abc123", "Login Flow", ("smoke", "login"), login))
         shop = ("Add to basket", "Pay")
-        self.book.add_suite(Suite("suite_def456", "Checkout", ("smoke", "visual"), shop))
+        self.add_suite(Suite("suite_def456", "Checkout", ("smoke", "visual"), shop))
+
+    def add_suite(self, suite: Suite) -> None:
+        """Add or replace a suite."""
+        self.book.add_suite(suite)
+        self.library.add(suite)
 
     def destination(self, asked: SentEvent | None = None) -> Destination | None:
         """Where webhooks go and how they are signed; `None` without a receiver."""

@@ -1,6 +1,6 @@
 """VibeView's suites and runs. Where a run stands follows from the time since it began."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from examples.twins.clock import zoneless
@@ -46,6 +46,8 @@ class Run:
     pace_s: float
     created_at: datetime
     number: int
+    cancelled: bool = False
+    written: dict[str, object] = field(default_factory=dict)
 
     @property
     def metadata(self) -> object:
@@ -59,10 +61,12 @@ class Run:
 
     def is_terminal(self, now_s: float) -> bool:
         """Whether it has ended."""
-        return now_s >= self.began_s + 2 * self.pace_s
+        return self.cancelled or now_s >= self.began_s + 2 * self.pace_s
 
     def status(self, now_s: float) -> str:
         """Its status now."""
+        if self.cancelled:
+            return "cancelled"
         if self.is_terminal(now_s):
             return self.outcome.status
         return "pending" if now_s < self.began_s + self.pace_s else "running"
@@ -128,7 +132,47 @@ class Run:
             "model_used": self.asked.get("model"),
             "tokens_used": 0,
             "cost_micro": 0,
+            **self.written,
         }
+
+    def suite_record(self, now_s: float) -> dict[str, object]:
+        """The run as `GET /tests/suite-runs/{id}` gives it; its number is what cancelling wants."""
+        shown = self.show(now_s)
+        return {
+            "id": self.number,
+            "public_id": self.run_id,
+            "status": shown["status"],
+            "session_id": self.asked.get("session_id"),
+            "reset_strategy": "relaunch",
+            "started_at": shown["started_at"],
+            "finished_at": shown["finished_at"],
+            "duration_ms": shown["duration_ms"],
+            "error_message": shown["error_message"],
+            "test_runs": [
+                {
+                    "id": index,
+                    "test_case_id": index,
+                    "status": case.outcome.status,
+                    "duration_ms": case.outcome.duration_ms,
+                    "error_message": None,
+                }
+                for index, case in enumerate(self.cases if self.is_terminal(now_s) else [], 1)
+            ],
+        }
+
+
+def pending_record(number: int) -> dict[str, object]:
+    """A run that is only a record: nothing will execute it."""
+    return {
+        "id": 9000 + number,
+        "public_id": f"trpending{number}",
+        "test_case_id": number,
+        "status": "pending",
+        "started_at": None,
+        "finished_at": None,
+        "result": None,
+        "error_message": None,
+    }
 
 
 @dataclass(slots=True)

@@ -11,13 +11,19 @@ from examples.twins.clock import Clock
 from examples.twins.ratelimit import Limits, Window
 from examples.twins.twin import Refusal
 from examples.twins.vibeview import bodies
+from examples.twins.vibeview.administration import Administration
+from examples.twins.vibeview.ai import AI
 from examples.twins.vibeview.announcer import Announcer
 from examples.twins.vibeview.billing import Billing
 from examples.twins.vibeview.ci import CI
 from examples.twins.vibeview.events import make_envelope, merge, typical_data
+from examples.twins.vibeview.happenings import happen
 from examples.twins.vibeview.integrations import Integrations
 from examples.twins.vibeview.organisation import API, Organisation, VibeViewSettings, refusal
+from examples.twins.vibeview.records import Records
+from examples.twins.vibeview.sessions import Sessions
 from examples.twins.vibeview.suites import Suite
+from examples.twins.vibeview.tests import Tests
 
 ROLES = ("viewer", "developer", "admin")
 
@@ -30,12 +36,12 @@ class VibeViewTwin:
     def __init__(self, settings: VibeViewSettings) -> None:
         self.settings = settings
         self.clock = Clock()
-        self.limits: Limits = {"api": Window(limit=100)}
+        self.limits: Limits = {"api": Window(limit=100), "costly": Window(limit=10)}
         self._organisation = Organisation(settings, self.clock)
         self._announcer = Announcer(self._organisation)
 
     def clear(self) -> None:
-        """Two suites without runs, 5.75 USD of credit, the default subscriptions."""
+        """Two suites without runs, an app, 5.75 USD of credit, the default subscriptions."""
         self._announcer.clear()
         self._organisation.clear()
 
@@ -45,6 +51,11 @@ class VibeViewTwin:
             *CI(self._organisation, self._announcer).routes(),
             *Billing(self._organisation).routes(),
             *Integrations(self._organisation).routes(),
+            *Tests(self._organisation).routes(),
+            *Records(self._organisation, self._announcer).routes(),
+            *Sessions(self._organisation).routes(),
+            *AI(self._organisation).routes(),
+            *Administration(self._organisation).routes(),
         )
 
     def levers(self) -> Sequence[Route]:
@@ -56,6 +67,8 @@ class VibeViewTwin:
             Route("/suites", self.add_suite, methods=post),
             Route("/outcomes", self.script, methods=post),
             Route("/send", self.send, methods=post),
+            Route("/happen", self.happen, methods=post),
+            Route("/audit", self.audit, methods=post),
         )
 
     async def admit(self, request: Request) -> None:
@@ -66,6 +79,8 @@ class VibeViewTwin:
         if token.strip() != self.settings.key:
             raise refusal(401, "Invalid or expired token")
         standing = self.limits["api"].take("token", self.clock.seconds())
+        if standing.allowed and _is_costly(request):
+            standing = self.limits["costly"].take("token", self.clock.seconds())
         if not standing.allowed:
             headers = (("retry-after", str(standing.retry_after_s)),)
             body = {"detail": f"Rate limit exceeded: {standing.limit} per 1 minute"}
@@ -95,6 +110,7 @@ class VibeViewTwin:
             "ledger": organisation.credits.entries,
             "subscriptions": organisation.webhook.event_types,
             "deliveries": [one.show() for one in organisation.webhook.deliveries],
+            "happenings": organisation.happenings,
         }
 
     async def set_balance(self, request: Request) -> Response:
@@ -106,13 +122,14 @@ class VibeViewTwin:
     async def add_entry(self, request: Request) -> Response:
         """Lever: add a ledger entry."""
         entry = bodies.AddedEntry.model_validate_json(await request.body())
-        return JSONResponse(self._organisation.credits.add_entry(entry), 201)
+        rows = [self._organisation.credits.add_entry(entry) for _ in range(entry.count)]
+        return JSONResponse(rows[-1], 201)
 
     async def add_suite(self, request: Request) -> Response:
         """Lever: add a suite."""
         asked = bodies.AddedSuite.model_validate_json(await request.body())
         suite = Suite(asked.id, asked.name, tuple(asked.tags), tuple(asked.cases), asked.platform)
-        self._organisation.book.add_suite(suite)
+        self._organisation.add_suite(suite)
         return JSONResponse({"id": suite.suite_id, "test_ids": suite.test_ids()}, 201)
 
     async def script(self, request: Request) -> Response:
@@ -135,9 +152,30 @@ class VibeViewTwin:
         )
         return JSONResponse([{**one.show(), "envelope": one.envelope} for one in sent])
 
+    async def happen(self, request: Request) -> Response:
+        """Lever: runs end, and webhooks are sent for some of them; gives what happened."""
+        asked = bodies.Happen.model_validate_json(await request.body() or b"{}")
+        found = await happen(self._organisation, asked, self._organisation.destination())
+        return JSONResponse([one.show() for one in found])
+
+    async def audit(self, request: Request) -> Response:
+        """Lever: somebody did something, so many times."""
+        asked = bodies.Audited.model_validate_json(await request.body() or b"{}")
+        for number in range(asked.count):
+            self._organisation.account.note(asked.action, "suite", str(number))
+        return JSONResponse({"noted": asked.count})
+
+
+def _is_costly(request: Request) -> bool:
+    path = request.url.path.removeprefix(API)
+    is_upload = path.startswith("/apps/") and path.endswith("/builds")
+    return request.method == "POST" and (path == "/ai/test/run" or is_upload)
+
 
 def _needed_role(request: Request) -> str:
     path = request.url.path.removeprefix(API)
     if path == "/credits/topup" or path.startswith("/integrations/webhooks"):
         return "admin"
-    return "developer" if path.startswith("/ci/") else "viewer"
+    # Roles of other calls are not published; that writing is for developers is assumed.
+    is_reading = request.method == "GET" and not path.startswith("/ci/")
+    return "viewer" if is_reading else "developer"

@@ -160,10 +160,9 @@ def test_suites_catalog_and_check(vibeview: TwinProcess, caller: Caller) -> None
     outgoing = VENDOR.outgoing
     assert outgoing is not None
     assert outgoing.check is not None
-    assert outgoing.check(caller.context()) == "a token with 5.75 USD of credit"
-    organisations = [{"id": 1, "name": "Acme"}]
-    vibeview.fault("status", path="*/organizations/", status=200, body=organisations, times=1)
     assert outgoing.check(caller.context()) == "organisation Acme"
+    vibeview.fault("status", path="*/organizations/", status=404, times=1)
+    assert outgoing.check(caller.context()) == "a token with 5.75 USD of credit"
 
 
 @pytest.mark.parametrize(
