@@ -160,6 +160,8 @@ def test_a_body_of_another_template_is_refused_in_words(body: Any) -> None:
 def test_the_guide_configures_what_there_is() -> None:
     configuration = Configuration.model_validate(yaml.safe_load(VENDOR.guide.configuration))
     assert {source.vendor for source in configuration.sources} == {"checkly"}
+    polls = {poll.name for poll in VENDOR.polls}
+    assert {poll.poll for poll in configuration.polls} == polls
     assert any("{url}" in step for step in VENDOR.guide.incoming)
     assert BY_NAME["checkly"] is VENDOR
 

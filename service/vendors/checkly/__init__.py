@@ -7,10 +7,19 @@ checklyhq.com/docs/api-reference; the repository checkly/checkly-cli. Read throu
 
 from __future__ import annotations
 
-from service.vendors.base import Incoming, Vendor
+from service.vendors.base import Incoming, Outgoing, Rate, Vendor
+from service.vendors.checkly.actions import ACTIONS
+from service.vendors.checkly.client import (
+    ChecklyConnectionOptions,
+    ChecklyCredentials,
+    auth_headers,
+    check,
+)
 from service.vendors.checkly.events import TYPES, delivery_key, normalise
 from service.vendors.checkly.guide import GUIDE
 from service.vendors.checkly.options import ChecklyOptions
+from service.vendors.checkly.polling import POLLS
+from service.vendors.checkly.records import RECORDS
 from service.vendors.checkly.signing import sign, verifier
 
 VENDOR = Vendor(
@@ -25,6 +34,17 @@ VENDOR = Vendor(
         sign=sign,
         types=TYPES,
     ),
+    outgoing=Outgoing(
+        base_url="https://api.checklyhq.com",
+        credentials=ChecklyCredentials,
+        options=ChecklyConnectionOptions,
+        headers=auth_headers,
+        rates=(Rate(calls=600),),
+        check=check,
+    ),
+    actions=ACTIONS,
+    polls=POLLS,
+    records=RECORDS,
 )
 
 __all__ = ["VENDOR"]
