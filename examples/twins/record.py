@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 MASK = "***"
-SECRET_HEADERS = frozenset({"authorization", "checksumappcode", "cookie"})
+SECRET_HEADERS = frozenset({"authorization", "checksumappcode", "cookie", "x-api-key"})
 SCOPE_KEY = "twin.call"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from examples.twins.checkrd import CheckrdSettings, CheckrdTwin
 from examples.twins.checksum import ChecksumSettings, ChecksumTwin
 from examples.twins.checkview import CheckViewSettings, CheckViewTwin
 from examples.twins.github import GitHubSettings, GitHubTwin
@@ -9,7 +10,7 @@ from examples.twins.slack import SlackSettings, SlackTwin
 from examples.twins.twin import Twin
 from examples.twins.vibeview import VibeViewSettings, VibeViewTwin
 
-TWIN_NAMES = ("vibeview", "checksum", "github", "slack", "checkview")
+TWIN_NAMES = ("vibeview", "checksum", "github", "slack", "checkview", "checkrd")
 
 
 def make_twin(name: str, options: Mapping[str, object]) -> Twin:
@@ -25,5 +26,7 @@ def make_twin(name: str, options: Mapping[str, object]) -> Twin:
             return SlackTwin(SlackSettings.model_validate(options))
         case "checkview":
             return CheckViewTwin(CheckViewSettings.model_validate(options))
+        case "checkrd":
+            return CheckrdTwin(CheckrdSettings.model_validate(options))
         case _:
             raise LookupError(f"no twin {name!r}; there are: {', '.join(TWIN_NAMES)}")
