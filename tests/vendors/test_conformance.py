@@ -56,6 +56,7 @@ OTHER_OPTIONS: dict[str, list[dict[str, Any]]] = {
         {"scheme": "custom", "signature_header": "X-Sig", "id_paths": ["id"]},
         {"scheme": "none", "event_headers": ["X-Event"], "id_headers": ["X-Id"]},
     ],
+    "checksum": [{"scheme": "standard-webhooks"}, {"signature_prefix": "sha256="}],
     "gitlab": [{"scheme": "gitlab"}],
     "datadog": [{"scheme": "basic-auth"}],
     "buildkite": [{"scheme": "buildkite-token"}],

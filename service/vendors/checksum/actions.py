@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.vendors.base import Action, Safety
-from service.vendors.checksum import asking, healing, starting
+from service.vendors.checksum import asking, bugs, generating, healing, starting
 
 ACTIONS = (
     Action(
@@ -82,9 +82,49 @@ ACTIONS = (
     Action(
         name="checksum.bugs",
         summary="Give the bugs of the health dashboard",
-        params=asking.BugsParams,
-        outputs=asking.BugsOutputs,
-        perform=asking.bugs,
+        params=bugs.BugsParams,
+        outputs=bugs.BugsOutputs,
+        perform=bugs.bugs,
+        safety=Safety.READ,
+    ),
+    Action(
+        name="checksum.attachments",
+        summary="Give traces, screenshots and videos of a test",
+        params=asking.AttachmentsParams,
+        outputs=asking.AttachmentsOutputs,
+        perform=asking.attachments,
+        safety=Safety.READ,
+    ),
+    Action(
+        name="checksum.latest_run",
+        summary="Give the run that was started last",
+        params=asking.LatestRunParams,
+        outputs=asking.LatestRunOutputs,
+        perform=asking.latest_run,
+        safety=Safety.READ,
+    ),
+    Action(
+        name="checksum.affected_tests",
+        summary="Give the tests that a change affects",
+        params=generating.AffectedTestsParams,
+        outputs=generating.AffectedTestsOutputs,
+        perform=generating.affected_tests,
+        safety=Safety.READ,
+    ),
+    Action(
+        name="checksum.generate_tests",
+        summary="Generate tests for a pull request",
+        params=generating.GenerateTestsParams,
+        outputs=generating.GenerateTestsOutputs,
+        perform=generating.generate_tests,
+        safety=Safety.ONCE,
+    ),
+    Action(
+        name="checksum.generation_progress",
+        summary="Say how far a generation of tests has come",
+        params=generating.GenerationProgressParams,
+        outputs=generating.GenerationProgressOutputs,
+        perform=generating.generation_progress,
         safety=Safety.READ,
     ),
 )

@@ -1,8 +1,7 @@
-"""Questions that change nothing: where a run stands, its results, its report, the bugs."""
+"""Questions about a run that change nothing: where it stands, results, report, attachments."""
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Literal
 from uuid import UUID
 
@@ -10,18 +9,22 @@ from pydantic import Field, model_validator
 
 from service.vendors.base import CallContext, Done, Outputs, Params
 from service.vendors.checksum.client import ChecksumClient
-from service.vendors.checksum.payloads import run_url
+from service.vendors.checksum.payloads import TERMINAL, TestRun, run_url
 from service.vendors.checksum.questions import Text, ask_status
-
-MOST_BUGS = 500
 
 
 class RunStatusParams(Params):
-    """Which run: `run_id` goes before `name`. `version` is the API the run was started by."""
+    """Which run: `run_id` goes before `name`."""
 
-    name: Text | None = None
-    run_id: Text | None = None
-    version: Literal[1, 2] = 2
+    name: Text | None = Field(
+        default=None, description="Job name, as the step that started the run gave it."
+    )
+    run_id: Text | None = Field(
+        default=None, description="Run id, as the step that started the run gave it."
+    )
+    version: Literal[1, 2] = Field(
+        default=2, description="1 for a run that was not started by checksum.run_grep."
+    )
 
     @model_validator(mode="after")
     def _need_one(self) -> RunStatusParams:
@@ -32,21 +35,22 @@ class RunStatusParams(Params):
 
 
 class RunStatusOutputs(Outputs):
-    """Where a run stands. A status that is not known is not terminal.
+    """Where a run stands. A status that is not known is not terminal."""
 
-    `heal_batch_id` is the heal the run began by itself, where the vendor names it.
-    """
-
-    status: str
-    terminal: bool
-    succeeded: bool
-    test_run_id: str | None
-    url: str | None
-    passed: int
-    failed: int
-    recovered: int
-    bug: int
-    heal_batch_id: str | None
+    status: str = Field(
+        description="queued, running, passed, healed, failed, process-error, cancelled, or another."
+    )
+    terminal: bool = Field(description="The run has ended.")
+    succeeded: bool = Field(description="The run has ended well: passed or healed.")
+    test_run_id: str | None = Field(description="UUID of the run, once it has ended.")
+    url: str | None = Field(description="Page of the run for people.")
+    passed: int = Field(description="Tests that passed.")
+    failed: int = Field(description="Tests that failed.")
+    recovered: int = Field(description="Tests that passed after they had failed.")
+    bug: int = Field(description="Failed tests that found a bug of the application.")
+    heal_batch_id: str | None = Field(
+        description="The heal the run began by itself, where Checksum names it."
+    )
 
 
 def run_status(context: CallContext, params: RunStatusParams) -> Done:
@@ -71,36 +75,38 @@ def run_status(context: CallContext, params: RunStatusParams) -> Done:
 
 
 class ResultsParams(Params):
-    """Which run, and which of its tests: those of one status, or all when None."""
+    """Which run, and which of its tests."""
 
-    test_run_id: UUID
-    status: Text | None = "failed"
+    test_run_id: UUID = Field(description="UUID of the run.")
+    status: Text | None = Field(
+        default="failed", description="Only tests of this status; null for all of them."
+    )
 
 
 class ResultsTest(Outputs):
     """One test of a run."""
 
-    id: str | None
-    title: str | None
-    file: str | None
-    status: str | None
-    error: str | None
-    health: str | None
-    tags: tuple[str, ...]
+    id: str | None = Field(description="Checksum's id of the test.")
+    title: str | None = Field(description="Title of the test.")
+    file: str | None = Field(description="File of the test.")
+    status: str | None = Field(description="How the test ended.")
+    error: str | None = Field(description="What went wrong.")
+    health: str | None = Field(description="Health of the test over time, such as flaky.")
+    tags: tuple[str, ...] = Field(description="Tags of the test.")
 
 
 class ResultsOutputs(Outputs):
     """A run's counts and tests."""
 
-    test_run_id: str
-    url: str
-    status: str
-    branch: str | None
-    passed: int
-    failed: int
-    recovered: int
-    bug: int
-    tests: tuple[ResultsTest, ...]
+    test_run_id: str = Field(description="UUID of the run.")
+    url: str = Field(description="Page of the run for people.")
+    status: str = Field(description="How the run ended, or where it stands.")
+    branch: str | None = Field(description="Branch the run was of.")
+    passed: int = Field(description="Tests that passed.")
+    failed: int = Field(description="Tests that failed.")
+    recovered: int = Field(description="Tests that passed after they had failed.")
+    bug: int = Field(description="Failed tests that found a bug of the application.")
+    tests: tuple[ResultsTest, ...] = Field(description="The tests that were asked for.")
 
 
 def results(context: CallContext, params: ResultsParams) -> Done:
@@ -137,13 +143,13 @@ def results(context: CallContext, params: ResultsParams) -> Done:
 class ReportParams(Params):
     """Which run."""
 
-    test_run_id: UUID
+    test_run_id: UUID = Field(description="UUID of the run.")
 
 
 class ReportOutputs(Outputs):
     """Where the HTML report of a run is."""
 
-    url: str
+    url: str = Field(description="Address of the report.")
 
 
 def report(context: CallContext, params: ReportParams) -> Done:
@@ -152,64 +158,61 @@ def report(context: CallContext, params: ReportParams) -> Done:
     return Done(ReportOutputs(url=url), changed=False)
 
 
-class BugsParams(Params):
-    """Which bugs; all fields narrow the list."""
+class AttachmentsParams(Params):
+    """Which test of which run."""
 
-    status: Literal["needs-triage", "confirmed", "fixed", "not-bug", "snoozed"] | None = None
-    severity: Literal["critical", "major", "minor"] | None = None
-    search: Text | None = None
-    tags: tuple[Text, ...] = ()
-    project: Text | None = None
-    collection_name: Text | None = None
-    limit: int = Field(default=100, ge=1, le=MOST_BUGS)
+    test_run_id: UUID = Field(description="UUID of the run.")
+    test_id: Text = Field(description="Checksum's id of the test, as checksum.results gives it.")
 
 
-class BugOutputs(Outputs):
-    """One bug."""
+class AttachmentOutputs(Outputs):
+    """One attachment."""
 
-    id: str | None
-    title: str | None
-    status: str | None
-    severity: str | None
-    url: str | None
-    tags: tuple[str, ...]
+    name: str | None = Field(description="Name of the file.")
+    type: str | None = Field(description="What it is, such as trace, screenshot or video.")
+    url: str | None = Field(description="Where it can be fetched.")
 
 
-class BugsOutputs(Outputs):
-    """The bugs found, at most `limit`; `more` when there are others."""
+class AttachmentsOutputs(Outputs):
+    """Traces, screenshots and videos of one test."""
 
-    bugs: tuple[BugOutputs, ...]
-    count: int
-    more: bool
+    attachments: tuple[AttachmentOutputs, ...] = Field(description="What there is of the test.")
 
 
-def bugs(context: CallContext, params: BugsParams) -> Done:
-    """Give the bugs of the health dashboard."""
-    found = ChecksumClient(context.http, context.options).bugs(
-        status=params.status,
-        severity=params.severity,
-        search=params.search,
-        tags=params.tags,
-        project=params.project,
-        collection_name=params.collection_name,
+def attachments(context: CallContext, params: AttachmentsParams) -> Done:
+    """Give what was recorded of one test."""
+    client = ChecksumClient(context.http, context.options)
+    found = client.attachments(str(params.test_run_id), params.test_id)
+    outputs = AttachmentsOutputs(
+        attachments=tuple(
+            AttachmentOutputs(name=one.name, type=one.type, url=one.url) for one in found
+        )
     )
-    rows = list(islice(found, params.limit + 1))
-    kept = rows[: params.limit]
-    return Done(
-        BugsOutputs(
-            bugs=tuple(
-                BugOutputs(
-                    id=row.id,
-                    title=row.title,
-                    status=row.status,
-                    severity=row.severity,
-                    url=row.url,
-                    tags=row.tags,
-                )
-                for row in kept
-            ),
-            count=len(kept),
-            more=len(rows) > len(kept),
-        ),
-        changed=False,
+    return Done(outputs, changed=False)
+
+
+class LatestRunParams(Params):
+    """Nothing is to be said: the key stands for the project."""
+
+
+class LatestRunOutputs(Outputs):
+    """The run that was started last; all empty when there was none yet."""
+
+    test_run_id: str | None = Field(description="UUID of the run.")
+    status: str | None = Field(description="How the run ended, or where it stands.")
+    branch: str | None = Field(description="Branch the run was of.")
+    terminal: bool = Field(description="The run has ended.")
+    url: str | None = Field(description="Page of the run for people.")
+
+
+def latest_run(context: CallContext, _params: LatestRunParams) -> Done:
+    """Give the run that was started last."""
+    run = ChecksumClient(context.http, context.options).latest() or TestRun()
+    outputs = LatestRunOutputs(
+        test_run_id=run.id,
+        status=run.status,
+        branch=run.branch,
+        terminal=run.status in TERMINAL,
+        url=run_url(run.id) if run.id else None,
     )
+    return Done(outputs, changed=False)

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-
 from schemas.events import Json
 from service.errors import Refused, VendorBroken
 from service.http import HttpAnswer, VendorHttp, path_of
-from service.vendors.base import CallContext, Options
+from service.vendors.base import CallContext, dig
+from service.vendors.checksum.options import ChecksumOptions
 from service.vendors.checksum.payloads import (
     SUCCEEDED,
     TERMINAL,
+    AffectedTests,
     Attachment,
     Batch,
     BugRow,
@@ -28,39 +28,21 @@ from service.vendors.checksum.payloads import (
 )
 from service.vendors.reading import as_text, first_text
 
+_TEST_IDS = ("checksumTestId", "testId", "id")
+
 V1 = "/public-api/v1"
 V2 = "/public-api/v2"
 BUGS_A_PAGE = 50
-MAX_BUG_PAGES = 100
+MAX_BUG_PAGES = 1000
 
-
-class ChecksumCredentials(BaseModel):
-    """The key of one project."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    api_key: SecretStr = Field(min_length=1)
-
-
-class ChecksumOptions(Options):
-    """Options of a connection.
-
-    `repository` is the `<owner>/<repo>` of the tests. `heal_batch_paths` are the places where a
-    run's status may name the heal it began by itself; the vendor does not publish one.
-    """
-
-    key_header: Literal["authorization", "ChecksumAppCode"] = "authorization"
-    repository: str | None = Field(default=None, pattern=r"^[^/\s]+/[^/\s]+$")
-    per_minute: float = Field(default=60, gt=0)
-    heal_batch_paths: tuple[str, ...] = ("batchId", "autoHeal.batchId")
-
-
-def auth_headers(credentials: ChecksumCredentials, options: ChecksumOptions) -> Mapping[str, str]:
-    """Give the key under the header this project takes."""
-    key = credentials.api_key.get_secret_value()
-    if options.key_header == "ChecksumAppCode":
-        return {"ChecksumAppCode": key}
-    return {"Authorization": f"Bearer {key}"}
+_HINTS: Mapping[int, str] = {
+    401: "Checksum does not know this key: check credentials.api_key of the connection; a project "
+    "that takes its key in another header needs options.key_header: ChecksumAppCode",
+    403: "the key is known but may not do this: one key belongs to one project, so check that the "
+    "run, test or batch is of the same",
+    404: "the key's project does not have this: check the id, and that the key is of the project "
+    "it comes from",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +98,15 @@ class ChecksumClient:
         branch: str | None = None,
         env_overrides: Mapping[str, str] | None = None,
         auto_heal: Json = None,
+        shards: int | None = None,
     ) -> Dispatched:
-        """Start the tests that a text or regular expression selects, on a branch (v2)."""
+        """Start the tests that a text or regular expression selects, on a branch (v2).
+
+        A run in `shards` (2 to 40) has no job name, and cannot heal by itself.
+        """
         body: dict[str, Any] = {"grep": grep}
+        if shards is not None:
+            body[self._options.shards_field] = shards
         if branch is not None:
             body["branch"] = branch
         if env_overrides:
@@ -128,6 +116,23 @@ class ChecksumClient:
     def run_grep_v1(self, grep: str) -> Dispatched:
         """Start the tests that a text or regular expression selects (old form)."""
         return self._dispatch(f"{V1}/execution/grep", {"grep": grep})
+
+    def affected_tests(self, change: Mapping[str, Json]) -> AffectedTests:
+        """Give the tests that a change affects; nothing is started.
+
+        The vendor publishes neither body nor answer: `change` is sent as it is, and the tests are
+        looked for at `affected_tests_paths`.
+        """
+        answer = self._call("POST", f"{V1}/affected-tests", json=dict(change), safe=True)
+        body = answer.json()
+        lists = [body, *(dig(body, path) for path in self._options.affected_tests_paths)]
+        found = next((one for one in lists if isinstance(one, list)), None)
+        if found is None:
+            raise VendorBroken(
+                "Checksum's answer names no affected tests at options.affected_tests_paths"
+            )
+        ids = [as_text(one) or first_text(one, _TEST_IDS) for one in found]
+        return AffectedTests(test_ids=tuple(one for one in ids if one is not None))
 
     def status_of_job(self, name: str, *, version: Literal[1, 2] = 2) -> RunState:
         """Give where the run with this job name stands; v2 only knows runs started by v2."""
@@ -189,7 +194,7 @@ class ChecksumClient:
             body = answer.json()
         except VendorBroken:
             body = answer.text()
-        url = as_text(body) or first_text(body, ("url", "reportUrl", "report.url", "data.url"))
+        url = as_text(body) or first_text(body, self._options.report_paths)
         if url is None or not url.startswith(("http://", "https://")):
             raise VendorBroken("Checksum's answer names no address of a report")
         return url
@@ -210,6 +215,33 @@ class ChecksumClient:
         collection_name: str | None = None,
     ) -> Iterator[BugRow]:
         """Give every bug that fits, page by page."""
+        for page in range(MAX_BUG_PAGES):
+            rows = self.bugs_page(
+                offset=page * BUGS_A_PAGE,
+                status=status,
+                severity=severity,
+                search=search,
+                tags=tags,
+                project=project,
+                collection_name=collection_name,
+            )
+            yield from rows
+            if len(rows) < BUGS_A_PAGE:
+                return
+        raise VendorBroken("Checksum's list of bugs has no end")
+
+    def bugs_page(
+        self,
+        *,
+        offset: int,
+        status: str | None = None,
+        severity: str | None = None,
+        search: str | None = None,
+        tags: Sequence[str] = (),
+        project: str | None = None,
+        collection_name: str | None = None,
+    ) -> list[BugRow]:
+        """Give up to 50 bugs that fit, from this place in the list; fewer are the last."""
         asked = {
             "status": status,
             "severity": severity,
@@ -218,15 +250,10 @@ class ChecksumClient:
             "project": project,
             "collectionName": collection_name,
             "limit": BUGS_A_PAGE,
+            "offset": offset,
         }
-        for page in range(MAX_BUG_PAGES):
-            offset = page * BUGS_A_PAGE
-            answer = self._get(f"{V1}/health-dashboard/bugs", {**asked, "offset": offset})
-            rows = answer.items("bugs", "data", "items")
-            for row in rows:
-                yield answer.fit(BugRow, row)
-            if len(rows) < BUGS_A_PAGE:
-                return
+        answer = self._get(f"{V1}/health-dashboard/bugs", asked)
+        return [answer.fit(BugRow, row) for row in answer.items("bugs", "data", "items")]
 
     # --- generation and healing -----------------------------------------------------------------
 
@@ -274,10 +301,25 @@ class ChecksumClient:
     # --- how ------------------------------------------------------------------------------------
 
     def _get(self, path: str, params: Mapping[str, Any] | None = None) -> HttpAnswer:
-        return self._http.request("GET", path, params=params)
+        return self._call("GET", path, params=params)
 
     def _post(self, path: str, body: Json) -> HttpAnswer:
-        return self._http.request("POST", path, json=body)
+        return self._call("POST", path, json=body)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: Json = None,
+        safe: bool | None = None,
+    ) -> HttpAnswer:
+        try:
+            return self._http.request(method, path, params=params, json=json, safe=safe)
+        except Refused as fault:
+            hint = _HINTS.get(fault.status or 0, fault.hint)
+            raise Refused(fault.message, status=fault.status, hint=hint) from fault
 
     def _dispatch(self, path: str, body: Json) -> Dispatched:
         told = self._post(path, body).read(Dispatched)

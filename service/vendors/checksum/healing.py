@@ -14,7 +14,8 @@ from pydantic import Field
 from schemas.events import Json
 from service.errors import Refused
 from service.vendors.base import CallContext, Done, Outputs, Params
-from service.vendors.checksum.client import ChecksumClient, ChecksumOptions, RunState
+from service.vendors.checksum.client import ChecksumClient, RunState
+from service.vendors.checksum.options import ChecksumOptions
 from service.vendors.checksum.payloads import run_url
 from service.vendors.checksum.questions import NOT_FOUND, Repo, Text, ask_status, repository_for
 
@@ -29,24 +30,42 @@ MOST_ASKED = 20
 
 
 class AutoHealParams(Params):
-    """What to heal. `repo` defaults to the connection's `repository`."""
+    """What to heal."""
 
-    test_run_id: UUID
-    repo: Repo | None = None
-    branch: Text | None = None
-    pr_number: int | None = Field(default=None, ge=1)
-    auto_create_pr: bool = True
-    metadata: dict[str, Json] = Field(default_factory=dict)
+    test_run_id: UUID = Field(description="UUID of the failed run; its job name will not do.")
+    repo: Repo | None = Field(
+        default=None,
+        description="Repository of the tests, as owner/repo; left out, options.repository of the "
+        "connection.",
+    )
+    branch: Text | None = Field(
+        default=None,
+        description="Branch of the tests that is mended; left out, the branch of the run.",
+    )
+    pr_number: int | None = Field(
+        default=None, ge=1, description="Pull request on which Checksum comments its progress."
+    )
+    auto_create_pr: bool = Field(
+        default=True, description="Opens a pull request with what was mended."
+    )
+    metadata: dict[str, Json] = Field(
+        default_factory=dict,
+        description="Goes into the healing prompt: links and ids, never secrets or foreign text.",
+    )
 
 
 class AutoHealOutputs(Outputs):
     """The heal that was started, or `already_healing` when the run heals by itself."""
 
-    batch_id: str | None
-    session_ids: tuple[str, ...] = ()
-    failure_count: int = 0
-    url: str
-    already_healing: bool = False
+    batch_id: str | None = Field(description="The heal, for checksum.heal_progress.")
+    session_ids: tuple[str, ...] = Field(
+        default=(), description="Its sessions; one may cover several failures."
+    )
+    failure_count: int = Field(default=0, description="How many failures it is about.")
+    url: str = Field(description="Page of the heal, or of the run, for people.")
+    already_healing: bool = Field(
+        default=False, description="Nothing was begun: the run heals by itself."
+    )
 
 
 def auto_heal(context: CallContext, params: AutoHealParams) -> Done:
@@ -85,27 +104,28 @@ def _started_healing(
 ) -> RunState | None:
     """Give the state of the run we started with an `autoHeal` block, if this is one."""
     asked = 0
-    for reference in _healing_references(context):
+    for reference in healing_references(context):
         known = reference.get("test_run_id") or reference.get("run_id")
         if isinstance(known, str) and known.lower() == test_run_id:
-            return _state_of(client, reference) or RunState("failed", True, test_run_id)
+            return state_of(client, reference) or RunState("failed", True, test_run_id)
         if asked == MOST_ASKED or isinstance(reference.get("test_run_id"), str):
             continue
         asked += 1
-        state = _state_of(client, reference)
+        state = state_of(client, reference)
         if state and state.test_run_id and state.test_run_id.lower() == test_run_id:
             return state
     return None
 
 
-def _healing_references(context: CallContext) -> Iterator[Mapping[str, Json]]:
+def healing_references(context: CallContext) -> Iterator[Mapping[str, Json]]:
+    """Give what the runs have left behind that we started with an `autoHeal` block."""
     for action in DISPATCHING:
         for reference in context.earlier(action):
             if reference.get("auto_heal"):
                 yield reference
 
 
-def _state_of(client: ChecksumClient, reference: Mapping[str, Json]) -> RunState | None:
+def state_of(client: ChecksumClient, reference: Mapping[str, Json]) -> RunState | None:
     """Ask where a run we started stands; None when the vendor no longer knows it."""
     name, run_id = reference.get("name"), reference.get("run_id")
     try:
@@ -119,40 +139,39 @@ def _state_of(client: ChecksumClient, reference: Mapping[str, Json]) -> RunState
 class HealProgressParams(Params):
     """Which heal to look at."""
 
-    batch_id: Text
+    batch_id: Text = Field(description="The heal, as checksum.auto_heal gave it.")
 
 
 class HealSession(Outputs):
     """One session of a heal."""
 
-    session_id: str | None
-    test_id: str | None
-    status: str | None
-    pr_url: str | None
+    session_id: str | None = Field(description="Checksum's id of the session.")
+    test_id: str | None = Field(description="The test it mends, when it is a single one.")
+    status: str | None = Field(description="Where the session stands.")
+    pr_url: str | None = Field(description="The pull request it made.")
 
 
 class HealProgressOutputs(Outputs):
-    """How far a heal has come. It has ended when `all_terminal`, whatever `status` says.
+    """How far a heal has come."""
 
-    `bug_suspected`: it ended well and made no pull request, so the fault is not in the tests.
-    """
-
-    batch_id: str
-    test_run_id: str | None
-    status: str
-    all_terminal: bool
-    total: int
-    completed: int
-    failed: int
-    pr_urls: tuple[str, ...]
-    sessions: tuple[HealSession, ...]
-    bug_suspected: bool
+    batch_id: str = Field(description="The heal.")
+    test_run_id: str | None = Field(description="UUID of the run that is healed.")
+    status: str = Field(description="Checksum's word; failed can come while sessions still run.")
+    all_terminal: bool = Field(description="The heal has ended, whatever status says.")
+    total: int = Field(description="How many sessions there are.")
+    completed: int = Field(description="Sessions that ended well.")
+    failed: int = Field(description="Sessions that failed.")
+    pr_urls: tuple[str, ...] = Field(description="The pull requests that were made, each once.")
+    sessions: tuple[HealSession, ...] = Field(description="The sessions.")
+    bug_suspected: bool = Field(
+        description="It ended well without a pull request: the fault is not in the tests."
+    )
 
 
 def heal_progress(context: CallContext, params: HealProgressParams) -> Done:
     """Give how far a heal has come."""
     batch = ChecksumClient(context.http, context.options).heal(params.batch_id)
-    urls = tuple(dict.fromkeys(one.pr_url for one in batch.sessions if one.pr_url))
+    urls = batch.pr_urls()
     failed = batch.failed_count
     return Done(
         HealProgressOutputs(
@@ -160,7 +179,7 @@ def heal_progress(context: CallContext, params: HealProgressParams) -> Done:
             test_run_id=batch.test_run_id,
             status=batch.status or "unknown",
             all_terminal=batch.all_terminal,
-            total=len(batch.sessions) if batch.total_sessions is None else batch.total_sessions,
+            total=batch.session_count(),
             completed=batch.completed_count,
             failed=failed,
             pr_urls=urls,

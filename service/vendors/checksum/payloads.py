@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from service.vendors.reading import Payload, Text, Time, Whole, as_list, as_text, as_whole
@@ -28,8 +28,17 @@ def _count(value: object) -> int:
     return max(as_whole(value) or 0, 0)
 
 
+def _objects(value: object) -> list[object]:
+    return [item for item in as_list(value) if isinstance(item, BaseModel | dict)]
+
+
+def _flag(value: object) -> bool:
+    return value is True
+
+
 Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 Count = Annotated[int, BeforeValidator(_count)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
 
 
 class ChecksumPayload(Payload):
@@ -50,7 +59,7 @@ class Dispatched(ChecksumPayload):
 
     name: Text = None
     run_id: Text = None
-    sharded: bool = False
+    sharded: Flag = False
 
 
 class JobStatus(ChecksumPayload):
@@ -67,7 +76,7 @@ class JobStatus(ChecksumPayload):
 class Verdict(ChecksumPayload):
     """Where a run stands by its run id."""
 
-    is_terminal: bool = False
+    is_terminal: Flag = False
     verdict: Text = None
     phase: Text = None
     status: Text = None
@@ -105,7 +114,7 @@ class TestRun(JobStatus):
     finished_at: Time = Field(
         default=None, validation_alias=AliasChoices("finishedAt", "completedAt", "endTime")
     )
-    tests: tuple[TestResult, ...] = ()
+    tests: Annotated[tuple[TestResult, ...], BeforeValidator(_objects)] = ()
 
 
 class Attachment(ChecksumPayload):
@@ -174,8 +183,23 @@ class Batch(ChecksumPayload):
     total_sessions: Whole = None
     completed_count: Count = 0
     failed_count: Count = 0
-    all_terminal: bool = False
-    sessions: tuple[BatchSession, ...] = ()
+    all_terminal: Flag = False
+    sessions: Annotated[tuple[BatchSession, ...], BeforeValidator(_objects)] = ()
+
+    def pr_urls(self) -> tuple[str, ...]:
+        """Give the pull requests that were made, each once: sessions may share one."""
+        return tuple(dict.fromkeys(one.pr_url for one in self.sessions if one.pr_url))
+
+    def session_count(self) -> int:
+        """Give how many sessions there are; one session may cover several failures."""
+        total = self.total_sessions
+        return len(self.sessions) if total is None else max(total, 0)
+
+
+class AffectedTests(ChecksumPayload):
+    """The tests that a change affects."""
+
+    test_ids: Texts = ()
 
 
 def run_url(test_run_id: str) -> str:

@@ -8,7 +8,8 @@ from pydantic import StringConstraints
 
 from schemas.events import Json
 from service.errors import Permanent, Refused
-from service.vendors.checksum.client import ChecksumClient, ChecksumOptions, RunState
+from service.vendors.checksum.client import ChecksumClient, RunState
+from service.vendors.checksum.options import ChecksumOptions
 
 Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Repo = Annotated[str, StringConstraints(pattern=r"^[^/\s]+/[^/\s]+$")]
