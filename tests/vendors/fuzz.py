@@ -137,9 +137,12 @@ def _replaced(value: Any, place: tuple[Any, ...], new: Any, random: Random) -> A
     if not place:
         return new
     first, *rest = place
-    if not isinstance(value, dict | list) or (
-        first not in value if isinstance(value, dict) else not first < len(value)
-    ):
+    there: Sequence[Any] = ()
+    if isinstance(value, dict):
+        there = list(value)
+    elif isinstance(value, list):
+        there = range(len(value))
+    if first not in there:
         return value
     copy = dict(value) if isinstance(value, dict) else list(value)
     if not rest and random.random() < 0.2:
