@@ -19,7 +19,7 @@ from service.errors import Permanent, Refused
 from service.ingest import account_of, as_it_came, make_event, store_events_and_start_runs
 from service.runtime import Runtime
 from service.store import reconciliations as store
-from service.unit_of_work import UnitOfWork, unit_of_work
+from service.unit_of_work import UnitOfWork, reading, unit_of_work
 from service.vendors.base import CallContext, Record, Recorded, Vendor
 
 log = structlog.get_logger(__name__)
@@ -43,18 +43,7 @@ class Comparison:
     context: CallContext
 
 
-@dataclass(slots=True)
-class Counts:
-    """What a page gave."""
-
-    checked: int = 0
-    missing: int = 0
-    asked: int = 0
-    filled: int = 0
-    unfilled: int = 0
-
-
-def close_page(runtime: Runtime, comparison: Comparison, entries: Sequence[Recorded]) -> Counts:
+def close_page(runtime: Runtime, comparison: Comparison, entries: Sequence[Recorded]) -> None:
     """Find which entries we do not have, and close each gap as far as that can be done now.
 
     Doing a page twice does no harm: an event is stored once, and a delivery is asked for once in
@@ -62,16 +51,12 @@ def close_page(runtime: Runtime, comparison: Comparison, entries: Sequence[Recor
     """
     told = [entry for entry in entries if entry.events]
     others = [entry for entry in entries if not entry.events]
-    counts = Counts(checked=len(entries))
-    _store_told(runtime, comparison, told, counts)
-    for entry in _missing(runtime, comparison, others, counts):
-        _close(runtime, comparison, entry, counts)
-    return counts
+    _store_told(runtime, comparison, told)
+    for entry in _missing(runtime, comparison, others):
+        _close(runtime, comparison, entry)
 
 
-def _store_told(
-    runtime: Runtime, comparison: Comparison, entries: Sequence[Recorded], counts: Counts
-) -> None:
+def _store_told(runtime: Runtime, comparison: Comparison, entries: Sequence[Recorded]) -> None:
     """Store what entries mean; what was not here before is a gap that is closed already."""
     if not entries:
         return
@@ -80,13 +65,11 @@ def _store_told(
             keys = store.known_keys(work.session, comparison.source.id, entry.delivery_keys)
             if keys or not _store_events(runtime, work, comparison, entry, entry.events):
                 continue
-            counts.missing += 1
-            counts.filled += 1
             _note(work.session, comparison, entry, GapState.FILLED, runtime.clock())
 
 
 def _missing(
-    runtime: Runtime, comparison: Comparison, entries: Sequence[Recorded], counts: Counts
+    runtime: Runtime, comparison: Comparison, entries: Sequence[Recorded]
 ) -> list[Recorded]:
     """Give the entries of which nothing is here, and write down that they are gaps."""
     if not entries:
@@ -104,15 +87,15 @@ def _missing(
                 gap.state, gap.changed_at, gap.error = GapState.FILLED, runtime.clock(), None
         missing = []
         for entry in absent:
-            gap_before = known.get(_reference(entry))
-            if gap_before is not None and gap_before.state == GapState.FILLED:
+            before = known.get(_reference(entry))
+            if before is not None and before.state == GapState.FILLED:
                 continue  # its events were read from the API
-            if gap_before is not None and gap_before.reconciliation_id == comparison.id:
-                # This page is done again: what was asked for or given up is counted already.
-                if gap_before.state != GapState.FOUND:
-                    continue
-            else:
-                counts.missing += 1
+            if (
+                before is not None
+                and before.reconciliation_id == comparison.id
+                and before.state != GapState.FOUND
+            ):
+                continue  # this page is done again, and this entry was seen to
             _note(session, comparison, entry, GapState.FOUND, runtime.clock())
             missing.append(entry)
         return missing
@@ -141,26 +124,21 @@ def _absent(
     return [entry for entry in absent if found.isdisjoint(entry.delivery_keys)]
 
 
-def _close(runtime: Runtime, comparison: Comparison, entry: Recorded, counts: Counts) -> None:
+def _close(runtime: Runtime, comparison: Comparison, entry: Recorded) -> None:
     record = comparison.record
-    asked_before = _times_asked(runtime, comparison, entry)
-    if record.redeliver is not None and asked_before == 0:
+    if record.redeliver is not None and not _was_asked(runtime, comparison, entry):
         try:
             record.redeliver(comparison.context, comparison.options, entry)
         except Permanent as error:
             log.info("redelivery_refused", source=comparison.source.name, reason=error.message)
         else:
-            counts.asked += 1
-            _set(runtime, comparison, entry, GapState.ASKED, asked=asked_before + 1)
+            _set(runtime, comparison, entry, GapState.ASKED)
             return
-    if close_by_reading(runtime, comparison, entry):
-        counts.filled += 1
-    else:
-        counts.unfilled += 1
+    close_by_reading(runtime, comparison, entry)
 
 
-def close_by_reading(runtime: Runtime, comparison: Comparison, entry: Recorded) -> bool:
-    """Store what the vendor's API says of an entry; False when it can no longer be known."""
+def close_by_reading(runtime: Runtime, comparison: Comparison, entry: Recorded) -> None:
+    """Store what the vendor's API says of an entry, or note why it can no longer be known."""
     restore = comparison.record.restore
     reason = "the vendor does not send it again, and its API does not give it"
     if restore is not None:
@@ -172,9 +150,8 @@ def close_by_reading(runtime: Runtime, comparison: Comparison, entry: Recorded) 
             with unit_of_work(runtime.database, runtime.queue) as work:
                 _store_events(runtime, work, comparison, entry, drafts)
                 _note(work.session, comparison, entry, GapState.FILLED, runtime.clock())
-            return True
+            return
     _set(runtime, comparison, entry, GapState.OPEN, error=reason)
-    return False
 
 
 def note_arrivals(
@@ -183,9 +160,9 @@ def note_arrivals(
     source: SourceRow,
     vendor: Vendor,
     gaps: Sequence[GapRow],
-) -> int:
-    """Mark the gaps whose deliveries have come by now; gives how many."""
-    arrived = 0
+) -> list[GapRow]:
+    """Mark the gaps whose deliveries have come by now; gives those that are still open."""
+    late = []
     for record in vendor.records:
         mine = [gap for gap in gaps if gap.record == record.name]
         if not mine:
@@ -196,8 +173,9 @@ def note_arrivals(
         for gap in mine:
             if gap.reference not in still:
                 gap.state, gap.changed_at = GapState.FILLED, runtime.clock()
-                arrived += 1
-    return arrived
+            else:
+                late.append(gap)
+    return late
 
 
 def entry_of(gap: GapRow) -> Recorded:
@@ -236,12 +214,12 @@ def _store_events(
     return bool(store_events_and_start_runs(runtime, work, events))
 
 
-def _times_asked(runtime: Runtime, comparison: Comparison, entry: Recorded) -> int:
-    with unit_of_work(runtime.database, runtime.queue) as work:
+def _was_asked(runtime: Runtime, comparison: Comparison, entry: Recorded) -> bool:
+    with reading(runtime.database) as session:
         gaps = store.gaps_by_reference(
-            work.session, comparison.source.id, comparison.record.name, [_reference(entry)]
+            session, comparison.source.id, comparison.record.name, [_reference(entry)]
         )
-        return next((gap.asked for gap in gaps.values()), 0)
+        return any(gap.asked for gap in gaps.values())
 
 
 def _set(
@@ -250,14 +228,12 @@ def _set(
     entry: Recorded,
     state: GapState,
     *,
-    asked: int | None = None,
     error: str | None = None,
 ) -> None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         gap = _note(work.session, comparison, entry, state, runtime.clock())
         gap.error = None if error is None else storable(error[:2000])
-        if asked is not None:
-            gap.asked = asked
+        gap.asked += state is GapState.ASKED
 
 
 def _note(

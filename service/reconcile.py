@@ -20,8 +20,6 @@ from schemas.config import ReconcileConfig
 from schemas.jobs import Reconcile
 from schemas.storable import storable
 from schemas.tables import (
-    GapRow,
-    GapState,
     ReconciliationRow,
     ReconciliationState,
     SourceRow,
@@ -42,7 +40,7 @@ from service.runtime import Runtime
 from service.store import connections as connections_store
 from service.store import reconciliations as store
 from service.unit_of_work import UnitOfWork, reading, unit_of_work
-from service.vendors.base import CallContext, Record, RecordPage, Vendor, Window
+from service.vendors.base import CallContext, Record, Recorded, RecordPage, Vendor, Window
 
 log = structlog.get_logger(__name__)
 
@@ -216,7 +214,7 @@ def _step(runtime: Runtime, taken: Taken) -> bool:
     entries = [
         entry for entry in page.entries if taken.window.since <= entry.time < taken.window.until
     ]
-    counts = close_page(runtime, comparison, entries)
+    close_page(runtime, comparison, entries)
     if page.next is None:
         taken.position.update(record=number + 1, page=None)
     else:
@@ -224,11 +222,8 @@ def _step(runtime: Runtime, taken: Taken) -> bool:
     with unit_of_work(runtime.database, runtime.queue) as work:
         row = _held(work, runtime, taken.id)
         row.position = dict(taken.position)
-        row.checked += counts.checked
-        row.missing += counts.missing
-        row.asked += counts.asked
-        row.filled += counts.filled
-        row.unfilled += counts.unfilled
+        row.checked += len(entries)
+        _count(work.session, row)
         row.failures = 0
         row.lease_until = runtime.clock() + LEASE
     return True
@@ -256,36 +251,39 @@ def _settle(runtime: Runtime, taken: Taken) -> bool:
     """Wait a little for what was asked for; what does not come is read from the API instead."""
     with unit_of_work(runtime.database, runtime.queue) as work:
         waiting = store.asked_gaps(work.session, taken.id)
-        arrived = note_arrivals(runtime, work, taken.source, taken.vendor, waiting)
+        late = note_arrivals(runtime, work, taken.source, taken.vendor, waiting)
+        work.session.flush()
         row = _held(work, runtime, taken.id)
-        row.filled += arrived
-        left = len(waiting) - arrived
+        _count(work.session, row)
         looked: int = taken.position.get("looked", 0)
-        if left and looked < SETTLE_TIMES:
+        if late and looked < SETTLE_TIMES:
             taken.position["looked"] = looked + 1
             row.position = dict(taken.position)
             row.due_at = runtime.clock() + SETTLE_EVERY
             row.lease_owner = row.lease_until = None
             return False
-        late = [gap for gap in waiting if gap.state == GapState.ASKED]
-        for gap in late:
-            work.session.expunge(gap)
-    filled = sum(_read_instead(runtime, taken, gap) for gap in late)
+        entries = [(gap.record, entry_of(gap)) for gap in late]
+    for record_name, entry in entries:
+        _read_instead(runtime, taken, record_name, entry)
     with unit_of_work(runtime.database, runtime.queue) as work:
         row = _held(work, runtime, taken.id)
-        row.filled += filled
+        _count(work.session, row)
         errors: dict[str, str] = taken.position.get("errors", {})
         _end(row, runtime.clock(), "; ".join(f"{name}: {why}" for name, why in errors.items()))
         _tell(row)
     return False
 
 
-def _read_instead(runtime: Runtime, taken: Taken, gap: GapRow) -> bool:
-    record = next((one for one in taken.records if one.name == gap.record), None)
-    if record is None or record.restore is None:
-        return False
-    comparison = _comparison(runtime, taken, record)
-    return close_by_reading(runtime, comparison, entry_of(gap))
+def _read_instead(runtime: Runtime, taken: Taken, record_name: str, entry: Recorded) -> None:
+    record = next((one for one in taken.records if one.name == record_name), None)
+    if record is not None and record.restore is not None:
+        close_by_reading(runtime, _comparison(runtime, taken, record), entry)
+
+
+def _count(session: Session, row: ReconciliationRow) -> None:
+    counts = store.count_gaps(session, row.id)
+    row.missing, row.asked, row.filled = counts.missing, counts.asked, counts.filled
+    row.unfilled = counts.open
 
 
 def _held(work: UnitOfWork, runtime: Runtime, reconciliation_id: UUID) -> ReconciliationRow:
@@ -321,8 +319,8 @@ def _put_off(runtime: Runtime, taken: Taken, error: Transient) -> None:
         given_up = row.failures >= MOST_FAILURES
         if given_up:
             _end(row, runtime.clock(), row.error)
-    log.log(
-        "error" if given_up else "info",
+    tell = log.error if given_up else log.info
+    tell(
         "reconciliation_put_off",
         source=taken.source.name,
         reason=error.message,
@@ -358,8 +356,8 @@ def _end(row: ReconciliationRow, now: datetime, error: str | None) -> None:
 
 
 def _tell(row: ReconciliationRow) -> None:
-    log.log(
-        "warning" if row.missing or row.error else "info",
+    tell = log.warning if row.missing or row.error else log.info
+    tell(
         "reconciled",
         source=row.source,
         checked=row.checked,

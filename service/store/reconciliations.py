@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import or_, update
+from sqlalchemy import func, or_, update
 from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, select
 
 from schemas.tables import DeliveryRow, GapRow, GapState, ReconciliationRow, SourceRow
 
 READ_AT_ONCE = 200
+
+
+class GapCounts(NamedTuple):
+    """How many gaps a comparison found; `open` are those that are not to be had."""
+
+    missing: int
+    asked: int
+    filled: int
+    open: int
 
 
 def claim(
@@ -127,9 +137,13 @@ def deliveries_between(
         .limit(most)
         .execution_options(yield_per=READ_AT_ONCE)
     )
-    for row in session.exec(statement):
-        yield row
-        session.expunge(row)
+    rows = session.exec(statement)
+    try:
+        for row in rows:
+            yield row
+            session.expunge(row)
+    finally:
+        rows.close()
 
 
 def gaps_by_reference(
@@ -144,6 +158,20 @@ def gaps_by_reference(
         )
     )
     return {row.reference: row for row in rows}
+
+
+def count_gaps(session: Session, reconciliation_id: UUID) -> GapCounts:
+    """Give how many gaps a comparison found, and what became of them."""
+    gap = GapRow
+    row = session.exec(
+        select(
+            func.count(),
+            func.count().filter(col(gap.asked) > 0),
+            func.count().filter(col(gap.state) == GapState.FILLED),
+            func.count().filter(col(gap.state) == GapState.OPEN),
+        ).where(gap.reconciliation_id == reconciliation_id)
+    ).one()
+    return GapCounts(*row)
 
 
 def asked_gaps(session: Session, reconciliation_id: UUID) -> Sequence[GapRow]:

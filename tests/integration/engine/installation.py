@@ -111,6 +111,7 @@ def scripted_vendor(script: Script) -> Vendor:
                 facts=item.get("facts", {}),
                 payload=item,
                 key=str(number),
+                fact=item.get("fact", ""),
             )
             for number, item in enumerate(body["events"])
         ]
