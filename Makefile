@@ -63,6 +63,11 @@ types: setup-dev ## Mypy, strict
 imports: setup-dev ## Who may import whom (docs/architecture.md)
 	@$(BIN)/lint-imports --no-logo
 
+.PHONY: docs
+docs: setup-dev ## Write the pages that are made from the code: a page for each vendor, actions, coverage
+	@$(BIN)/python -m service.vendor_pages docs
+	@$(BIN)/python -m tests.vendors.coverage docs/vendors/coverage.md
+
 .PHONY: bench
 bench: setup-dev ## The benchmark with its baselines, as ratios in one run
 	@$(BIN)/python -m bench.door_vs_handwritten $(ARGS)

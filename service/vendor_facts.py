@@ -190,8 +190,8 @@ _SAFETY: Mapping[Safety, str] = {
     "again.",
     Safety.VENDOR_KEY: "It is sent with an idempotency key that is the same on every retry: the "
     "vendor does it once, also when an answer was lost.",
-    Safety.FIND_AND_UPDATE: "It finds what it made before and brings that up to date. A retry, or "
-    "an answer that was lost, makes no second one.",
+    Safety.FIND_AND_UPDATE: "It brings about a state: what is there already is found and brought "
+    "up to date. A retry, or an answer that was lost, makes no second one.",
     Safety.NATURAL_KEY: "It is done once for what it names, ever.",
     Safety.ONCE: "It is done once for its step.",
 }
