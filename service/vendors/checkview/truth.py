@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from schemas.events import EventDraft
 from service.errors import Refused, Transient
 from service.vendors.base import CallContext, Delivery
@@ -19,7 +21,7 @@ def read_back(
 
     A body that names a flow only stands for the flow's newest run that had been made when the
     delivery came. Raises Transient while the run has not ended, Refused when the vendor does not
-    know it or the body names nothing, ValueError when the body is no JSON object.
+    know it, ValueError when the body is no JSON object or names nothing.
     """
     body = read_object(delivery.body)
     client = CheckViewClient(context.http, context.options)
@@ -31,10 +33,8 @@ def read_back(
     elif flow_id is not None:
         run = _newest(client, flow_id, delivery)
     else:
-        raise Refused(
-            "the delivery names neither a test run nor a test flow",
-            hint="set the source's options.run_id_paths to where the body has the run's id",
-        )
+        message = "the body names neither a test run nor a test flow"
+        raise ValueError(message)
     if not has_ended(run, connection.statuses):
         raise Transient(
             f"the test run {run.id} has not ended yet ({run.status or 'no status'})",
@@ -50,5 +50,6 @@ def _newest(client: CheckViewClient, flow_id: str, delivery: Delivery) -> TestRu
             return run
     raise Refused(
         f"CheckView has no run of the test flow {flow_id} from before the delivery",
+        status=HTTPStatus.NOT_FOUND,
         hint="check the source's options.flow_id_paths",
     )
