@@ -137,6 +137,16 @@ def test_a_slash_command():
     assert draft.facts["text"] == "sr9def456y"
 
 
+@pytest.mark.parametrize("sent", ["%00", "\x00", "%ED%A0%80", "%FF"])
+def test_a_slash_command_with_odd_characters_can_be_stored(sent):
+    raw = samples.read("slack", "slash_command").replace(b"sr9def456y", f"a{sent}b".encode())
+    (draft,) = read(make_delivery(FORM, raw))
+    text = draft.payload["text"]
+    assert text == draft.facts["text"]
+    assert "\x00" not in text
+    assert set(text) == {"a", "b", "\ufffd"}
+
+
 @pytest.mark.parametrize(
     ("name", "user", "channel"),
     [("app_mention", "U2CERLKJA", "CBR2V3XEX"), ("reaction_added", "U2CERLKJA", None)],

@@ -8,6 +8,7 @@ from datetime import datetime
 from urllib.parse import parse_qsl
 
 from schemas.events import EventDraft, Json
+from schemas.storable import storable
 from service.errors import HandshakeError
 from service.vendors.base import Answer, Delivery
 from service.vendors.reading import (
@@ -122,9 +123,11 @@ def _is_interaction(delivery: Delivery) -> bool:
 
 def _fields(delivery: Delivery) -> dict[str, str]:
     """Give a form's fields, without the token that Slack sends beside its signature."""
-    text = delivery.body.decode("utf-8", "replace").replace("\x00", "\ufffd")
+    text = delivery.body.decode("utf-8", "replace")
     pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
-    return {name: value for name, value in pairs if name != "token"}
+    # Only now: a form may hide in its percent signs what a database cannot keep.
+    fields: dict[str, str] = storable({name: value for name, value in pairs if name != "token"})
+    return fields
 
 
 def _read_callback(delivery: Delivery) -> EventDraft:
