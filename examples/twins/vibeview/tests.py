@@ -14,7 +14,7 @@ from examples.twins.vibeview.organisation import API, Organisation, refusal
 from examples.twins.vibeview.runs import pending_record
 from examples.twins.vibeview.suites import Suite
 
-_NAME = re.compile(r"^\s*name: (.+)$", re.MULTILINE)
+_NAME = re.compile(r'(?:^|")\s*(?:- )?name: (.+)$', re.MULTILINE)
 
 
 class Tests:
