@@ -29,6 +29,7 @@ from service.vendors import (
     svix,
     vercel,
     vibeview,
+    workos,
     zendesk,
 )
 from service.vendors.base import Vendor
@@ -58,6 +59,7 @@ VENDORS: tuple[Vendor, ...] = (
     sendgrid.VENDOR,
     svix.VENDOR,
     standardwebhooks.VENDOR,
+    workos.VENDOR,
     cloudevents.VENDOR,
     generic.VENDOR,
 )

@@ -239,6 +239,7 @@ def test_empty_malformed_and_non_ascii_headers(case, value):
             "malformed_header",
             "malformed_time",
             "signature_mismatch",  # an id of another text is well formed and signs nothing here
+            "stale",  # a time in seconds, where milliseconds are sent
         }
 
 
@@ -410,7 +411,7 @@ def test_only_our_errors_escape(case):
     fuzz()
     assert seen.total() * CASES_OF[case.name] >= FUZZED
     # The cases are worth something only if many get as far as they can.
-    assert seen["read"] * 10 > seen.total()
+    assert seen["read"] * 20 > seen.total()
 
 
 def meet(case: Case, random: Random) -> str:
