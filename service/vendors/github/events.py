@@ -9,7 +9,7 @@ from schemas.events import EventDraft
 from service.vendors.base import Delivery
 from service.vendors.github.options import GitHubOptions
 from service.vendors.github.payloads import Body
-from service.vendors.github.readers import read_facts
+from service.vendors.github.readers import READERS, read_facts
 from service.vendors.reading import (
     as_key,
     as_name,
@@ -113,8 +113,11 @@ EVENTS = frozenset(
         "workflow_run",
     }
 )
-TYPES: Mapping[str, str] = MappingProxyType({"*": "GitHub's own names"})
-"""For pages: `pull_request` with the action `opened` is our `pull_request.opened`."""
+_WITHOUT_ACTION = frozenset({"create", "delete", "push", "status", "workflow_dispatch"})
+TYPES: Mapping[str, str] = MappingProxyType(
+    {name: name if name in _WITHOUT_ACTION else f"{name}.<action>" for name in sorted(READERS)}
+    | {"*": "GitHub's own name, with its action"}
+)
 
 _DELIVERY = ("x-github-delivery",)
 _EVENT = ("x-github-event",)

@@ -75,8 +75,8 @@ def ask(
 ) -> PollAnswer:
     """Read one page, and up to 20 deliveries that failed."""
     stretch = _stretch(context.now, options, position)
-    if stretch is None:
-        return PollAnswer(events=(), position=position or {})
+    if stretch.since >= stretch.until:
+        return PollAnswer(events=(), position={"until": stretch.since.isoformat()})
     client, place = HookClient(context), place_of(options)
     if not stretch.waiting and not stretch.is_listed:
         stretch = _list(client, place, stretch)
@@ -92,8 +92,8 @@ def ask(
 
 def _stretch(
     now: datetime, options: HookPollOptions, position: Mapping[str, Json] | None
-) -> _Stretch | None:
-    """Give the stretch that is under way, or else the next; None when none has settled yet."""
+) -> _Stretch:
+    """Give the stretch that is under way, or else the next, which is empty if none has settled."""
     known = position or {}
     until, since = as_time(known.get("until")), as_time(known.get("since"))
     if until is not None and since is not None:
@@ -107,7 +107,7 @@ def _stretch(
         )
     settled = now - timedelta(seconds=options.settle_s)
     begin = until or settled - timedelta(hours=options.first_hours)
-    return _Stretch(since=begin, until=settled) if begin < settled else None
+    return _Stretch(since=begin, until=settled)
 
 
 def _numbers(value: Any) -> tuple[int, ...]:

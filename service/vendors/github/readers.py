@@ -38,7 +38,7 @@ Reading: TypeAlias = tuple[RepositoryFacts, str | None, datetime | None]
 
 def read_facts(event: str, body: Body) -> Reading:
     """Give facts, subject and time of the event with this GitHub name."""
-    return _READERS.get(event, _read_other)(body)
+    return READERS.get(event, _read_other)(body)
 
 
 def _common(body: Body) -> dict[str, Any]:
@@ -384,7 +384,7 @@ def _read_other(body: Body) -> Reading:
     return facts, body.repository.full_name, None
 
 
-_READERS: Mapping[str, Callable[[Body], Reading]] = MappingProxyType(
+READERS: Mapping[str, Callable[[Body], Reading]] = MappingProxyType(
     {
         "pull_request": _read_pull_request,
         "pull_request_review": _read_review,

@@ -17,6 +17,7 @@ from service.vendors.base import (
     Recorded,
     RecordPage,
     Window,
+    dig,
 )
 from service.vendors.github.answers import FullDelivery
 from service.vendors.github.app_tokens import NOT_FOUND
@@ -27,7 +28,6 @@ from service.vendors.github.options import GitHubOptions
 from service.vendors.reading import (
     as_key,
     as_list,
-    as_mapping,
     as_text,
     as_whole,
     is_form,
@@ -36,6 +36,13 @@ from service.vendors.reading import (
 )
 
 _SOURCE = "hook_deliveries"
+_HOOK = "x-github-hook-id"
+_TARGET = "x-github-hook-installation-target-type"
+_PLACES = {
+    "repository": ("repository", "repository.full_name"),
+    "organization": ("organization", "organization.login"),
+}
+"""By what a webhook belongs to: our option, and where the body tells its value."""
 _TOO_LATE = frozenset({NOT_FOUND, UNPROCESSABLE})
 
 
@@ -119,19 +126,26 @@ def events_of(full: FullDelivery, options: HookOptions) -> list[EventDraft]:
 
 
 def learn(deliveries: Sequence[Delivery]) -> Mapping[str, Json]:
-    """Give which webhook it is, from the headers and the body of a delivery that came from it."""
-    for delivery in deliveries:
-        found = _learn_from(delivery)
-        if found:
-            return found
-    return {}
+    """Give which webhook it is, from the headers and the body of the newest delivery.
+
+    Nothing when the source is fed by several: then it has to be configured which one is meant.
+    """
+    hooks = {_hook_of(delivery) for delivery in deliveries} - {None}
+    if len(hooks) != 1:
+        return {}
+    return next(filter(None, map(_learn_from, deliveries)), {})
+
+
+def _hook_of(delivery: Delivery) -> tuple[str, str | None] | None:
+    target = as_text(delivery.headers.first(_TARGET))
+    return None if target is None else (target, as_text(delivery.headers.first(_HOOK)))
 
 
 def _learn_from(delivery: Delivery) -> dict[str, Json]:
-    hook_id = as_whole(delivery.headers.first("x-github-hook-id"))
-    target = as_text(delivery.headers.first("x-github-hook-installation-target-type"))
+    target = as_text(delivery.headers.first(_TARGET))
     if target == "integration":
         return {"app": True}
+    hook_id = as_whole(delivery.headers.first(_HOOK))
     if hook_id is None or hook_id < 1:
         return {}
     try:
@@ -139,13 +153,9 @@ def _learn_from(delivery: Delivery) -> dict[str, Json]:
         body = read_object(text)
     except ValueError:
         return {}
-    if target == "repository":
-        place = as_text(as_mapping(body.get("repository")).get("full_name"))
-        return {"repository": place, "hook_id": hook_id} if place else {}
-    if target == "organization":
-        place = as_text(as_mapping(body.get("organization")).get("login"))
-        return {"organization": place, "hook_id": hook_id} if place else {}
-    return {}
+    option, path = _PLACES.get(target or "", ("", ""))
+    place = as_text(dig(body, path))
+    return {option: place, "hook_id": hook_id} if place else {}
 
 
 def _id_of(entry: Recorded) -> int:
