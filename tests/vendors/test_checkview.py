@@ -7,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import ValidationError
 
-from schemas.config import Configuration
 from schemas.events import EventDraft, TestRunFacts
+from service.configuration import read_configuration
 from service.errors import ConfigurationError
 from service.vendors import samples
 from service.vendors.base import Delivery, Incoming, Secret
@@ -251,16 +250,13 @@ def test_path_templates_are_checked(paths):
         CheckViewConnectionOptions.model_validate({"paths": paths})
 
 
-def test_the_guides_configuration_can_be_used_as_it_is():
-    document = yaml.safe_load(VENDOR.guide.configuration)
-    (source,), (connection,) = document["sources"], document["connections"]
-    assert source["connection"] == connection["name"]
-    (poll,) = document["polls"]
-    assert poll["poll"] in {one.name for one in VENDOR.polls}
-    document["sources"][0].pop("connection")
-    Configuration.model_validate(document)
-    assert VENDOR.outgoing is not None
-    VENDOR.outgoing.options.model_validate(connection["options"])
+def test_the_guides_configuration_can_be_used_as_it_is(tmp_path):
+    file = tmp_path / "hookwright.yaml"
+    file.write_text(VENDOR.guide.configuration)
+    environment = {"CHECKVIEW_PATH_TOKEN": "t" * 64, "CHECKVIEW_API_TOKEN": "cvpat_x"}
+    declared = read_configuration(file, environment)
+    (source,), (connection,), (poll,) = declared.sources, declared.connections, declared.polls
+    assert source.config.connection == connection.config.name == poll.connection
 
 
 def test_the_limit_is_the_organisations_and_leaves_some_calls_to_people():

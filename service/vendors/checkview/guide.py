@@ -10,6 +10,7 @@ sources:
     vendor: checkview
     path_token: {env: CHECKVIEW_PATH_TOKEN}
     connection: checkview
+    reconcile: {every: 1h}
 connections:
   - name: checkview
     vendor: checkview

@@ -18,7 +18,7 @@ from schemas.config import Duration
 from schemas.events import EventDraft, Json
 from service.errors import Refused
 from service.vendors.base import CallContext, Options, Poll, PollAnswer
-from service.vendors.checkview.client import CheckViewClient, Page
+from service.vendors.checkview.client import CheckViewClient, Page, of_flow
 from service.vendors.checkview.facts import event_of, has_ended
 from service.vendors.checkview.options import CheckViewConnectionOptions
 from service.vendors.checkview.payloads import TestRun
@@ -117,7 +117,7 @@ def ask_test_runs(
     events: list[EventDraft] = []
     newest, hold = known.scan.newest, known.scan.hold
     met_known = False
-    for run in page.rows:
+    for run in of_flow(page.rows, options.test_flow_id):
         at = run.listed_at
         newest = max(filter(None, (newest, at)), default=None)
         if at is not None and at < known.floor:

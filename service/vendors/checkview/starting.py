@@ -1,9 +1,10 @@
 """Starting runs and audits: once, also when the answer is lost.
 
-A start carries our idempotency key, which the vendor knows for 60 minutes. Within them a call whose
-answer was lost is made again and answered as the first time was. Later the same key would start a
-second run: then the list is asked whether anything can have come of the first call (`look_up`).
-That is why these actions are done ONCE and do not rely on the vendor's key alone.
+A start carries our idempotency key, which the vendor knows for 60 minutes. Within them a lost
+answer is looked up by the same call with the same key, which is answered as the first time was.
+Later the same key would start a second run: then the list is asked whether anything can have come
+of the first call, and where that cannot be told a person decides. That is why these actions are
+done ONCE and do not rely on the vendor's key alone.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from schemas.events import Json
 from service.errors import Permanent
 from service.vendors.base import CallContext, Done, Params
 from service.vendors.checkview.asking import Text, audit_outputs, client_of, run_outputs
+from service.vendors.checkview.client import of_flow
 from service.vendors.checkview.options import CheckViewConnectionOptions
 
 RUN_TEST_FLOW = "checkview.run_test_flow"
@@ -45,12 +47,13 @@ def run_test_flow(context: CallContext, params: RunTestFlowParams) -> Done:
 
 
 def look_up_run(context: CallContext, params: RunTestFlowParams) -> Done | None:
-    """Say whether a run of the flow can have come of a call whose answer was lost."""
+    """Give the run of a call whose answer was lost; None when certainly none came of it."""
     if _key_is_known(context):
-        return None
+        return run_test_flow(context, params)
     ours = {reference.get("test_run_id") for reference in context.earlier(RUN_TEST_FLOW)}
     page = client_of(context).test_runs_page(test_flow_id=params.test_flow_id)
-    rows = [(run.id, run.listed_at) for run in page.rows if run.id not in ours]
+    runs = of_flow(page.rows, params.test_flow_id)
+    rows = [(run.id, run.listed_at) for run in runs if run.id not in ours]
     _refuse_doubt(context, rows, is_whole=page.next is None, what="test run")
     return None
 
@@ -83,10 +86,10 @@ def create_ux_audit(context: CallContext, params: CreateUxAuditParams) -> Done:
     return Done(audit_outputs(audit), reference={"ux_audit_id": audit.id})
 
 
-def look_up_audit(context: CallContext, _params: CreateUxAuditParams) -> Done | None:
-    """Say whether an audit can have come of a call whose answer was lost."""
+def look_up_audit(context: CallContext, params: CreateUxAuditParams) -> Done | None:
+    """Give the audit of a call whose answer was lost; None when certainly none came of it."""
     if _key_is_known(context):
-        return None
+        return create_ux_audit(context, params)
     ours = {reference.get("ux_audit_id") for reference in context.earlier(CREATE_UX_AUDIT)}
     page = client_of(context).ux_audits_page()
     rows = [(audit.id, audit.created_at) for audit in page.rows if audit.id not in ours]

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from schemas.events import EventDraft
 from service.errors import Refused, Transient
 from service.vendors.base import CallContext, Delivery
-from service.vendors.checkview.client import CheckViewClient
+from service.vendors.checkview.client import CheckViewClient, of_flow
 from service.vendors.checkview.facts import event_of, has_ended
 from service.vendors.checkview.options import CheckViewConnectionOptions, CheckViewOptions
 from service.vendors.checkview.payloads import TestRun
@@ -45,7 +45,7 @@ def read_back(
 
 def _newest(client: CheckViewClient, flow_id: str, delivery: Delivery) -> TestRun:
     """Give the flow's newest run that was made before the delivery came."""
-    for run in client.test_runs_page(test_flow_id=flow_id).rows:
+    for run in of_flow(client.test_runs_page(test_flow_id=flow_id).rows, flow_id):
         if run.listed_at is None or run.listed_at <= delivery.received_at:
             return run
     raise Refused(

@@ -151,7 +151,9 @@ def test_who_we_are_is_told_by_what_we_see(connect_to: Connect, checkview: TwinP
     assert VENDOR.outgoing is not None
     assert VENDOR.outgoing.check is not None
     caller = connect_to()
-    assert VENDOR.outgoing.check(caller.context()) == "an organisation with 2 websites"
+    assert VENDOR.outgoing.check(caller.context()) == (
+        "an organisation with 2 websites and 0 test runs"
+    )
 
 
 def test_paths_and_names_come_from_options(checkview: TwinProcess, connect_to: Connect) -> None:
@@ -389,9 +391,8 @@ def test_a_start_is_repeated_with_its_key_while_the_vendor_knows_it(
     with pytest.raises(Transient):
         caller.do(action, effect=key, **params)
     caller.now += 50 * MINUTE
-    assert caller.look_up(action, effect=key, **params) is None
-    done = caller.do(action, effect=key, **params)
-    assert done.reference
+    found = caller.look_up(action, effect=key, **params)
+    assert found == caller.do(action, effect=key, **params)
     assert len(checkview.effects(method="POST", path=path)) == 1
     keys = {call["headers"]["idempotency-key"] for call in checkview.calls(method="POST")}
     assert keys == {key}
