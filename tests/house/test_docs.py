@@ -351,30 +351,49 @@ def test_the_picture_is_what_the_script_draws_of_the_record() -> None:
     ]
 
 
-def test_a_vendor_is_added_by_following_the_page(tmp_path: Path) -> None:
+def written_on_the_page(vendor: str) -> dict[str, str]:
+    """The files of a vendor that docs/adding-a-vendor.md says to write."""
+    page = (ROOT / "docs" / "adding-a-vendor.md").read_text(encoding="utf-8")
+    return dict(
+        re.findall(
+            rf"^`(service/vendors/{vendor}/\S+)`.*?^```\w+\n(.*?)^```",
+            page,
+            re.MULTILINE | re.DOTALL,
+        )
+    )
+
+
+@pytest.mark.parametrize(("vendor", "number"), [("workos", 3), ("acme", 5)])
+def test_a_vendor_is_added_by_following_the_page(vendor: str, number: int, tmp_path: Path) -> None:
+    """On a copy without that vendor: its files, its two lines, then what every vendor is asked."""
     for part in ("schemas", "service", "tests/vendors"):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    page = (ROOT / "docs" / "adding-a-vendor.md").read_text(encoding="utf-8")
-    files = re.findall(
-        r"^`(service/vendors/acme/\S+)`.*?^```\w+\n(.*?)^```", page, re.MULTILINE | re.DOTALL
-    )
-    assert len(files) == 5
-    for name, content in files:
+    shutil.rmtree(tmp_path / "service" / "vendors" / vendor, ignore_errors=True)
+    registry = tmp_path / "service" / "vendors" / "__init__.py"
+    lines = re.compile(rf"^    {vendor}(?:\.VENDOR)?,\n", re.MULTILINE)
+    text = lines.sub("", registry.read_text(encoding="utf-8"))
+    files = written_on_the_page(vendor)
+    assert len(files) == number
+    for name, content in files.items():
         file = tmp_path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content, encoding="utf-8")
-    registry = tmp_path / "service" / "vendors" / "__init__.py"
-    text = registry.read_text(encoding="utf-8")
-    text = text.replace(" import checksum", " import acme, checksum")
-    text = text.replace("    generic.VENDOR,\n", "    generic.VENDOR,\n    acme.VENDOR,\n")
+    text = text.replace("import (\n", f"import (\n    {vendor},\n")
+    text = text.replace("    generic.VENDOR,\n", f"    {vendor}.VENDOR,\n    generic.VENDOR,\n")
     registry.write_text(text, encoding="utf-8")
 
-    done = run_in(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "-k", "acme", "tests/vendors")
-    assert re.search(r"\b3\d passed", done), done
-    assert "no issues found" in run_in(tmp_path, "mypy", "-p", "service.vendors.acme")
-    assert "All checks passed" in run_in(tmp_path, "ruff", "check", "service/vendors/acme")
-    assert "already formatted" in run_in(tmp_path, "ruff", "format", "--check", "service/vendors")
+    done = run_in(tmp_path, "pytest", "-q", "-p", "no:cacheprovider", "-k", vendor, "tests/vendors")
+    assert re.search(r"\b[34]\d passed", done), done
+    folder = f"service/vendors/{vendor}"
+    assert "no issues found" in run_in(tmp_path, "mypy", "-p", folder.replace("/", "."))
+    assert "All checks passed" in run_in(tmp_path, "ruff", "check", folder)
+    assert "already formatted" in run_in(tmp_path, "ruff", "format", "--check", folder)
+
+
+def test_the_vendor_that_was_added_by_the_page_is_the_one_that_is_here() -> None:
+    for name, content in written_on_the_page("workos").items():
+        assert (ROOT / name).read_text(encoding="utf-8") == content, name
 
 
 def run_in(folder: Path, module: str, *arguments: str) -> str:
