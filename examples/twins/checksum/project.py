@@ -44,6 +44,20 @@ class Bug(BaseModel):
     tags: list[str] = Field(default_factory=list)
     project: str = "project-abc-123"
     collectionName: str | None = None  # noqa: N815 - the vendor's name
+    updatedAt: str | None = None  # noqa: N815
+
+    def show(self) -> dict[str, object]:
+        """The bug as the dashboard lists it; no time of a change unless one was given."""
+        shown = self.model_dump()
+        return shown if self.updatedAt else {k: v for k, v in shown.items() if k != "updatedAt"}
+
+
+class BugFilling(BaseModel):
+    """What `POST /_twin/fill` takes: so many bugs more, every second one critical."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bugs: int = Field(default=0, ge=0, le=10_000)
 
 
 class Project:

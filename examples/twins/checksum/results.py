@@ -81,7 +81,7 @@ class Results:
     async def list_bugs(self, request: Request) -> Response:
         """Bugs, filtered and paged."""
         wanted = request.query_params
-        found = [bug.model_dump() for bug in self._project.bugs if _is_wanted(bug, wanted)]
+        found = [bug.show() for bug in self._project.bugs if _is_wanted(bug, wanted)]
         try:
             offset, limit = int(wanted.get("offset", 0)), int(wanted.get("limit", USUAL_PAGE))
         except ValueError as fault:

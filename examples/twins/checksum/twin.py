@@ -14,7 +14,14 @@ from starlette.routing import Route
 from examples.twins.checksum.execution import Execution
 from examples.twins.checksum.healing import Healing
 from examples.twins.checksum.outcomes import RunOutcome, Script
-from examples.twins.checksum.project import V1, Bug, ChecksumSettings, Project, refusal
+from examples.twins.checksum.project import (
+    V1,
+    Bug,
+    BugFilling,
+    ChecksumSettings,
+    Project,
+    refusal,
+)
 from examples.twins.checksum.results import Results
 from examples.twins.clock import Clock
 from examples.twins.ratelimit import Limits, Window
@@ -53,11 +60,12 @@ class ChecksumTwin:
         )
 
     def levers(self) -> Sequence[Route]:
-        """Scripted outcomes, runs that have ended already, bugs."""
+        """Scripted outcomes, runs that have ended already, bugs; a bug of a known id is changed."""
         return (
             Route("/outcomes", self.script, methods=["POST"]),
             Route("/runs", self.add_run, methods=["POST"]),
             Route("/bugs", self.add_bug, methods=["POST"]),
+            Route("/fill", self.fill, methods=["POST"]),
         )
 
     async def admit(self, request: Request) -> None:
@@ -84,7 +92,7 @@ class ChecksumTwin:
 
     def state(self) -> dict[str, object]:
         """Runs, batches and bugs."""
-        bugs = [bug.model_dump() for bug in self._project.bugs]
+        bugs = [bug.show() for bug in self._project.bugs]
         return {**self._project.book.show(), "bugs": bugs}
 
     async def me(self, _: Request) -> Response:
@@ -104,7 +112,22 @@ class ChecksumTwin:
         return JSONResponse({"id": run.run_id, "name": run.name}, 201)
 
     async def add_bug(self, request: Request) -> Response:
-        """Lever: add a bug to the health dashboard."""
+        """Lever: add a bug to the health dashboard, or change the one with this id."""
         bug = Bug.model_validate_json(await request.body() or b"{}")
-        self._project.bugs.append(bug)
-        return JSONResponse(bug.model_dump(), 201)
+        places = [n for n, one in enumerate(self._project.bugs) if one.id == bug.id]
+        if places:
+            self._project.bugs[places[0]] = bug
+        else:
+            self._project.bugs.append(bug)
+        return JSONResponse(bug.show(), 201)
+
+    async def fill(self, request: Request) -> Response:
+        """Lever: many bugs at once."""
+        asked = BugFilling.model_validate_json(await request.body())
+        first = len(self._project.bugs)
+        for number in range(first, first + asked.bugs):
+            severity = "critical" if number % 2 else "minor"
+            self._project.bugs.append(
+                Bug.model_validate({"id": f"bug-{number}", "severity": severity})
+            )
+        return JSONResponse(asked.model_dump(), 201)

@@ -132,7 +132,7 @@ class ChecksumClient:
                 "Checksum's answer names no affected tests at options.affected_tests_paths"
             )
         ids = [as_text(one) or first_text(one, _TEST_IDS) for one in found]
-        return AffectedTests(test_ids=tuple(one for one in ids if one is not None))
+        return AffectedTests.model_validate({"testIds": ids})
 
     def status_of_job(self, name: str, *, version: Literal[1, 2] = 2) -> RunState:
         """Give where the run with this job name stands; v2 only knows runs started by v2."""

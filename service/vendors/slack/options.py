@@ -8,6 +8,10 @@ from service.vendors.base import Options
 
 
 class SlackOptions(Options):
-    """`tolerance_s`: how old or early, in seconds, a signed time may be; Slack advises 300."""
+    """What can be set for a Slack source."""
 
-    tolerance_s: int = Field(default=300, ge=0)
+    tolerance_s: int = Field(
+        default=300,
+        ge=0,
+        description="How old or early a signed time may be, in seconds; Slack advises 300.",
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,9 +12,13 @@ from pydantic import ValidationError
 
 from examples.twins.launch import TwinProcess
 from service.errors import Permanent, RateLimited, Refused, TimedOut, VendorBroken
+from service.vendors.base import PollAnswer
 from service.vendors.checksum import VENDOR
 from service.vendors.checksum.client import ChecksumClient
+from service.vendors.checksum.options import ChecksumSourceOptions
 from tests.integration.vendors.conftest import Caller, Start
+from tests.vendors.deliveries import make_delivery
+from tests.vendors.listed.checksum import LISTED
 
 REPO = "acme-co/my-tests"
 FAST = {"per_minute": 6000, "repository": REPO}
@@ -578,3 +583,463 @@ def test_a_slow_vendor_times_out_and_a_write_is_perhaps_done(checksum: TwinProce
             timeout_s=0.2,
         )
     assert caught.value.perhaps_done is True
+    assert len(checksum.calls(path="*/auto-heal")) == 1
+
+
+# --- limits, failures and credentials, each said in words -----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"retry-after": "9"}, 9),
+        ({"ratelimit-reset": "8"}, 8),
+        ({"ratelimit": '"default";r=0;t=7'}, 7),
+        ({}, 60),
+    ],
+)
+def test_a_429_holds_for_as_long_as_it_says(
+    checksum: TwinProcess, caller: Caller, headers: dict[str, str], wait: int
+) -> None:
+    checksum.fault("status", path="*/latest", status=429, headers=headers)
+    with pytest.raises(RateLimited) as caught:
+        caller.do("checksum.latest_run")
+    assert caught.value.retry_after == timedelta(seconds=wait)
+    assert len(checksum.calls(path="*/latest")) == 1
+
+
+def test_a_429_whose_reset_is_a_time_of_day(checksum: TwinProcess, caller: Caller) -> None:
+    headers = {"x-ratelimit-reset": str(int(datetime.now(UTC).timestamp()) + 40)}
+    checksum.fault("status", path="*/latest", status=429, headers=headers, times=1)
+    with pytest.raises(RateLimited) as caught:
+        caller.do("checksum.latest_run")
+    assert caught.value.retry_after is not None
+    assert 30 < caught.value.retry_after.total_seconds() <= 40
+
+
+def test_no_more_calls_than_the_option_says_within_any_minute(checksum: TwinProcess) -> None:
+    caller = caller_of(checksum, per_minute=20)
+    monotonic = caller.time.timing().monotonic
+    sent: list[float] = []
+    while len(sent) < 70:
+        try:
+            caller.do("checksum.latest_run")
+        except RateLimited as fault:
+            caller.time.sleep((fault.retry_after or timedelta()).total_seconds())
+        else:
+            sent.append(monotonic())
+    assert all(later - earlier > 60 for earlier, later in zip(sent, sent[20:], strict=False))
+    assert len(checksum.calls(path="*/latest")) == 70
+
+
+def test_a_read_is_tried_again_after_a_5xx(checksum: TwinProcess, caller: Caller) -> None:
+    run_id = failed_run(checksum)
+    checksum.fault("status", path="*/latest", status=503, times=2)
+    assert caller.outputs("checksum.latest_run").test_run_id == run_id
+    assert len(checksum.calls(path="*/latest")) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [(401, "key_header: ChecksumAppCode"), (403, "one key belongs to one project"), (404, "id")],
+)
+def test_refusals_say_what_to_do(
+    checksum: TwinProcess, caller: Caller, status: int, hint: str
+) -> None:
+    checksum.fault("status", path="*/results", status=status, body={"error": "no"}, times=1)
+    with pytest.raises(Refused) as caught:
+        caller.do("checksum.results", test_run_id=str(uuid4()))
+    assert caught.value.status == status
+    assert hint in (caught.value.hint or "")
+
+
+# --- shards, selections, generations --------------------------------------------------------------
+
+
+def test_a_run_in_shards_is_followed_by_its_id(checksum: TwinProcess, caller: Caller) -> None:
+    told = caller.outputs("checksum.run_grep", grep="@x", shards=4)
+    assert (told.sharded, told.name, told.run_id is not None) == (True, None, True)
+    call: Any = checksum.calls(path="*/v2/execution/grep")[0]
+    assert call["body"] == {"grep": "@x", "shards": 4}
+    checksum.advance(5)
+    assert caller.outputs("checksum.run_status", run_id=told.run_id).terminal
+    for wrong in ({"shards": 41}, {"shards": 1}, {"shards": 2, "auto_heal": {}}):
+        with pytest.raises(ValidationError):
+            caller.do("checksum.run_grep", grep="@x", **wrong)
+
+
+def test_a_selection_of_tests_can_be_run(checksum: TwinProcess, caller: Caller) -> None:
+    change = {"changedFiles": ["src/a.ts", "src/b.ts"]}
+    found = caller.outputs("checksum.affected_tests", change=change)
+    assert (found.test_ids, found.count) == (("test-001", "test-002"), 2)
+    assert caller.outputs("checksum.run_tests", test_ids=found.test_ids).name
+    call: Any = checksum.calls(path="*/affected-tests")[0]
+    assert call["body"] == change
+
+
+@pytest.mark.parametrize(
+    "body",
+    [["a"], {"tests": [{"checksumTestId": "a"}]}, {"data": {"testIds": ["a", None, 2.5]}}],
+)
+def test_selections_come_in_several_shapes(
+    checksum: TwinProcess, caller: Caller, body: object
+) -> None:
+    checksum.fault("status", path="*/affected-tests", status=200, body=body, times=1)
+    assert caller.outputs("checksum.affected_tests", change={}).test_ids == ("a",)
+
+
+def test_a_selection_without_tests_is_broken(checksum: TwinProcess, caller: Caller) -> None:
+    checksum.fault("status", path="*/affected-tests", status=200, body={"ok": True}, times=1)
+    with pytest.raises(VendorBroken, match="affected_tests_paths"):
+        caller.do("checksum.affected_tests", change={})
+
+
+def test_a_generation_is_begun_and_watched(checksum: TwinProcess, caller: Caller) -> None:
+    begun = caller.outputs("checksum.generate_tests", pr_number=42, branch="feature/x")
+    sent: Any = checksum.calls(path="*/auto-generate")[0]
+    assert sent["body"]["repoName"] == REPO
+    assert sent["body"]["metadata"] == {"correlation_id": "run:step:0"}
+    assert begun.url is not None
+    assert not caller.outputs("checksum.generation_progress", batch_id=begun.batch_id).all_terminal
+    checksum.advance(10)
+    ended = caller.outputs("checksum.generation_progress", batch_id=begun.batch_id)
+    assert (ended.all_terminal, ended.completed, len(ended.pr_urls)) == (True, 1, 1)
+    with pytest.raises(Permanent, match="repository"):
+        caller_of(checksum, repository=None).do(
+            "checksum.generate_tests", pr_number=42, branch="feature/x"
+        )
+
+
+def test_attachments_and_the_latest_run_by_action(checksum: TwinProcess, caller: Caller) -> None:
+    nothing = caller.outputs("checksum.latest_run")
+    assert (nothing.test_run_id, nothing.terminal) == (None, False)
+    run_id = failed_run(checksum)
+    assert caller.outputs("checksum.latest_run").test_run_id == run_id
+    found = caller.outputs("checksum.attachments", test_run_id=run_id, test_id="test-004")
+    assert {one.type for one in found.attachments} == {"trace", "screenshot"}
+
+
+# --- long lists -----------------------------------------------------------------------------------
+
+
+def test_more_than_a_thousand_bugs_come_once_each(checksum: TwinProcess, caller: Caller) -> None:
+    checksum.lever("fill", {"bugs": 1234})
+    client = ChecksumClient(caller.http, caller.options)
+    found = [bug.id for bug in client.bugs()]
+    assert len(found) == len(set(found)) == 1234
+    assert len(list(client.bugs(severity="critical"))) == 617
+
+
+def ask_to_the_end(caller: Caller, name: str, position: Any, **options: Any) -> PollAnswer:
+    """Ask until nothing is left for now, and give all of it as one answer."""
+    events: list[Any] = []
+    while True:
+        # What is stored between two questions is JSON.
+        kept = None if position is None else json.loads(json.dumps(position))
+        answer = caller.ask(name, kept, **options)
+        events += answer.events
+        position = answer.position
+        if not answer.more:
+            return PollAnswer(events, position)
+
+
+def test_the_poll_of_bugs_reads_few_pages_a_time(checksum: TwinProcess, caller: Caller) -> None:
+    checksum.lever("fill", {"bugs": 1234})
+    first = caller.ask("bugs")
+    assert (len(first.events), first.more, len(checksum.calls(path="*/bugs"))) == (0, True, 4)
+    begun = ask_to_the_end(caller, "bugs", first.position)
+    assert list(begun.events) == [], "those that are there are no news"
+    checksum.lever("fill", {"bugs": 300})
+    second = ask_to_the_end(caller, "bugs", begun.position)
+    told = [event.subject for event in second.events]
+    assert sorted(told) == sorted(f"bug-{number}" for number in range(1234, 1534))
+    assert {event.type for event in second.events} == {"bug.found"}
+    assert list(ask_to_the_end(caller, "bugs", second.position).events) == []
+
+
+def test_the_poll_of_bugs_loses_and_repeats_nothing_when_a_page_fails(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    position: Any = caller.ask("bugs").position
+    checksum.lever("fill", {"bugs": 450})
+    checksum.fault("status", path="*/bugs", status=400, skip=5, times=1)
+    told: list[str] = []
+    failures = 0
+    while True:
+        try:
+            answer = caller.ask("bugs", position)
+        except Refused:
+            failures += 1
+            continue
+        told += [event.fact for event in answer.events]
+        position = answer.position
+        if not answer.more:
+            break
+    assert failures == 1
+    assert sorted(told) == sorted(f"bug:bug-{number}:needs-triage" for number in range(450))
+
+
+def test_facts_of_a_bug_tell_its_changes_apart(checksum: TwinProcess, caller: Caller) -> None:
+    bug = {"id": "bug-1", "severity": "major"}
+    checksum.lever("bugs", {**bug, "status": "needs-triage"})
+    found = caller.ask("bugs", report_existing=True)
+    facts = [event.fact for event in found.events]
+    position: Any = found.position
+    changes = [("confirmed", "major"), ("fixed", "major"), ("confirmed", "major")]
+    for status, severity in [*changes, ("confirmed", "critical")]:
+        checksum.lever("bugs", {"id": "bug-1", "status": status, "severity": severity})
+        answer = caller.ask("bugs", position)
+        facts += [event.fact for event in answer.events]
+        position = answer.position
+    assert facts[:3] == ["bug:bug-1:needs-triage", "bug:bug-1:confirmed", "bug:bug-1:fixed"]
+    assert len(set(facts)) == 5
+
+
+def test_a_change_has_the_same_fact_by_poll_and_by_webhook(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    bug = {"id": "bug-1", "status": "needs-triage", "severity": "major"}
+    checksum.lever("bugs", bug)
+    position = caller.ask("bugs").position
+    changed = {**bug, "status": "confirmed", "updatedAt": "2026-11-01T10:00:00Z"}
+    checksum.lever("bugs", changed)
+    (polled,) = caller.ask("bugs", position).events
+    sent = by_webhook("bug.status_changed", changed)
+    assert (polled.type, polled.fact) == (sent.type, sent.fact)
+    assert polled.fact
+
+
+def by_webhook(type_: str, data: dict[str, Any]) -> Any:
+    """Give the event that a webhook with this data would be."""
+    assert VENDOR.incoming is not None
+    body = json.dumps({"id": "evt_1", "type": type_, "data": data}).encode()
+    (draft,) = VENDOR.incoming.normalise(make_delivery([], body), ChecksumSourceOptions())
+    return draft
+
+
+# --- the poll of runs, in parts -------------------------------------------------------------------
+
+
+def test_many_runs_are_watched_ten_at_a_time(checksum: TwinProcess, caller: Caller) -> None:
+    position: Any = caller.ask("runs").position
+    for _ in range(23):
+        caller.do("checksum.run_suite")
+        position = ask_to_the_end(caller, "runs", position).position
+    assert len(position["watched"]) == 23
+    checksum.advance(5)
+    before = len(checksum.calls(path="*/results"))
+    first = caller.ask("runs", position)
+    assert (len(first.events), first.more) == (10, True)
+    assert len(checksum.calls(path="*/results")) - before == 10
+    rest = ask_to_the_end(caller, "runs", first.position)
+    facts = [event.fact for event in (*first.events, *rest.events)]
+    assert len(set(facts)) == len(facts) == 23
+    assert rest.position["watched"] == {}
+
+
+def test_a_run_has_the_same_fact_by_poll_and_by_webhook(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    run_id = failed_run(checksum)
+    (polled,) = caller.ask("runs").events
+    sent = by_webhook("test_run.completed", {"testRunId": run_id, "status": "failed"})
+    assert (
+        (polled.type, polled.fact)
+        == (sent.type, sent.fact)
+        == (
+            "test_run.failed",
+            f"run:{run_id}:failed",
+        )
+    )
+
+
+# --- the poll of heals ----------------------------------------------------------------------------
+
+
+def begin_heal(twin: TwinProcess, caller: Caller) -> str:
+    return str(caller.outputs("checksum.auto_heal", test_run_id=failed_run(twin)).batch_id)
+
+
+def test_our_own_heals_are_told_from_beginning_to_end(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    position = caller.ask("heal_batches").position
+    batch = begin_heal(checksum, caller)
+    begun = caller.ask("heal_batches", position)
+    assert [(event.type, event.fact) for event in begun.events] == [
+        ("heal.started", f"heal:{batch}:started")
+    ]
+    still = caller.ask("heal_batches", begun.position)
+    assert list(still.events) == []
+    checksum.advance(10)
+    ended = caller.ask("heal_batches", still.position)
+    (event,) = ended.events
+    assert (event.type, event.subject, event.fact) == (
+        "heal.completed",
+        batch,
+        f"heal:{batch}:completed",
+    )
+    facts = event.facts
+    assert (facts["status"], facts["completed"], facts["failed"]) == ("completed", 1, 0)
+    assert len(facts["pr_urls"]) == 1
+    assert (facts["bug_suspected"], facts["repository"]) == (False, REPO)
+    assert list(caller.ask("heal_batches", ended.position).events) == []
+    again = caller.ask("heal_batches", still.position)
+    assert [one.key for one in again.events] == [event.key], "same after a crash"
+    sent = by_webhook("auto_heal.completed", {"batchId": batch, "status": "completed"})
+    assert (sent.type, sent.fact) == (event.type, event.fact)
+
+
+def test_a_heal_that_began_and_ended_between_two_questions_is_told_whole(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    position = caller.ask("heal_batches").position
+    checksum.lever("outcomes", {"heals": ["failed"]})
+    begin_heal(checksum, caller)
+    checksum.advance(10)
+    told = [event.type for event in caller.ask("heal_batches", position).events]
+    assert told == ["heal.started", "heal.failed"]
+
+
+def test_a_heal_without_pull_request_suspects_a_bug(checksum: TwinProcess, caller: Caller) -> None:
+    position = caller.ask("heal_batches").position
+    checksum.lever("outcomes", {"heals": ["bugs"]})
+    begin_heal(checksum, caller)
+    checksum.advance(10)
+    ended = caller.ask("heal_batches", position).events[-1]
+    assert (ended.type, ended.facts["bug_suspected"]) == ("heal.completed", True)
+
+
+def test_the_end_is_when_all_sessions_have_ended(checksum: TwinProcess, caller: Caller) -> None:
+    position: Any = caller.ask("heal_batches").position
+    checksum.lever("outcomes", {"heals": [{"sessions": ["failed", "pr", "pr"]}]})
+    begin_heal(checksum, caller)
+    checksum.advance(2.5)
+    half = caller.ask("heal_batches", position)
+    assert [(event.type, event.facts["status"]) for event in half.events] == [
+        ("heal.started", "failed")
+    ]
+    checksum.advance(10)
+    (ended,) = caller.ask("heal_batches", half.position).events
+    assert (ended.type, ended.facts["failed"]) == ("heal.failed", 1)
+
+
+@pytest.mark.parametrize("shape", ["name", "run_id"])
+def test_a_heal_that_a_run_began_by_itself_is_found_through_the_run(
+    checksum: TwinProcess, caller: Caller, shape: str
+) -> None:
+    checksum.set(dispatch_answer=shape)
+    checksum.lever("outcomes", {"runs": ["failed", "passed"]})
+    position: Any = caller.ask("heal_batches").position
+    caller.do("checksum.run_grep", grep="@a", auto_heal={})
+    caller.do("checksum.run_grep", grep="@b", auto_heal={})
+    caller.do("checksum.run_grep", grep="@c")
+    running = caller.ask("heal_batches", position)
+    assert list(running.events) == []
+    checksum.advance(30)
+    told = caller.ask("heal_batches", running.position)
+    names = [event.type for event in told.events]
+    if shape == "name":
+        assert names == ["heal.started", "heal.completed"]
+        asked = len(checksum.calls(path="*/execution/status/*"))
+        assert list(caller.ask("heal_batches", told.position).events) == []
+        assert len(checksum.calls(path="*/execution/status/*")) == asked, "no run is asked again"
+
+
+def test_a_run_that_names_no_heal_is_asked_for_half_an_hour(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    checksum.set(show_batch_id=False)
+    checksum.lever("outcomes", {"runs": ["failed"], "heals": ["failed"]})
+    position: Any = caller.ask("heal_batches").position
+    caller.do("checksum.run_grep", grep="@a", auto_heal={})
+    checksum.advance(5)
+    for minutes, expected in ((0, 1), (10, 1), (31, 1), (40, 0)):
+        caller.now = caller.now.replace(hour=12, minute=0) + timedelta(minutes=minutes)
+        before = len(checksum.calls(path="*/execution/status/*"))
+        answer = caller.ask("heal_batches", position)
+        position = answer.position
+        assert list(answer.events) == []
+        assert len(checksum.calls(path="*/execution/status/*")) - before == expected
+
+
+def test_heals_that_had_ended_before_the_first_question_are_no_news(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    begin_heal(checksum, caller)
+    checksum.advance(10)
+    running = begin_heal(checksum, caller)
+    first = caller.ask("heal_batches")
+    assert [event.fact for event in first.events] == [f"heal:{running}:started"]
+    checksum.advance(10)
+    assert len(caller.ask("heal_batches", first.position).events) == 1
+    assert len(caller.ask("heal_batches", report_first=True).events) == 4
+
+
+def test_many_heals_are_asked_for_ten_at_a_time(checksum: TwinProcess, caller: Caller) -> None:
+    position: Any = caller.ask("heal_batches").position
+    for _ in range(23):
+        begin_heal(checksum, caller)
+    checksum.advance(10)
+    first = caller.ask("heal_batches", position)
+    assert (len(first.events), first.more) == (20, True)
+    rest = ask_to_the_end(caller, "heal_batches", first.position)
+    facts = [event.fact for event in (*first.events, *rest.events)]
+    assert len(set(facts)) == len(facts) == 46
+
+
+def test_a_heal_that_is_gone_and_one_that_never_ends_stop_nothing(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    position: Any = caller.ask("heal_batches").position
+    caller.earlier["checksum.auto_heal"] = [{"batch_id": "gone"}, {"batch_id": None}, {}]
+    checksum.set(pace=10_000_000)
+    stuck = begin_heal(checksum, caller)
+    first = caller.ask("heal_batches", position)
+    assert [event.subject for event in first.events] == [stuck]
+    caller.now += timedelta(hours=25)
+    late = caller.ask("heal_batches", first.position)
+    assert [event.type for event in late.events] == ["checksum.heal_unfinished"]
+    assert list(caller.ask("heal_batches", late.position).events) == []
+
+
+@pytest.mark.parametrize(
+    "position", [{}, {"watched": [1], "done": "x"}, {"watched": {"a": 3}, "left": ["a", "b"]}]
+)
+def test_an_odd_position_of_heals_is_read_as_far_as_possible(
+    checksum: TwinProcess, caller: Caller, position: dict[str, Any]
+) -> None:
+    batch = begin_heal(checksum, caller)
+    told = ask_to_the_end(caller, "heal_batches", position)
+    told = ask_to_the_end(caller, "heal_batches", told.position) if not told.events else told
+    assert [event.subject for event in told.events] == [batch]
+
+
+# --- what vendors.md lists ------------------------------------------------------------------------
+
+
+def test_every_listed_call_is_made(checksum: TwinProcess, caller: Caller) -> None:
+    client = ChecksumClient(caller.http, caller.options)
+    client.me()
+    client.run_suite()
+    client.run_collection("c1")
+    client.run_tests(["a"])
+    client.run_grep_v1("@x")
+    name = str(client.run_grep("@x").name)
+    client.affected_tests({})
+    client.status_of_job(name)
+    client.status_of_job(name, version=1)
+    run_id = failed_run(checksum)
+    client.status_of_run(run_id)
+    client.results(run_id)
+    client.report(run_id)
+    client.attachments(run_id, "test-001")
+    assert client.latest() is not None
+    list(client.bugs())
+    generation = client.auto_generate(pr_number=1, repo=REPO, branch="b")
+    client.generation(generation.batch_id)
+    heal = client.auto_heal(test_run_id=run_id, auto_create_pr=True, repo=REPO)
+    client.heal(heal.batch_id)
+    made = [(str(one["method"]), str(one["path"])) for one in checksum.calls()]
+    missing = [call for call in LISTED if not any(call.is_made_by(*one) for one in made)]
+    assert missing == []
