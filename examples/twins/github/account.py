@@ -35,10 +35,13 @@ class Account:
         self.add_pull(AddedPull())
 
     def add_pull(self, asked: AddedPull) -> PullRequest:
-        """Add or replace a pull request."""
-        pull = PullRequest(**asked.model_dump())
-        self.store.add_pull(pull)
-        return pull
+        """Add or replace a pull request, and as many after it as are asked for; gives the last."""
+        given = asked.model_dump(exclude={"number", "count"})
+        for number in range(asked.number, asked.number + asked.count - 1):
+            self.store.add_pull(PullRequest(number=number, **given))
+        last = PullRequest(number=asked.number + asked.count - 1, **given)
+        self.store.add_pull(last)
+        return last
 
     def known_repo(self, request: Request) -> str:
         """The repository in the path; 404 otherwise."""

@@ -102,7 +102,10 @@ class _Lever(BaseModel):
 
 
 class AddedPull(_Lever):
-    """What `POST /_twin/pulls` takes. `commits` are further commits of the pull request."""
+    """What `POST /_twin/pulls` takes. `commits` are further commits of the pull request.
+
+    Of several (`count`), the others have the next numbers.
+    """
 
     repo: Repo = "acme-co/webapp"
     number: int = Field(default=42, ge=1)
@@ -112,6 +115,7 @@ class AddedPull(_Lever):
     title: str = "Rework the checkout"
     state: Literal["open", "closed"] = "open"
     commits: list[str] = Field(default_factory=list)
+    count: int = Field(default=1, ge=1, le=5000)
 
 
 class AddedCommit(_Lever):
@@ -122,12 +126,13 @@ class AddedCommit(_Lever):
 
 
 class AddedComment(_Lever):
-    """What `POST /_twin/comments` takes: a comment of somebody else."""
+    """What `POST /_twin/comments` takes: comments of somebody else, all with this text."""
 
     repo: Repo = "acme-co/webapp"
     number: int = 42
     body: str
     login: str = "octocat"
+    count: int = Field(default=1, ge=1, le=5000)
 
 
 class AddedIssue(_Lever):

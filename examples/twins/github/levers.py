@@ -51,9 +51,12 @@ class Levers:
         return JSONResponse(asked.model_dump(), 201)
 
     async def add_comment(self, request: Request) -> Response:
-        """Add a comment of somebody else."""
+        """Add comments of somebody else; gives the last."""
         asked = AddedComment.model_validate_json(await request.body())
-        comment = self._account.store.add_comment(asked.repo, asked.number, asked.body, asked.login)
+        made = (asked.repo, asked.number, asked.body, asked.login)
+        for _ in range(asked.count - 1):
+            self._account.store.add_comment(*made)
+        comment = self._account.store.add_comment(*made)
         return JSONResponse(comment.show(), 201)
 
     async def remove_comment(self, request: Request) -> Response:
