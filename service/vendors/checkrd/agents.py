@@ -10,6 +10,7 @@ from service.errors import Refused
 from service.http import path_of
 from service.vendors.checkrd.answers import Agent, ControlEvent, ControlState
 from service.vendors.checkrd.calls import PAGE, CheckrdCalls, Page, chosen
+from service.vendors.checkrd.connection import NotRenewed
 from service.vendors.reading import as_mapping
 
 AGENTS = "/v1/agents"
@@ -110,6 +111,8 @@ class AgentCalls(CheckrdCalls):
             yield from read_stream(
                 self._http.lines(path, headers=headers, for_s=for_s), heartbeats=heartbeats
             )
+        except NotRenewed:
+            raise
         except Refused as fault:
             raise self._in_words(fault, by_key=True, safe=True) from fault
 

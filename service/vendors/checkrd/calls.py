@@ -17,6 +17,7 @@ from service.http import HttpAnswer, VendorHttp
 from service.vendors.checkrd.connection import (
     CheckrdConnectionOptions,
     CheckrdCredentials,
+    NotRenewed,
     key_headers,
     version_header,
 )
@@ -43,17 +44,20 @@ class Page(Generic[M]):
 
 
 class CheckrdCalls:
-    """One connection's calls. Errors are those of VendorHttp, refusals with what to do now."""
+    """One connection's calls. Errors are those of VendorHttp, refusals with what to do now.
+
+    `credentials` are those of the connection; None leaves every call to what it sends by itself.
+    """
 
     def __init__(
         self,
         http: VendorHttp,
-        credentials: CheckrdCredentials,
         options: CheckrdConnectionOptions,
+        credentials: CheckrdCredentials | None = None,
     ) -> None:
         self._http = http
-        self._credentials = credentials
         self._options = options
+        self._credentials = credentials
 
     def _get(
         self, path: str, params: Mapping[str, Any] | None = None, *, by_key: bool = False
@@ -106,17 +110,17 @@ class CheckrdCalls:
                 safe=safe,
                 bare=bool(own),
             )
+        except NotRenewed:
+            raise
         except Refused as fault:
             raise self._in_words(fault, by_key=by_key, safe=safe is not False) from fault
 
     def _own_headers(self) -> dict[str, str]:
         """Give what authenticates by key; nothing where there is none and the log-in has to do."""
-        if self._credentials.api_key is None:
+        known = self._credentials
+        if known is None or known.api_key is None:
             return {}
-        return {
-            **version_header(self._options),
-            **key_headers(self._credentials, self._options),
-        }
+        return {**version_header(self._options), **key_headers(known, self._options)}
 
     def _in_words(self, fault: Refused, *, by_key: bool, safe: bool) -> Refused | Transient:
         if fault.status == HTTPStatus.CONFLICT and "idempotency" in fault.message.lower():
@@ -127,7 +131,7 @@ class CheckrdCalls:
         if fault.status == HTTPStatus.PAYMENT_REQUIRED:
             hint = "the organisation's plan at Checkrd does not allow this, or is used up"
         elif fault.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            if known.api_key is not None and (by_key or not known.has_login):
+            if known and known.api_key is not None and (by_key or not known.has_login):
                 hint = self._hint_for_key(fault.status, by_key=by_key)
             else:
                 hint = self._hint_for_login(fault.status)
@@ -148,7 +152,7 @@ class CheckrdCalls:
                 "the user behind the credential jwt has no role at Checkrd that may do this "
                 "(insufficient_role): log in as one who may"
             )
-        if self._credentials.refresh_token is None:
+        if self._credentials is None or self._credentials.refresh_token is None:
             return (
                 "the credential jwt is wrong or has expired: give a fresh one, and refresh_token "
                 "so that it is renewed by itself"

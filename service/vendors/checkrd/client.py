@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from typing import Self
+from uuid import uuid4
 
 from schemas.events import Json
 from service.errors import Permanent, Refused
@@ -33,7 +34,7 @@ class CheckrdClient(AgentCalls, AlertCalls, AccountCalls):
     @classmethod
     def of(cls, context: CallContext) -> Self:
         """Give the client of a context's connection."""
-        return cls(context.http, context.credentials, context.options)
+        return cls(context.http, context.options, context.credentials)
 
     def send_telemetry(
         self,
@@ -57,7 +58,7 @@ class CheckrdClient(AgentCalls, AlertCalls, AccountCalls):
         headers = {
             "Content-Type": "application/json",
             **signer.headers("POST", url, content, now, secrets.token_hex(16)),
-            **({"Idempotency-Key": idempotency_key} if idempotency_key else {}),
+            "Idempotency-Key": idempotency_key or str(uuid4()),
         }
         return (
             self._call(

@@ -29,6 +29,10 @@ _UNUSABLE = frozenset(
 )
 
 
+class NotRenewed(Refused):
+    """The vendor does not renew the log-in."""
+
+
 class CheckrdCredentials(BaseModel):
     """An API key (`ck_live_…`), a log-in token, what renews it, or several of them.
 
@@ -165,7 +169,7 @@ class _Session:
         except Refused as fault:
             if fault.status not in _UNUSABLE:
                 raise
-            raise Refused(
+            raise NotRenewed(
                 fault.message,
                 status=fault.status,
                 hint="Checkrd does not renew the log-in: log in there again and replace the "

@@ -76,6 +76,8 @@ sources:
   - name: checkrd
     vendor: checkrd
     secrets: [{env: CHECKRD_WEBHOOK_SECRET}]
+    connection: checkrd
+    reconcile: {every: 1h}
 connections:
   - name: checkrd
     vendor: checkrd

@@ -1,0 +1,1078 @@
+"""Checkrd's client, actions, poll and record against its twin."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
+from threading import Thread
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import ValidationError
+
+from examples.twins.checkrd.account import AGENT_ID, RULE_ID
+from examples.twins.launch import TwinProcess
+from schemas.events import EventDraft
+from service.errors import Permanent, RateLimited, Refused, TimedOut, Transient, VendorBroken
+from service.http import connect
+from service.vendors.base import Delivery, Headers, RecordPage, Secret, Window
+from service.vendors.checkrd import VENDOR
+from service.vendors.checkrd.client import CheckrdClient
+from service.vendors.checkrd.events import delivery_key
+from service.vendors.checkrd.message_signature import TelemetrySigner
+from service.vendors.checkrd.options import CheckrdOptions
+from tests.integration.vendors.conftest import Caller, SkippedTime, Start
+from tests.vendors.listed.checkrd import LISTED
+
+LOGIN = {"jwt": "jwt_twin"}
+RENEWED = {"jwt": "jwt_twin", "refresh_token": "refresh_twin"}
+KEY = {"api_key": "ck_test_twin"}
+START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def checkrd(twin: Start) -> TwinProcess:
+    process = twin("checkrd")
+    process.set(
+        pace=0,
+        receiver=None,
+        role="admin",
+        key_scope="control",
+        heartbeat_s=15,
+        write_s=0,
+        hits_to_fire=1,
+        token_s=900,
+        rotate_refresh=False,
+        plan="team",
+        jwt="jwt_twin",
+        refresh_token="refresh_twin",
+        key="ck_test_twin",
+        own_ids=False,
+        body="notification",
+    )
+    process.limit("api", rate_per_s=10_000, burst=10_000)
+    process.limit("telemetry", limit=None)
+    return process
+
+
+def caller_of(twin: TwinProcess, credentials: dict[str, str] = LOGIN, **options: Any) -> Caller:
+    given = {"per_minute": 60_000, "telemetry_url": f"{twin.url}/v1/telemetry", **options}
+    return Caller(VENDOR, twin.url, credentials, given)
+
+
+@pytest.fixture
+def caller(checkrd: TwinProcess) -> Caller:
+    return caller_of(checkrd)
+
+
+def client_of(caller: Caller) -> CheckrdClient:
+    return CheckrdClient.of(caller.context())
+
+
+@pytest.fixture
+def client(caller: Caller) -> CheckrdClient:
+    return client_of(caller)
+
+
+@dataclass
+class Inbox:
+    """Takes webhooks."""
+
+    url: str = ""
+    received: list[Delivery] = field(default_factory=list)
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    kept = Inbox()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            headers = [(name.lower(), value) for name, value in self.headers.items()]
+            kept.received.append(Delivery("checkrd", Headers(headers), body, datetime.now(UTC)))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 128
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        kept.url = f"http://127.0.0.1:{server.server_port}/hooks/checkrd"
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield kept
+        server.shutdown()
+        thread.join()
+
+
+def events_of(inbox: Inbox) -> list[EventDraft]:
+    """What the deliveries say, each of which must be proven to come from the twin."""
+    incoming = VENDOR.incoming
+    assert incoming is not None
+    options = CheckrdOptions()
+    verify = incoming.verifier(options, [Secret("checkrd-webhook-secret")])
+    for delivery in inbox.received:
+        verify(delivery, datetime.now(UTC))
+    return [event for one in inbox.received for event in incoming.normalise(one, options)]
+
+
+def header(call: Any, name: str) -> str | None:
+    found: str | None = call["headers"].get(name)
+    return found
+
+
+# --- every listed call --------------------------------------------------------------------------
+
+
+def signer() -> tuple[TelemetrySigner, str]:
+    key = Ed25519PrivateKey.generate()
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    return TelemetrySigner(AGENT_ID, "key-1", key), public
+
+
+def use_agents(client: CheckrdClient) -> None:
+    made = client.create_agent(name="Support agent", description="answers customers")
+    assert {agent.id for agent in client.list_agents()} == {AGENT_ID, made.id}
+    assert client.agent(made.id).slug == "support-agent"
+    assert (
+        client.update_agent(made.id, active_policy_mode="dry_run").active_policy_mode == "dry_run"
+    )
+    assert client.set_kill_switch(made.id, active=True, reason="drill").kill_switch_active
+    assert client.control_state(made.id).kill_switch_active
+    stream = client.control(made.id, for_s=5)
+    assert next(stream).kill_switch_active is True
+    stream.close()  # type: ignore[attr-defined]  # a generator
+    client.delete_agent(made.id)
+    assert [agent.id for agent in client.list_agents()] == [AGENT_ID]
+
+
+def use_alerts(client: CheckrdClient) -> None:
+    made = client.create_alert(
+        agent_id=AGENT_ID,
+        condition_type="denied_rate",
+        threshold=0.5,
+        channel="email",
+        channel_target="qa@example.com",
+    )
+    assert (made.window_minutes, made.cooldown_minutes, made.is_enabled) == (15, 60, True)
+    listed = client.list_alerts(agent_id=AGENT_ID, condition_type="denied_rate", is_enabled=True)
+    assert [rule.id for rule in listed] == [made.id]
+    assert client.update_alert(made.id, threshold=0.6).threshold == 0.6
+    assert client.mute_alert(made.id, duration_minutes=30).muted_until is not None
+    assert client.unmute_alert(made.id).muted_until is None
+    assert client.toggle_alert(made.id, is_enabled=False).is_enabled is False
+    client.delete_alert(made.id)
+    assert client.find_alert(made.id) is None
+
+
+def use_history(client: CheckrdClient, twin: TwinProcess) -> None:
+    twin.lever("history", {"count": 3})
+    assert len(list(client.history_of_alert(RULE_ID))) == 3
+    assert [one.status for one in client.notifications(RULE_ID)] == ["failed"] * 3
+    entries = list(client.alert_history(period="24h", alert_rule_ids=[RULE_ID]))
+    assert [entry.new_state for entry in entries] == ["firing", "resolved", "firing"]
+    assert [one.new_state for one in client.alert_history(new_state="resolved")] == ["resolved"]
+    assert sum(bucket.total for bucket in client.alert_timeseries(period="24h")) == 3
+
+
+def use_dashboard(client: CheckrdClient, twin: TwinProcess) -> None:
+    sign, public = signer()
+    client.update_agent(AGENT_ID, public_key=public)
+    events = [
+        {"url_host": "mail.example.com", "method": "POST", "policy_result": "denied"},
+        {"url_host": "shop.example.com", "method": "GET"},
+    ]
+    assert client.send_telemetry(events, signer=sign, now=datetime.now(UTC)) == 2
+    denied = list(client.dashboard_events(agent_id=AGENT_ID, policy_result="denied"))
+    assert [row.url_host for row in denied] == ["mail.example.com"]
+    assert client.dashboard_stats(agent_id=AGENT_ID).model_dump()["total"] == 2
+    assert len(client.dashboard_timeseries()) >= 1
+    assert len(client.dashboard_agents()) == 1
+    assert len(client.dashboard_hosts()) == 2
+    assert client.dashboard_rule_hits()[0].model_dump()["hits"] == 2
+
+
+def use_account(client: CheckrdClient) -> None:
+    actions = [entry.action for entry in client.audit_log()]
+    assert "agent.updated" in actions
+    of_agent = list(client.audit_log_of("agent", AGENT_ID))
+    assert {entry.resource_id for entry in of_agent} == {AGENT_ID}
+    assert client.billing_status().plan_tier == "team"
+    assert [key.prefix for key in client.api_keys()] == ["ck_test_"]
+    assert client.health().status == "ok"
+
+
+def test_every_listed_call_is_made(checkrd: TwinProcess, client: CheckrdClient) -> None:
+    checkrd.set(key_scope="all")
+    use_agents(client)
+    use_alerts(client)
+    use_history(client, checkrd)
+    use_dashboard(client, checkrd)
+    use_account(client)
+    calls = checkrd.calls()
+    made = [(str(call["method"]), str(call["path"])) for call in calls]
+    assert [call for call in LISTED if not any(call.is_made_by(*one) for one in made)] == []
+    assert [one for one in made if not any(call.is_made_by(*one) for call in LISTED)] == []
+    assert {header(call, "checkrd-version") for call in calls} == {"2026-04-06"}
+    writes = [call for call in calls if call["method"] != "GET"]
+    assert {bool(header(call, "idempotency-key")) for call in writes} <= {True}
+
+
+def test_every_listed_call_names_a_method_of_the_client() -> None:
+    for call in LISTED:
+        assert callable(getattr(CheckrdClient, call.by)), call
+
+
+def test_the_pinned_version_is_an_option(checkrd: TwinProcess) -> None:
+    client = client_of(caller_of(checkrd, version="2026-04-15"))
+    client.health()
+    assert header(checkrd.calls()[0], "checkrd-version") == "2026-04-15"
+
+
+# --- paging -------------------------------------------------------------------------------------
+
+
+def test_agents_and_rules_are_paged(checkrd: TwinProcess, client: CheckrdClient) -> None:
+    checkrd.lever("agents", {"count": 1203})
+    checkrd.lever("alerts", {"count": 250})
+    ids = [agent.id for agent in client.list_agents()]
+    assert len(ids) == len(set(ids)) == 1204
+    assert len(checkrd.calls(path="/v1/agents")) == 13
+    assert len(list(client.list_alerts())) == 251
+
+
+def test_the_alert_history_is_paged(checkrd: TwinProcess, client: CheckrdClient) -> None:
+    made: Any = checkrd.lever("history", {"count": 1010, "spacing_s": 30, "send": False})
+    ids = [entry.id for entry in client.alert_history(period="24h")]
+    assert ids == list(reversed(made["created"]))
+    assert len(checkrd.calls(path="/v1/alert-history")) == 11
+
+
+def test_a_list_is_read_only_as_far_as_it_is_wanted(
+    checkrd: TwinProcess, client: CheckrdClient
+) -> None:
+    checkrd.lever("requests", {"count": 500})
+    assert len(list(islice(client.dashboard_events(), 150))) == 150
+    assert len(checkrd.calls(path="/v1/dashboard/events")) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"data": [], "has_more": True, "next_cursor": None},
+        {"data": [], "has_more": True, "next_cursor": "again"},
+        {"rows": []},
+        "text",
+    ],
+)
+def test_a_list_that_does_not_end_is_an_error(
+    checkrd: TwinProcess, client: CheckrdClient, body: Any
+) -> None:
+    checkrd.fault("status", path="/v1/agents", status=200, body=body)
+    with pytest.raises(VendorBroken):
+        list(client.list_agents())
+
+
+@pytest.mark.parametrize(
+    "body", [{"data": []}, [], {"data": [], "has_more": False, "next_cursor": "x"}]
+)
+def test_a_last_page_ends_the_list(checkrd: TwinProcess, client: CheckrdClient, body: Any) -> None:
+    checkrd.fault("status", path="/v1/agents", status=200, body=body, times=1)
+    assert list(client.list_agents()) == []
+    assert len(checkrd.calls(path="/v1/agents")) == 1
+
+
+# --- limits and failures ------------------------------------------------------------------------
+
+
+def resets(now: datetime) -> Iterator[dict[str, str]]:
+    yield {"retry-after": "9"}
+    yield {"retry-after": (now + timedelta(seconds=9.5)).strftime("%a, %d %b %Y %H:%M:%S GMT")}
+    yield {"ratelimit-reset": str(int(now.timestamp()) + 9)}
+    yield {"ratelimit-reset": "9"}
+    yield {"x-ratelimit-reset": str((int(now.timestamp()) + 9) * 1000)}
+    yield {"ratelimit": '"default";r=0;t=9'}
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_a_limit_with_each_kind_of_reset_holds_the_next_call(
+    checkrd: TwinProcess, caller: Caller, number: int
+) -> None:
+    headers = list(resets(datetime.now(UTC)))[number]
+    checkrd.fault("status", path="*/kill-switch", status=429, headers=headers)
+    client = client_of(caller)
+    for _ in range(2):
+        with pytest.raises(RateLimited) as caught:
+            client.set_kill_switch(AGENT_ID, active=True)
+        assert timedelta(seconds=6) < (caught.value.retry_after or timedelta())
+        assert (caught.value.retry_after or timedelta()) <= timedelta(seconds=10)
+    assert len(checkrd.calls(path="*/kill-switch")) == 1
+
+
+def test_our_own_rate_stays_below_the_vendors(checkrd: TwinProcess) -> None:
+    checkrd.limit("api", rate_per_s=20, burst=40)
+    waited = SkippedTime()
+
+    def sleep(seconds: float) -> None:
+        waited.sleep(seconds)
+        checkrd.advance(seconds)
+
+    outgoing = VENDOR.outgoing
+    assert outgoing is not None
+    credentials = outgoing.credentials.model_validate(LOGIN)
+    options = outgoing.options()
+    with connect(
+        VENDOR,
+        base_url=checkrd.url,
+        credentials=credentials,
+        options=options,
+        allow_private=True,
+        timing=replace(waited.timing(), sleep=sleep),
+    ) as http:
+        for _ in range(100):
+            CheckrdClient(http, options, credentials).health()
+    assert {call["status"] for call in checkrd.calls()} == {200}
+    assert waited.skipped >= 4
+
+
+def test_the_last_calls_of_a_window_are_left_to_others(
+    checkrd: TwinProcess, client: CheckrdClient
+) -> None:
+    reset = str(int(datetime.now(UTC).timestamp()) + 30)
+    headers = {"ratelimit-remaining": "2", "ratelimit-reset": reset}
+    checkrd.fault("status", path="/health", status=200, body={}, headers=headers, times=1)
+    client.health()
+    with pytest.raises(RateLimited):
+        client.health()
+    assert len(checkrd.calls(path="/health")) == 1
+
+
+def test_a_read_is_made_again_after_a_failure(checkrd: TwinProcess, client: CheckrdClient) -> None:
+    checkrd.fault("status", path="/v1/agents/*", status=502, times=2)
+    assert client.agent(AGENT_ID).id == AGENT_ID
+    assert [call["status"] for call in checkrd.calls()] == [502, 502, 200]
+
+
+@pytest.mark.parametrize("mode", ["drop_after", "drop_before", "garbage", "truncate"])
+def test_a_rule_whose_making_is_not_answered_is_perhaps_made(
+    checkrd: TwinProcess, client: CheckrdClient, mode: str
+) -> None:
+    checkrd.fault(mode, method="POST", path="/v1/alerts", times=1)
+    with pytest.raises(VendorBroken) as caught:
+        make_rule(client)
+    assert caught.value.perhaps_done is True
+    assert len(checkrd.calls(method="POST", path="/v1/alerts")) == 1
+
+
+def make_rule(client: CheckrdClient, **more: Any) -> Any:
+    return client.create_alert(
+        agent_id=AGENT_ID,
+        condition_type="error_rate",
+        threshold=0.1,
+        channel="email",
+        channel_target="qa@example.com",
+        **more,
+    )
+
+
+def test_an_unsafe_call_that_times_out_is_not_made_again(
+    checkrd: TwinProcess, caller: Caller
+) -> None:
+    checkrd.fault("slow", method="POST", path="/v1/agents", delay_s=1.5, times=1)
+    with pytest.raises(TimedOut) as caught:
+        caller.http.request("POST", "/v1/agents", json={"name": "a"}, timeout_s=0.3)
+    assert caught.value.perhaps_done is True
+    assert len(checkrd.effects(method="POST", path="/v1/agents")) == 1
+
+
+@pytest.mark.parametrize("mode", ["drop_after", "garbage", "truncate"])
+def test_a_call_under_our_key_is_made_again_and_done_once(
+    checkrd: TwinProcess, client: CheckrdClient, mode: str
+) -> None:
+    checkrd.fault(mode, method="POST", path="/v1/alerts", times=1)
+    with pytest.raises(VendorBroken) as caught:
+        make_rule(client, idempotency_key="run:step:0")
+    assert caught.value.perhaps_done is False
+    rule = make_rule(client, idempotency_key="run:step:0")
+    assert len(checkrd.effects(method="POST", path="/v1/alerts")) == 1
+    assert len(list(client.list_alerts())) == 2
+    assert client.find_alert(rule.id) is not None
+
+
+def test_a_key_that_is_in_use_is_tried_again(checkrd: TwinProcess, caller: Caller) -> None:
+    checkrd.set(write_s=1.0)
+    with pytest.raises(TimedOut):
+        caller.http.request(
+            "POST",
+            "/v1/agents",
+            json={"name": "a"},
+            headers={"Idempotency-Key": "k1"},
+            timeout_s=0.3,
+        )
+    client = client_of(caller)
+    with pytest.raises(Transient, match="still running") as caught:
+        client.create_agent(name="a", idempotency_key="k1")
+    assert (caught.value.code, caught.value.perhaps_done) == ("transient", False)
+    assert caught.value.retry_after == timedelta(seconds=2)
+
+
+def test_another_conflict_is_refused(checkrd: TwinProcess, client: CheckrdClient) -> None:
+    error = {"type": "conflict_error", "code": "slug_taken", "message": "The slug is taken"}
+    checkrd.fault("status", method="POST", status=409, body={"error": error})
+    with pytest.raises(Refused, match="The slug is taken"):
+        client.create_agent(name="a", idempotency_key="k1")
+
+
+# --- who may ------------------------------------------------------------------------------------
+
+
+def refused(caller: Caller, call: str, *args: Any, **more: Any) -> Refused:
+    method = getattr(client_of(caller), call)
+    with pytest.raises(Refused) as caught:
+        list(method(*args, **more))  # an iterator calls when it is read
+    return caught.value
+
+
+def test_an_api_key_alone_cannot_stop_an_agent(checkrd: TwinProcess) -> None:
+    caller = caller_of(checkrd, KEY)
+    for call, args in (
+        ("set_kill_switch", (AGENT_ID,)),
+        ("create_agent", ()),
+    ):
+        more = {"active": True} if args else {"name": "a"}
+        fault = refused(caller, call, *args, **more)
+        assert fault.status == 403
+        assert "jwt" in (fault.hint or "")
+        assert "refresh_token" in (fault.hint or "")
+    assert "credential jwt" in (refused(caller, "list_alerts").hint or "")
+    assert client_of(caller).control_state(AGENT_ID).kill_switch_active is False
+
+
+def test_a_role_that_may_not_is_said_in_words(checkrd: TwinProcess) -> None:
+    checkrd.set(role="viewer")
+    fault = refused(caller_of(checkrd), "set_kill_switch", AGENT_ID, active=True)
+    assert fault.status == 403
+    assert "Your role may not change this" in fault.message
+    assert "insufficient_role" in (fault.hint or "")
+    assert "credential jwt" in (fault.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("credentials", "call", "words"),
+    [
+        ({"api_key": "ck_live_wrong_one"}, "control_state", ["api_key", "key_header"]),
+        ({"api_key": "ck_live_wrong_one"}, "agent", ["api_key", "key_header", "jwt"]),
+        ({"jwt": "wrong.token.value"}, "agent", ["jwt", "refresh_token"]),
+        ({"jwt": "wrong.token.value", "refresh_token": "refresh_wrong"}, "agent",
+         ["jwt", "refresh_token", "refresh_path"]),
+        ({"jwt": "jwt_twin", "api_key": "ck_live_wrong_one"}, "control_state", ["api_key"]),
+    ],
+)  # fmt: skip
+def test_wrong_credentials_are_said_in_words(
+    checkrd: TwinProcess, credentials: dict[str, str], call: str, words: list[str]
+) -> None:
+    caller = caller_of(checkrd, credentials)
+    fault = refused(caller, call, AGENT_ID)
+    assert fault.status == 401
+    for word in words:
+        assert word in (fault.hint or ""), fault.hint
+    told = repr(fault) + repr(fault.hint) + repr(caller.credentials) + repr(caller.http)
+    for secret in credentials.values():
+        assert secret == "jwt_twin" or secret not in told
+
+
+def test_a_used_up_plan_is_said_in_words(checkrd: TwinProcess, client: CheckrdClient) -> None:
+    error = {"type": "payment_required", "code": "plan_limit_exceeded", "message": "Upgrade"}
+    checkrd.fault("status", status=402, body={"error": error})
+    with pytest.raises(Refused, match="Upgrade") as caught:
+        client.create_agent(name="a")
+    assert "plan" in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("header_option", "sent"), [("x-api-key", "x-api-key"), ("authorization", "authorization")]
+)
+def test_the_key_goes_under_either_header(
+    checkrd: TwinProcess, header_option: str, sent: str
+) -> None:
+    client = client_of(caller_of(checkrd, KEY, key_header=header_option))
+    assert client.control_state(AGENT_ID).kill_switch_active is False
+    headers: Any = checkrd.calls()[0]["headers"]
+    assert {"x-api-key", "authorization"} & set(headers) == {sent}
+
+
+@pytest.mark.parametrize("header_option", ["x-api-key", "authorization"])
+def test_with_both_credentials_each_call_takes_its_own(
+    checkrd: TwinProcess, header_option: str
+) -> None:
+    caller = caller_of(checkrd, {**LOGIN, **KEY}, key_header=header_option)
+    client = client_of(caller)
+    client.agent(AGENT_ID)
+    checkrd.lever("expire")
+    assert client.control_state(AGENT_ID).kill_switch_active is False
+    assert next(client.control(AGENT_ID, for_s=5)).event == "init"
+    assert refused(caller, "agent", AGENT_ID).status == 401
+
+
+def test_credentials_and_options_are_typed() -> None:
+    outgoing = VENDOR.outgoing
+    assert outgoing is not None
+    for wrong in ({}, {"api_key": ""}, {"jwt": ""}, {"api_key": "k", "more": 1}):
+        with pytest.raises(ValidationError):
+            outgoing.credentials.model_validate(wrong)
+    assert outgoing.credentials.model_validate({"refresh_token": "r"})
+    for option in ({"key_header": "x"}, {"version": "latest"}, {"refresh_path": "auth"}):
+        with pytest.raises(ValidationError):
+            outgoing.options.model_validate(option)
+
+
+def check_of(caller: Caller) -> str:
+    assert VENDOR.outgoing is not None
+    assert VENDOR.outgoing.check is not None
+    return VENDOR.outgoing.check(caller.context())
+
+
+def test_the_check_names_the_organisation(checkrd: TwinProcess) -> None:
+    assert check_of(caller_of(checkrd)).endswith("plan team")
+    assert check_of(caller_of(checkrd, KEY)).startswith("an API key for telemetry")
+    with pytest.raises(Refused):
+        check_of(caller_of(checkrd, {"api_key": "wrong-key"}))
+
+
+# --- renewal ------------------------------------------------------------------------------------
+
+
+def test_an_expired_login_is_renewed_once(checkrd: TwinProcess) -> None:
+    client = client_of(caller_of(checkrd, RENEWED))
+    client.agent(AGENT_ID)
+    assert checkrd.calls(path="/auth/refresh") == []
+    checkrd.lever("expire")
+    assert client.set_kill_switch(AGENT_ID, active=True).kill_switch_active
+    client.agent(AGENT_ID)
+    assert [(call["path"], call["status"]) for call in checkrd.calls()][1:] == [
+        (f"/v1/agents/{AGENT_ID}/kill-switch", 401),
+        ("/auth/refresh", 200),
+        (f"/v1/agents/{AGENT_ID}/kill-switch", 200),
+        (f"/v1/agents/{AGENT_ID}", 200),
+    ]
+    refresh = checkrd.calls(path="/auth/refresh")[0]
+    assert header(refresh, "authorization") is None
+    assert header(refresh, "checkrd-version") == "2026-04-06"
+
+
+def test_a_login_is_renewed_before_it_ends(checkrd: TwinProcess) -> None:
+    given: Any = checkrd.lever("login", {"lasts_s": 30})
+    credentials = {"jwt": given["access_token"], "refresh_token": "refresh_twin"}
+    client_of(caller_of(checkrd, credentials)).agent(AGENT_ID)
+    assert [(call["path"], call["status"]) for call in checkrd.calls()] == [
+        ("/auth/refresh", 200),
+        (f"/v1/agents/{AGENT_ID}", 200),
+    ]
+
+
+def test_a_refresh_token_alone_is_enough(checkrd: TwinProcess) -> None:
+    client = client_of(caller_of(checkrd, {"refresh_token": "refresh_twin"}))
+    client.agent(AGENT_ID)
+    client.agent(AGENT_ID)
+    assert len(checkrd.calls(path="/auth/refresh")) == 1
+
+
+def test_a_refresh_token_that_counts_once_is_followed_by_the_next(checkrd: TwinProcess) -> None:
+    checkrd.set(rotate_refresh=True)
+    client = client_of(caller_of(checkrd, {"refresh_token": "refresh_twin"}))
+    for _ in range(3):
+        client.agent(AGENT_ID)
+        checkrd.lever("expire")
+    assert [call["status"] for call in checkrd.calls(path="/auth/refresh")] == [200, 200, 200]
+
+
+def test_a_login_that_cannot_be_renewed_leaves_nothing_in_doubt(checkrd: TwinProcess) -> None:
+    client = client_of(caller_of(checkrd, RENEWED))
+    checkrd.lever("expire")
+    checkrd.fault("drop_after", path="/auth/refresh")
+    with pytest.raises(Transient) as caught:
+        make_rule(client)
+    assert caught.value.perhaps_done is False
+    checkrd.clear_faults()
+    assert make_rule(client).id
+
+
+def test_path_and_fields_of_the_renewal_are_options(checkrd: TwinProcess) -> None:
+    answer = {"session": {"token": "jwt_twin", "ttl": "900"}}
+    checkrd.fault("status", path="/v2/session/renew", status=200, body=answer, times=1)
+    caller = caller_of(
+        checkrd,
+        {"refresh_token": "r-1"},
+        refresh_path="/v2/session/renew",
+        refresh_field="token",
+        access_token_path="session.token",
+        expires_in_path="session.ttl",
+    )
+    assert client_of(caller).agent(AGENT_ID).id == AGENT_ID
+    assert checkrd.calls(path="/v2/session/renew")[0]["body"] == {"token": "r-1"}
+
+
+def test_a_renewal_that_names_no_token_says_which_option_to_set(checkrd: TwinProcess) -> None:
+    checkrd.fault("status", path="/auth/refresh", status=200, body={"jwt": "x"})
+    with pytest.raises(VendorBroken) as caught:
+        client_of(caller_of(checkrd, {"refresh_token": "r"})).agent(AGENT_ID)
+    assert "access_token_path" in (caught.value.hint or "")
+
+
+# --- control and telemetry ----------------------------------------------------------------------
+
+
+def test_the_control_stream_tells_what_changes(checkrd: TwinProcess) -> None:
+    checkrd.set(heartbeat_s=0.1)
+    listener = client_of(caller_of(checkrd, KEY))
+    stream = listener.control(AGENT_ID, for_s=20, heartbeats=True)
+    first = next(stream)
+    assert (first.event, first.kill_switch_active) == ("init", False)
+    assert first.active_policy_hash is None
+    client_of(caller_of(checkrd)).set_kill_switch(AGENT_ID, active=True)
+    seen = next(event for event in stream if event.event != "heartbeat")
+    assert (seen.event, seen.kill_switch_active) == ("kill_switch", True)
+    assert next(stream).event == "heartbeat"
+    policy: Any = checkrd.lever("policies", {"yaml": "default: deny\n"})
+    told = next(event for event in stream if event.event != "heartbeat")
+    assert (told.event, told.version) == ("policy_updated", "1")
+    assert told.active_policy_hash == policy["hash"]
+    assert told.policy_envelope["payloadType"]
+
+
+def test_the_control_stream_ends_after_its_time(checkrd: TwinProcess) -> None:
+    checkrd.set(heartbeat_s=0.1)
+    events = list(client_of(caller_of(checkrd, KEY)).control(AGENT_ID, for_s=0.5))
+    assert [event.event for event in events] == ["init"]
+
+
+def test_a_refused_control_stream_is_said_in_words(checkrd: TwinProcess) -> None:
+    with pytest.raises(Refused) as caught:
+        next(client_of(caller_of(checkrd, {"api_key": "wrong-key"})).control(AGENT_ID))
+    assert "api_key" in (caught.value.hint or "")
+
+
+def test_telemetry_is_signed_and_a_wrong_key_is_refused(
+    checkrd: TwinProcess, client: CheckrdClient
+) -> None:
+    sign, public = signer()
+    stranger, _ = signer()
+    client.update_agent(AGENT_ID, public_key=public)
+    teller = client_of(caller_of(checkrd, KEY))
+    now = datetime.now(UTC)
+    assert teller.send_telemetry([{"method": "GET"}], signer=sign, now=now) == 1
+    for signed_by, at in ((stranger, now), (sign, now - timedelta(seconds=400))):
+        with pytest.raises(Refused):
+            teller.send_telemetry([{"method": "GET"}], signer=signed_by, now=at)
+    assert [call["status"] for call in checkrd.calls(path="/v1/telemetry")] == [202, 401, 401]
+    for wrong in ([], [{}] * 1001):
+        with pytest.raises(Permanent):
+            teller.send_telemetry(wrong, signer=sign, now=now)
+
+
+def test_telemetry_is_limited_by_the_plan(checkrd: TwinProcess) -> None:
+    checkrd.limit("telemetry", limit=0)
+    sign, _ = signer()
+    with pytest.raises(RateLimited, match="plan"):
+        client_of(caller_of(checkrd, KEY)).send_telemetry([{}], signer=sign, now=datetime.now(UTC))
+
+
+# --- actions ------------------------------------------------------------------------------------
+
+
+def audit_of(twin: TwinProcess) -> list[Any]:
+    entries: Any = twin.state()["audit"]
+    return [entry for entry in entries if entry["action"] == "agent.kill_switch"]
+
+
+def test_an_agent_is_stopped_once_with_a_reason_that_leads_back(
+    checkrd: TwinProcess, caller: Caller
+) -> None:
+    done = caller.do(
+        "checkrd.kill_switch", agent_id=AGENT_ID, reason="approved in chat", correlation_id="c-7"
+    )
+    outputs: Any = done.outputs
+    assert (outputs.kill_switch_active, outputs.changed, outputs.name) == (
+        True,
+        True,
+        "sales-agent",
+    )
+    again = caller.do("checkrd.kill_switch", agent_id=AGENT_ID, reason="approved in chat")
+    assert again.changed is False
+    (entry,) = audit_of(checkrd)
+    assert entry["metadata"]["reason"] == "approved in chat [hookwright c-7]"
+    sent = checkrd.calls(path="*/kill-switch")
+    assert [header(call, "idempotency-key") for call in sent] == ["run:step:0"]
+    released = caller.outputs(
+        "checkrd.kill_switch", effect="run:release:0", agent_id=AGENT_ID, active=False
+    )
+    assert released.kill_switch_active is False
+    assert "[hookwright run:release:0]" in audit_of(checkrd)[-1]["metadata"]["reason"]
+
+
+def test_a_kill_switch_whose_answer_is_lost_is_looked_up(
+    checkrd: TwinProcess, caller: Caller
+) -> None:
+    assert caller.look_up("checkrd.kill_switch", agent_id=AGENT_ID) is None
+    checkrd.fault("drop_after", path="*/kill-switch", times=1)
+    with pytest.raises(VendorBroken):
+        caller.do("checkrd.kill_switch", agent_id=AGENT_ID)
+    found: Any = caller.look_up("checkrd.kill_switch", agent_id=AGENT_ID)
+    assert found.outputs.kill_switch_active is True
+    assert len(checkrd.effects(path="*/kill-switch")) == 1
+
+
+def test_calls_for_one_agent_are_serialised(caller: Caller) -> None:
+    action = caller.action("checkrd.kill_switch")
+    assert action.target is not None
+    on, off = (
+        action.params.model_validate({"agent_id": AGENT_ID, "active": active})
+        for active in (True, False)
+    )
+    assert action.target(on, None) == action.target(off, None)
+
+
+def test_a_kill_switch_that_shows_no_effect_is_no_success(
+    checkrd: TwinProcess, caller: Caller
+) -> None:
+    agent = client_of(caller).agent(AGENT_ID).model_dump(mode="json")
+    checkrd.fault("status", path="*/kill-switch", status=200, body=agent)
+    with pytest.raises(VendorBroken, match="unchanged"):
+        caller.do("checkrd.kill_switch", agent_id=AGENT_ID)
+
+
+def test_an_agent_that_does_not_say_whether_it_is_stopped_is_no_answer(
+    checkrd: TwinProcess, caller: Caller
+) -> None:
+    checkrd.fault("status", path=f"/v1/agents/{AGENT_ID}", status=200, body={"id": AGENT_ID})
+    with pytest.raises(VendorBroken, match="kill_switch_active"):
+        caller.do("checkrd.agent", agent_id=AGENT_ID)
+
+
+def test_the_state_of_an_agent_is_confirmed(checkrd: TwinProcess, caller: Caller) -> None:
+    assert caller.outputs("checkrd.agent", agent_id=AGENT_ID).kill_switch_active is False
+    caller.do("checkrd.kill_switch", agent_id=AGENT_ID)
+    agent = caller.outputs("checkrd.agent", agent_id=AGENT_ID)
+    assert (agent.kill_switch_active, agent.status) == (True, "stopped")
+    by_key = caller_of(checkrd, KEY)
+    state = by_key.outputs("checkrd.control_state", agent_id=AGENT_ID)
+    assert (state.kill_switch_active, state.has_policy) == (True, False)
+
+
+def test_an_unknown_agent_is_refused(caller: Caller) -> None:
+    with pytest.raises(Refused, match="Agent not found"):
+        caller.do("checkrd.kill_switch", agent_id="nobody")
+    for climbing in ("..", "a/../b"):
+        with pytest.raises(Permanent):
+            caller.do("checkrd.agent", agent_id=climbing)
+
+
+def test_a_rule_is_muted_and_told_to_speak_again(checkrd: TwinProcess, caller: Caller) -> None:
+    muted = caller.outputs("checkrd.mute_alert", rule_id=RULE_ID, minutes=30)
+    assert muted.muted_until is not None
+    until = "2030-01-01T00:00:00+01:00"
+    named = caller.outputs("checkrd.mute_alert", effect="b", rule_id=RULE_ID, until=until)
+    assert named.muted_until == "2029-12-31T23:00:00Z"
+    assert caller.outputs("checkrd.unmute_alert", effect="c", rule_id=RULE_ID).muted_until is None
+    off = caller.outputs("checkrd.switch_alert", effect="d", rule_id=RULE_ID, enabled=False)
+    assert off.enabled is False
+    for wrong in ({}, {"minutes": 0}, {"until": "2030-01-01T00:00:00"}):
+        with pytest.raises(ValidationError):
+            caller.do("checkrd.mute_alert", rule_id=RULE_ID, **wrong)
+
+
+def test_a_muting_that_is_repeated_is_done_once(checkrd: TwinProcess, caller: Caller) -> None:
+    for _ in range(2):
+        caller.do("checkrd.mute_alert", rule_id=RULE_ID, minutes=30)
+    assert len(checkrd.effects(path="*/mute")) == 1
+
+
+def test_where_a_rule_stands(checkrd: TwinProcess, caller: Caller) -> None:
+    checkrd.lever("evaluate", {"value": 0.5})
+    rule = caller.outputs("checkrd.alert", rule_id=RULE_ID, agent_id=AGENT_ID)
+    assert (rule.found, rule.firing, rule.last_value, rule.threshold) == (True, True, 0.5, 0.2)
+    assert caller.outputs("checkrd.alert", rule_id="none").found is False
+
+
+def test_what_happened_lately(checkrd: TwinProcess, caller: Caller) -> None:
+    caller.now = datetime.now(UTC) + timedelta(seconds=5)
+    checkrd.lever("history", {"count": 5, "send": False})
+    found = caller.outputs("checkrd.alert_history", rule_id=RULE_ID, state="firing", limit=2)
+    assert (found.count, found.more) == (2, True)
+    assert {change.state for change in found.changes} == {"firing"}
+    denied = {"policy_result": "denied", "deny_reason": "not on the list"}
+    checkrd.lever("requests", {"count": 3, "overrides": denied})
+    checkrd.lever("requests", {"count": 4})
+    requests = caller.outputs(
+        "checkrd.recent_requests", agent_id=AGENT_ID, policy_result="denied", limit=10
+    )
+    assert (requests.count, requests.more) == (3, False)
+    assert {one.deny_reason for one in requests.requests} == {"not on the list"}
+
+
+def test_every_field_of_an_action_is_described() -> None:
+    for action in VENDOR.actions:
+        for model in (action.params, action.outputs):
+            for name, told in model.model_fields.items():
+                assert told.description, f"{action.name}: {name}"
+
+
+# --- the poll -----------------------------------------------------------------------------------
+
+
+def past(twin: TwinProcess, until: datetime, count: int, **more: Any) -> list[str]:
+    told: Any = twin.lever(
+        "history", {"count": count, "until": until.isoformat(), "send": False, **more}
+    )
+    return list(told["created"])
+
+
+def ask_all(caller: Caller, position: Any, facts: list[str], **options: Any) -> tuple[Any, int]:
+    """Ask until there is no more; gives the position and how often was asked."""
+    for asked in range(1, 100):
+        answer = caller.ask("alert_history", position, **options)
+        facts += [event.fact for event in answer.events]
+        position = dict(answer.position)
+        if not answer.more:
+            return position, asked
+    raise AssertionError("there was always more")
+
+
+def test_the_first_question_notes_where_it_begins(checkrd: TwinProcess, caller: Caller) -> None:
+    past(checkrd, START - timedelta(seconds=1), 5)
+    answer = caller.ask("alert_history")
+    assert (list(answer.events), answer.more) == ([], False)
+    caller.now = START + timedelta(minutes=5)
+    assert caller.ask("alert_history", answer.position).events == []
+
+
+def test_a_poll_can_look_back(checkrd: TwinProcess, caller: Caller) -> None:
+    past(checkrd, START - timedelta(minutes=1), 4, spacing_s=60)
+    facts: list[str] = []
+    ask_all(caller, None, facts, look_back="3m")
+    assert len(facts) == 3
+
+
+def test_a_poll_loses_and_repeats_nothing(checkrd: TwinProcess, caller: Caller) -> None:
+    position: Any = dict(caller.ask("alert_history").position)
+    facts: list[str] = []
+    made: list[str] = []
+    for _round in range(6):
+        caller.now += timedelta(minutes=3)
+        made += past(checkrd, caller.now - timedelta(seconds=1), 40, spacing_s=4)
+        position, _ = ask_all(caller, position, facts)
+    assert len(made) == len(facts) == len(set(facts)) == 240
+
+
+def test_a_change_that_is_listed_late_is_told(checkrd: TwinProcess, caller: Caller) -> None:
+    position: Any = dict(caller.ask("alert_history").position)
+    caller.now += timedelta(minutes=20)
+    past(checkrd, caller.now - timedelta(minutes=2), 2, spacing_s=10)
+    facts: list[str] = []
+    position, _ = ask_all(caller, position, facts)
+    past(checkrd, caller.now - timedelta(minutes=5), 1)
+    caller.now += timedelta(minutes=1)
+    ask_all(caller, position, facts)
+    assert len(facts) == len(set(facts)) == 3
+
+
+def test_a_long_history_is_read_in_parts_over_limits_and_restarts(
+    checkrd: TwinProcess, caller: Caller
+) -> None:
+    past(checkrd, START, 1300, spacing_s=120)
+    position: Any = None
+    facts: list[str] = []
+    for asked in range(60):
+        if asked % 2:
+            checkrd.fault("status", path="/v1/alert-history", status=429, skip=3, times=1)
+        try:
+            answer = caller.ask("alert_history", position, look_back="2d")
+        except RateLimited:
+            caller = caller_of(checkrd)  # a restart: only the position is kept
+            continue
+        finally:
+            checkrd.clear_faults()
+        facts += [event.fact for event in answer.events]
+        position = dict(answer.position)
+        assert len(answer.events) <= 500
+        if not answer.more:
+            break
+    # Two days back, one every two minutes, up to but without this very moment.
+    assert len(facts) == len(set(facts)) == 1299
+    times = [call["query"] for call in checkrd.calls(path="/v1/alert-history")]
+    assert {str(query["limit"]) for query in times} == {"100"}  # type: ignore[index]  # a mapping
+
+
+def test_days_are_told_in_their_order(checkrd: TwinProcess, caller: Caller) -> None:
+    past(checkrd, START - timedelta(minutes=1), 30, spacing_s=2 * 3600)
+    found, position = [], None
+    while True:
+        answer = caller.ask("alert_history", position, look_back="3d")
+        found += [event.time for event in answer.events]
+        position = answer.position
+        if not answer.more:
+            break
+    assert len(found) == 30
+    assert found == sorted(found, key=lambda time: time or START)
+
+
+def test_a_cursor_the_vendor_forgot_is_begun_anew(checkrd: TwinProcess, caller: Caller) -> None:
+    past(checkrd, START - timedelta(seconds=1), 700, spacing_s=60)
+    answer = caller.ask("alert_history", None, look_back="20h")
+    assert answer.more
+    position = {**answer.position, "cursor": "Zm9yZ290dGVu"}
+    facts = [event.fact for event in answer.events]
+    ask_all(caller, position, facts)
+    assert len(set(facts)) == 700
+
+
+def test_a_refusal_without_cursor_is_told(checkrd: TwinProcess, caller: Caller) -> None:
+    position = caller.ask("alert_history").position
+    caller.now += timedelta(minutes=1)
+    checkrd.fault("status", path="/v1/alert-history", status=400)
+    with pytest.raises(Refused):
+        caller.ask("alert_history", position)
+    assert len(checkrd.calls(path="/v1/alert-history")) == 1
+
+
+def test_other_states_are_told_when_they_are_wanted(checkrd: TwinProcess, caller: Caller) -> None:
+    checkrd.set(hits_to_fire=2)
+    at = START - timedelta(minutes=10)
+    for number, value in enumerate([0.5, 0.6, 0.1, 0.1, None]):
+        when = (at + timedelta(minutes=number)).isoformat()
+        checkrd.lever("evaluate", {"value": value, "at": when})
+    usual = caller.ask("alert_history", None, look_back="1h")
+    assert [event.type for event in usual.events] == ["agent_alert.fired", "agent_alert.resolved"]
+    all_of_them = caller.ask("alert_history", None, look_back="1h", all_states=True)
+    assert [event.vendor_type for event in all_of_them.events] == [
+        "alert.pending",
+        "alert.firing",
+        "alert.resolved",
+        "alert.ok",
+        "alert.no_data",
+    ]
+    assert [event.type for event in all_of_them.events][3:] == [
+        "checkrd.alert.ok",
+        "checkrd.alert.no_data",
+    ]
+
+
+def test_a_poll_can_be_narrowed(checkrd: TwinProcess, caller: Caller) -> None:
+    past(checkrd, START - timedelta(minutes=1), 2)
+    for narrow, count in (
+        ({"alert_rule_ids": [RULE_ID]}, 2),
+        ({"alert_rule_ids": ["other"]}, 0),
+        ({"agent_id": AGENT_ID}, 2),
+        ({"agent_id": "other"}, 0),
+    ):
+        answer = caller.ask("alert_history", None, look_back="1h", **narrow)
+        assert len(answer.events) == count
+    with pytest.raises(ValidationError):
+        caller.ask("alert_history", None, alert_rule_ids=["r"] * 51)
+
+
+# --- the record ---------------------------------------------------------------------------------
+
+
+def read(caller: Caller, window: Window, position: Any = None, **options: Any) -> RecordPage:
+    (record,) = VENDOR.records
+    return record.read(caller.context(), record.options.model_validate(options), window, position)
+
+
+def read_all(caller: Caller, window: Window, **options: Any) -> list[Any]:
+    entries, position = [], None
+    while True:
+        page = read(caller, window, position, **options)
+        entries += page.entries
+        position = page.next
+        if position is None:
+            return entries
+
+
+@pytest.mark.parametrize(
+    "shape", [{}, {"own_ids": True}, {"body": "entry"}, {"body": "entry", "own_ids": True}]
+)
+def test_webhook_poll_and_record_tell_the_same_facts(
+    checkrd: TwinProcess, caller: Caller, inbox: Inbox, shape: dict[str, Any]
+) -> None:
+    checkrd.set(receiver=inbox.url, **shape)
+    checkrd.lever("history", {"count": 20, "until": START.isoformat(), "withhold_every": 5})
+    sent = events_of(inbox)
+    caller.now = START + timedelta(minutes=1)
+    polled = caller.ask("alert_history", None, look_back="1h").events
+    window = Window(START - timedelta(hours=1), START + timedelta(hours=1))
+    recorded = read_all(caller, window)
+    told = {(event.fact, event.type) for event in polled}
+    assert len(told) == 20
+    assert {(one.fact, one.type) for entry in recorded for one in entry.events} == told
+    assert len(sent) == 16
+    assert {(event.fact, event.type) for event in sent} < told
+    for event in sent:
+        (twin_of,) = [one for one in polled if one.fact == event.fact]
+        skipped = {"alert_id"} if shape.get("own_ids") else set()
+        for name in set(event.facts) - skipped:
+            assert event.facts[name] == twin_of.facts[name]
+    keys = {delivery_key(one, CheckrdOptions()) for one in inbox.received}
+    by_key = [entry for entry in recorded if keys & set(entry.delivery_keys)]
+    assert len(by_key) == (0 if shape.get("own_ids") else 16)
+
+
+def test_the_record_finds_what_was_withheld(
+    checkrd: TwinProcess, caller: Caller, inbox: Inbox
+) -> None:
+    checkrd.set(receiver=inbox.url)
+    past_of: Any = checkrd.lever(
+        "history",
+        {"count": 1000, "until": START.isoformat(), "spacing_s": 30, "withhold_every": 20},
+    )
+    facts = {event.fact for event in events_of(inbox)}
+    assert len(facts) == 950
+    window = Window(START - timedelta(hours=24), START + timedelta(seconds=1))
+    entries = read_all(caller, window)
+    assert len({entry.reference for entry in entries}) == len(entries) == 1000
+    missing = [
+        event.facts["alert_id"]
+        for entry in entries
+        for event in entry.events
+        if event.fact not in facts
+    ]
+    assert sorted(missing) == sorted(past_of["withheld"])
+    record: Any = checkrd.state()["record"]
+    assert sorted(one["id"] for one in record if one["withheld"]) == sorted(missing)
+
+
+def test_a_window_has_its_beginning_and_not_its_end(checkrd: TwinProcess, caller: Caller) -> None:
+    past(checkrd, START, 3, spacing_s=60)
+    minute = timedelta(minutes=1)
+    entries = read_all(caller, Window(START - 2 * minute, START))
+    assert sorted(entry.time for entry in entries) == [START - 2 * minute, START - minute]
+    both = [
+        *read_all(caller, Window(START - 5 * minute, START - minute)),
+        *read_all(caller, Window(START - minute, START + minute)),
+    ]
+    assert len({entry.reference for entry in both}) == len(both) == 3
+
+
+def test_a_page_of_the_record_that_fails_is_read_again(
+    checkrd: TwinProcess, caller: Caller
+) -> None:
+    past(checkrd, START, 150, spacing_s=60)
+    window = Window(START - timedelta(hours=5), START + timedelta(hours=1))
+    first = read(caller, window)
+    assert len(first.entries) == 100
+    checkrd.fault("status", path="/v1/alert-history", status=500, times=3)
+    with pytest.raises(VendorBroken):
+        read(caller, window, first.next)
+    second = read(caller, window, first.next)
+    assert second.next is None
+    references = {entry.reference for entry in (*first.entries, *second.entries)}
+    assert len(references) == 150
