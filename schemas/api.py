@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
-from schemas.events import Event, Json
+from schemas.events import Event, Json, Origin
 from schemas.tables import AlertState, DeliveryState
 from schemas.workflow import RunStatus
 
@@ -187,6 +187,7 @@ class EventOut(Answer):
     vendor_type: str
     source: str | None
     delivery_id: UUID | None
+    origin: Origin
     subject: str | None
     time: datetime
     received_at: datetime
@@ -338,6 +339,8 @@ class SourceOut(Answer):
     url: str
     options: dict[str, Any]
     limits: dict[str, Any]
+    connection: str | None
+    reconcile: dict[str, Any] | None
     enabled: bool
     from_file: bool
     updated_at: datetime

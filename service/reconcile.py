@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -28,7 +28,6 @@ from service.connections import OpenConnection
 from service.db import Session
 from service.errors import (
     ConfigurationError,
-    Conflict,
     HookwrightError,
     RateLimited,
     Transient,
@@ -36,8 +35,8 @@ from service.errors import (
 )
 from service.gaps import Comparison, close_by_reading, close_page, entry_of, note_arrivals
 from service.ingest import as_it_came
+from service.reconcile_request import connection_of
 from service.runtime import Runtime
-from service.store import connections as connections_store
 from service.store import reconciliations as store
 from service.unit_of_work import UnitOfWork, reading, unit_of_work
 from service.vendors.base import CallContext, Record, Recorded, RecordPage, Vendor, Window
@@ -55,77 +54,6 @@ LEARN_FROM = 200
 SETTLE_EVERY = timedelta(seconds=2)
 SETTLE_TIMES = 5
 """How often it is looked whether what was asked for has come, before the comparison ends."""
-
-
-def ask_to_reconcile(
-    work: UnitOfWork,
-    vendors: Mapping[str, Vendor],
-    source: SourceRow,
-    *,
-    since: timedelta,
-    now: datetime,
-    by: Literal["person", "schedule"],
-) -> ReconciliationRow:
-    """Write down that a source is to be compared with its vendor's record, and ring for it.
-
-    One that is under way is given instead of a second. Raises Conflict for a source that cannot
-    be compared, with the reason.
-    """
-    vendor = vendors.get(source.vendor)
-    if vendor is None or not vendor.records:
-        title = source.vendor if vendor is None else vendor.title
-        raise Conflict(f"{title} keeps no record that {source.name!r} could be compared with")
-    if connection_of(work.session, source) is None:
-        raise Conflict(
-            f"{source.name!r} is tied to no connection of {vendor.title}",
-            hint="add `connection: NAME` to the source, or declare one connection of this vendor",
-        )
-    found = store.under_way(work.session, source.id)
-    if found is None:
-        found = ReconciliationRow(
-            source_id=source.id,
-            source=source.name,
-            vendor=source.vendor,
-            by=by,
-            since=now - since,
-            until=now,
-            state=ReconciliationState.PENDING,
-            created_at=now,
-            due_at=now,
-        )
-        work.session.add(found)
-    work.ring(Reconcile(found.id))
-    return found
-
-
-def connection_of(session: Session, source: SourceRow) -> str | None:
-    """Give the connection whose account a source belongs to: the one named, or the only one."""
-    if source.connection is not None:
-        return source.connection
-    rows = connections_store.of_vendor(session, source.vendor, limit=2)
-    return rows[0].name if len(rows) == 1 else None
-
-
-def start_due(runtime: Runtime, work: UnitOfWork, *, now: datetime, limit: int) -> int:
-    """Begin the comparisons that sources ask for by their schedule; gives how many."""
-    sources = store.due_sources(work.session, now=now, limit=limit)
-    for source in sources:
-        config = ReconcileConfig.model_validate(source.reconcile or {})
-        source.reconcile_due_at = None if config.every is None else now + config.every
-        try:
-            row = ask_to_reconcile(
-                work, runtime.vendors, source, since=config.since, now=now, by="schedule"
-            )
-        except Conflict as error:
-            log.warning("reconciliation_impossible", source=source.name, reason=error.message)
-            continue
-        # What happened before there was a source was never meant to arrive at it.
-        row.since = max(row.since, _made_at(source.id))
-    return len(sources)
-
-
-def _made_at(id_: UUID) -> datetime:
-    return datetime.fromtimestamp((id_.int >> 80) / 1000, tz=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import structlog
 from schemas.jobs import AdvanceRun, IngestDeliveries, PerformPoll, Reconcile
 from service.db import Session
 from service.errors import HookwrightError
-from service.reconcile import start_due
+from service.reconcile_request import start_due
 from service.runs import LEASE
 from service.runtime import Runtime
 from service.store import deliveries, leases, polls, reconciliations, runs

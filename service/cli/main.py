@@ -44,6 +44,9 @@ _COMMANDS = {
     "workflow": Entry(
         "actions", "workflow", "Workflows: list and check them, and see what steps can use."
     ),
+    "reconcile": Entry(
+        "reconciling", "reconcile", "Find what a vendor sent and we never got, and have it."
+    ),
     "token": Entry("tokens", "token", "Tokens of the API."),
 }
 

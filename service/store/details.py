@@ -14,6 +14,8 @@ from schemas.tables import (
     DeliveryRow,
     EffectRow,
     EventRow,
+    GapRow,
+    ReconciliationRow,
     RunRow,
     SourceRow,
     StepRow,
@@ -25,6 +27,7 @@ from service.errors import NotFound
 from service.store import sources
 
 Row = TypeVar("Row", bound=SQLModel)
+MOST_GAPS = 200
 MOST_RUNS = 100
 """How many runs one event or delivery is shown with."""
 
@@ -79,6 +82,20 @@ def read_delivery(session: Session, ident: UUID) -> DeliveryStory:
 def read_event(session: Session, ident: UUID) -> EventStory:
     """Give an event with its runs. Raises NotFound."""
     return EventStory(read(session, EventRow, ident), _runs_of(session, [ident]))
+
+
+def read_reconciliation(
+    session: Session, ident: UUID
+) -> tuple[ReconciliationRow, Sequence[GapRow]]:
+    """Give a comparison with its first gaps in the order of time. Raises NotFound."""
+    row = read(session, ReconciliationRow, ident)
+    gaps = session.exec(
+        select(GapRow)
+        .where(GapRow.reconciliation_id == ident)
+        .order_by(col(GapRow.time), col(GapRow.id))
+        .limit(MOST_GAPS)
+    ).all()
+    return row, gaps
 
 
 def read_run(session: Session, ident: UUID) -> RunStory:

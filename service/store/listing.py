@@ -22,12 +22,14 @@ from schemas.api import (
     RunQuestion,
     TimedQuestion,
 )
+from schemas.reconciling import ReconciliationQuestion
 from schemas.tables import (
     AlertRow,
     ConnectionRow,
     DeliveryRow,
     EventRow,
     PollRow,
+    ReconciliationRow,
     RejectionRow,
     RunRow,
     SourceRow,
@@ -106,6 +108,18 @@ def list_rejections(session: Session, question: RejectionQuestion) -> Page[Rejec
         *_between(RejectionRow.received_at, question),
     )
     return _page(session, statement, RejectionRow, question)
+
+
+def list_reconciliations(
+    session: Session, question: ReconciliationQuestion
+) -> Page[ReconciliationRow]:
+    """Give comparisons with vendors' records."""
+    statement = select(ReconciliationRow).where(
+        *_equal(ReconciliationRow.source, question.source),
+        *_equal(ReconciliationRow.state, question.state),
+        *_between(ReconciliationRow.created_at, question),
+    )
+    return _page(session, statement, ReconciliationRow, question)
 
 
 def every_source(session: Session, question: Question) -> Page[SourceRow]:

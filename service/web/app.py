@@ -17,7 +17,16 @@ from service.web.bodies import BoundedBodies
 from service.web.deps import Parts, Viewer
 from service.web.limits import Limiter
 from service.web.middleware import Envelope
-from service.web.routes import alerts, configured, connecting, deliveries, events, health, runs
+from service.web.routes import (
+    alerts,
+    configured,
+    connecting,
+    deliveries,
+    events,
+    health,
+    reconciliations,
+    runs,
+)
 
 HOOKS_PREFIX = "/hooks/"
 API_ROOT = "/api/v1"
@@ -108,7 +117,15 @@ def create_api(parts: Parts) -> FastAPI:
 
 def _versioned() -> APIRouter:
     router = APIRouter(prefix=API_ROOT, dependencies=[Viewer])
-    for part in (deliveries, events, runs, alerts, configured, connecting):
+    for part in (
+        deliveries,
+        events,
+        runs,
+        alerts,
+        configured,
+        connecting,
+        reconciliations,
+    ):
         router.include_router(part.router)
     return router
 

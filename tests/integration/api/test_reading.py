@@ -136,6 +136,7 @@ def test_an_event_is_read_in_the_shape_of_the_contract(api: Installation) -> Non
         "vendor_type": "run.failed",
         "source": "vibeview",
         "delivery_id": str(event.delivery_id),
+        "origin": "webhook",
         "subject": "run_1",
         "time": "2026-11-21T12:00:00Z",
         "received_at": "2026-11-21T12:00:00Z",

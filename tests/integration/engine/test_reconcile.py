@@ -25,7 +25,8 @@ from schemas.tables import (
     SourceRow,
 )
 from service.errors import Conflict, RateLimited, Refused, Unreachable
-from service.reconcile import ask_to_reconcile, reconcile
+from service.reconcile import reconcile
+from service.reconcile_request import ask_to_reconcile
 from service.unit_of_work import unit_of_work
 from service.vendors.base import (
     CallContext,

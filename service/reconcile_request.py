@@ -1,0 +1,153 @@
+"""Asking for a source to be compared with its vendor's record: by a person, or by its schedule.
+
+The comparison itself is in `reconcile.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+from uuid import UUID
+
+import structlog
+
+from schemas.clock import Clock
+from schemas.config import ReconcileConfig
+from schemas.jobs import Reconcile
+from schemas.tables import ReconciliationRow, ReconciliationState, SourceRow
+from service.db import Database, Session
+from service.errors import Conflict, NotFound
+from service.queue import Queue
+from service.runtime import Runtime
+from service.store import connections as connections_store
+from service.store import reconciliations as store
+from service.store import sources as sources_store
+from service.unit_of_work import UnitOfWork, unit_of_work
+from service.vendors.base import Vendor
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The comparisons that were begun, and why other sources are not compared."""
+
+    begun: list[ReconciliationRow]
+    passed_over: dict[str, str]
+
+
+def ask_for_sources(
+    database: Database,
+    queue: Queue,
+    vendors: Mapping[str, Vendor],
+    clock: Clock,
+    *,
+    source: str | None,
+    since: timedelta | None,
+) -> Asked:
+    """Begin the comparison of one source, or of every source that can be compared.
+
+    `since` None: as far back as the source is configured to look, else 24 hours. Raises NotFound
+    for an unknown source and Conflict for a named one that cannot be compared.
+    """
+    with unit_of_work(database, queue) as work:
+        rows = sources_store.read_sources(work.session)
+        chosen = [row for row in rows if source in {None, row.name}]
+        if source is not None and not chosen:
+            raise NotFound(f"there is no source {source!r}")
+        asked = Asked([], {})
+        for row in chosen:
+            configured = ReconcileConfig.model_validate(row.reconcile or {})
+            try:
+                found = ask_to_reconcile(
+                    work,
+                    vendors,
+                    row,
+                    since=since or configured.since,
+                    now=clock(),
+                    by="person",
+                )
+            except Conflict as error:
+                if source is not None:
+                    raise
+                asked.passed_over[row.name] = error.message
+                continue
+            asked.begun.append(found)
+        work.session.flush()
+        for found in asked.begun:
+            work.session.refresh(found)
+            work.session.expunge(found)
+        return asked
+
+
+def ask_to_reconcile(
+    work: UnitOfWork,
+    vendors: Mapping[str, Vendor],
+    source: SourceRow,
+    *,
+    since: timedelta,
+    now: datetime,
+    by: Literal["person", "schedule"],
+) -> ReconciliationRow:
+    """Write down that a source is to be compared with its vendor's record, and ring for it.
+
+    One that is under way is given instead of a second. Raises Conflict for a source that cannot
+    be compared, with the reason.
+    """
+    vendor = vendors.get(source.vendor)
+    if vendor is None or not vendor.records:
+        title = source.vendor if vendor is None else vendor.title
+        raise Conflict(f"{title} keeps no record that {source.name!r} could be compared with")
+    if connection_of(work.session, source) is None:
+        raise Conflict(
+            f"{source.name!r} is tied to no connection of {vendor.title}",
+            hint="add `connection: NAME` to the source, or declare one connection of this vendor",
+        )
+    found = store.under_way(work.session, source.id)
+    if found is None:
+        found = ReconciliationRow(
+            source_id=source.id,
+            source=source.name,
+            vendor=source.vendor,
+            by=by,
+            since=now - since,
+            until=now,
+            state=ReconciliationState.PENDING,
+            created_at=now,
+            due_at=now,
+        )
+        work.session.add(found)
+    work.ring(Reconcile(found.id))
+    return found
+
+
+def connection_of(session: Session, source: SourceRow) -> str | None:
+    """Give the connection whose account a source belongs to: the one named, or the only one."""
+    if source.connection is not None:
+        return source.connection
+    rows = connections_store.of_vendor(session, source.vendor, limit=2)
+    return rows[0].name if len(rows) == 1 else None
+
+
+def start_due(runtime: Runtime, work: UnitOfWork, *, now: datetime, limit: int) -> int:
+    """Begin the comparisons that sources ask for by their schedule; gives how many."""
+    sources = store.due_sources(work.session, now=now, limit=limit)
+    for source in sources:
+        config = ReconcileConfig.model_validate(source.reconcile or {})
+        source.reconcile_due_at = None if config.every is None else now + config.every
+        try:
+            row = ask_to_reconcile(
+                work, runtime.vendors, source, since=config.since, now=now, by="schedule"
+            )
+        except Conflict as error:
+            log.warning("reconciliation_impossible", source=source.name, reason=error.message)
+            continue
+        # What happened before there was a source was never meant to arrive at it.
+        row.since = max(row.since, _made_at(source.id))
+    return len(sources)
+
+
+def _made_at(id_: UUID) -> datetime:
+    return datetime.fromtimestamp((id_.int >> 80) / 1000, tz=UTC)
