@@ -29,13 +29,17 @@ class VibeViewCredentials(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    api_token: SecretStr = Field(min_length=1)
+    api_token: SecretStr = Field(
+        min_length=1, description="An API token of the organisation (`tok_…`)."
+    )
 
 
 class VibeViewConnectionOptions(Options):
     """Options of a connection: `per_minute` is the vendor's own limit for each client."""
 
-    per_minute: float = Field(default=100, gt=0)
+    per_minute: float = Field(
+        default=100, gt=0, description="How many calls a minute are made at most."
+    )
 
 
 def auth_headers(

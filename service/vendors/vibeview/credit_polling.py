@@ -37,10 +37,24 @@ class CreditBalanceOptions(Options):
     `topup_url` is the page where a person can buy credit; the vendor's API gives none to look at.
     """
 
-    floor_usd: Decimal = Field(default=Decimal(5), gt=0, le=1_000_000)
-    critical_usd: Decimal | None = Field(default=None, ge=0, le=1_000_000)
-    rearm: float = Field(default=1.2, ge=1, le=10)
-    topup_url: str | None = None
+    floor_usd: Decimal = Field(
+        default=Decimal(5), gt=0, le=1_000_000, description="Below so many USD, credit is low."
+    )
+    critical_usd: Decimal | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="Below so many USD, it is critical; a fifth of the floor if none.",
+    )
+    rearm: float = Field(
+        default=1.2,
+        ge=1,
+        le=10,
+        description="How many times a limit credit must reach before that limit counts anew.",
+    )
+    topup_url: str | None = Field(
+        default=None, description="The page where a person can buy credit, for the message."
+    )
 
     @model_validator(mode="after")
     def _in_order(self) -> CreditBalanceOptions:

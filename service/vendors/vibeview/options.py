@@ -25,19 +25,55 @@ class VibeViewOptions(Options):
     """
 
     scheme: Literal["sha256-body", "t-v1", "sha256-timestamp-body", "standard-webhooks", "svix"] = (
-        "sha256-body"
+        Field(default="sha256-body", description="What the webhook is signed with.")
     )
-    secret_encoding: SecretEncoding | None = None
-    signature_header: HeaderName = Field(default="X-VibeView-Signature", min_length=1)
-    timestamp_header: HeaderName = Field(default="X-VibeView-Timestamp", min_length=1)
-    event_header: HeaderName = Field(default="X-VibeView-Event", min_length=1)
-    delivery_header: HeaderName = Field(default="X-VibeView-Delivery", min_length=1)
-    tolerance_s: int = Field(default=300, ge=0)
-    event_paths: tuple[str, ...] = ("event", "event_type", "type")
-    id_paths: tuple[str, ...] = ("id", "event_id")
-    delivery_id_paths: tuple[str, ...] = ("delivery_id",)
-    time_paths: tuple[str, ...] = ("created_at", "timestamp")
-    data_path: str = "data"
-    metadata_paths: tuple[str, ...] = ("metadata", "data.metadata")
-    billing_prefix: str = Field(default="billing.", min_length=1)
-    events: dict[str, str] = Field(default_factory=dict)
+    secret_encoding: SecretEncoding | None = Field(
+        default=None, description="How the secret is read; the scheme's own way if none."
+    )
+    signature_header: HeaderName = Field(
+        default="X-VibeView-Signature", min_length=1, description="Where the signature is."
+    )
+    timestamp_header: HeaderName = Field(
+        default="X-VibeView-Timestamp",
+        min_length=1,
+        description="Where the signed time is, under `sha256-timestamp-body`.",
+    )
+    event_header: HeaderName = Field(
+        default="X-VibeView-Event",
+        min_length=1,
+        description="Where the event is named, if not in the body.",
+    )
+    delivery_header: HeaderName = Field(
+        default="X-VibeView-Delivery", min_length=1, description="Where the delivery's id is."
+    )
+    tolerance_s: int = Field(
+        default=300,
+        ge=0,
+        description="How many seconds a signed time may lie in the past or the future.",
+    )
+    event_paths: tuple[str, ...] = Field(
+        default=("event", "event_type", "type"), description="Where the body names the event."
+    )
+    id_paths: tuple[str, ...] = Field(
+        default=("id", "event_id"), description="Where the body has the event's id."
+    )
+    delivery_id_paths: tuple[str, ...] = Field(
+        default=("delivery_id",), description="Where the body has the delivery's id."
+    )
+    time_paths: tuple[str, ...] = Field(
+        default=("created_at", "timestamp"), description="Where the body has the event's time."
+    )
+    data_path: str = Field(
+        default="data", description="Where the body has what the event is about."
+    )
+    metadata_paths: tuple[str, ...] = Field(
+        default=("metadata", "data.metadata"),
+        description="Where the body has the metadata that a run was started with.",
+    )
+    billing_prefix: str = Field(
+        default="billing.", min_length=1, description="How the names of billing events begin."
+    )
+    events: dict[str, str] = Field(
+        default_factory=dict,
+        description="VibeView's names of further events, and our names for them.",
+    )

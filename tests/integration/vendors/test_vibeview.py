@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from examples.twins.launch import TwinProcess
 from service.errors import RateLimited, Refused, VendorBroken
@@ -396,3 +396,261 @@ def test_a_ledger_that_begins_empty_tells_its_first_entry(
     begun = caller.ask("ledger")
     vibeview.lever("ledger", {"amount_micro": 5, "entry_type": "subscription_refill"})
     assert len(caller.ask("ledger", begun.position).events) == 1
+
+
+def read_on(caller: Caller, position: Any, **options: Any) -> tuple[list[Any], Any, int]:
+    """Ask as often as there is more at once; positions are stored between."""
+    events: list[Any] = []
+    for turn in range(1, 100):
+        answer = caller.ask("ledger", position, **options)
+        events += answer.events
+        position = json.loads(json.dumps(answer.position))
+        if not answer.more:
+            return events, position, turn
+    pytest.fail("there was always more")
+
+
+@pytest.mark.parametrize("count", [99, 100, 101, 500, 1050])
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_long_ledger_is_told_in_chunks_oldest_first(
+    vibeview: TwinProcess, caller: Caller, count: int, before: int
+) -> None:
+    vibeview.limit("api", limit=None)
+    if before:
+        vibeview.lever("ledger", {"amount_micro": 1})
+    begun = caller.ask("ledger")
+    vibeview.lever("ledger", {"amount_micro": -1, "count": count})
+    events, position, turns = read_on(caller, begun.position, entry_types=[])
+    assert [event.subject for event in events] == [
+        str(number) for number in range(before + 1, before + count + 1)
+    ]
+    assert all(event.fact == event.key == f"ledger:{event.subject}" for event in events)
+    assert (turns > 1) == (count > 400)
+    assert len(vibeview.calls(path="*/ledger")) <= 2 + 2 * (count // 100 + 1) + turns
+    assert read_on(caller, position, entry_types=[])[0] == []
+
+
+def test_entries_that_come_while_a_long_ledger_is_told_are_neither_lost_nor_repeated(
+    vibeview: TwinProcess, caller: Caller
+) -> None:
+    vibeview.limit("api", limit=None)
+    position: Any = caller.ask("ledger").position
+    vibeview.lever("ledger", {"amount_micro": -1, "count": 730})
+    told: list[str | None] = []
+    total = 730
+    for extra in (1, 99, 100, 101, 250, 0, 3, *(0,) * 20):
+        answer = caller.ask("ledger", position, entry_types=[])
+        told += [event.subject for event in answer.events]
+        position = answer.position
+        if not answer.more:
+            break
+        if extra:
+            vibeview.lever("ledger", {"amount_micro": -1, "count": extra})
+            total += extra
+    assert told == [str(number) for number in range(1, total + 1)]
+
+
+def test_a_ledger_that_breaks_off_goes_on_where_it_was(
+    vibeview: TwinProcess, caller: Caller
+) -> None:
+    vibeview.limit("api", limit=None)
+    position: Any = caller.ask("ledger").position
+    vibeview.lever("ledger", {"amount_micro": -1, "count": 620})
+    first = caller.ask("ledger", position, entry_types=[])
+    vibeview.fault("status", path="*/ledger", status=500, skip=2, times=3)
+    with pytest.raises(VendorBroken):
+        caller.ask("ledger", first.position, entry_types=[])
+    events, _, _ = read_on(caller, first.position, entry_types=[])
+    told = [event.subject for event in (*first.events, *events)]
+    assert told == [str(number) for number in range(1, 621)]
+
+
+def test_a_position_of_before_there_were_chunks_is_read(
+    vibeview: TwinProcess, caller: Caller
+) -> None:
+    vibeview.lever("ledger", {"amount_micro": 1, "entry_type": "prepaid_topup", "count": 3})
+    assert len(caller.ask("ledger", {"mark": "1"}).events) == 2
+    assert len(caller.ask("ledger", {"mark": "gone", "offset": "odd"}).events) == 3
+
+
+# --- catalog --------------------------------------------------------------------------------------
+
+
+def test_new_events_of_the_vendor_are_told_once(vibeview: TwinProcess, caller: Caller) -> None:
+    begun = caller.ask("catalog")
+    assert list(begun.events) == [], "everything the twin lists is known"
+    assert begun.position["missing"] == ["run.error"]
+    more = [*begun_catalog(caller), {"type": "device.offline"}, {"type": "billing.refunded"}]
+    vibeview.fault("status", path="*/catalog", status=200, body=more)
+    (told,) = (answer := caller.ask("catalog", begun.position)).events
+    assert told.type == "vibeview.catalog_changed"
+    assert told.facts == {
+        "account": "under-test",
+        "unknown": ["billing.refunded", "device.offline"],
+        "missing": ["run.error"],
+    }
+    assert caller.ask("catalog", begun.position).events[0].key == told.key
+    assert list(caller.ask("catalog", answer.position).events) == []
+    mapped = caller.ask("catalog", answer.position, known=["billing.refunded"])
+    assert mapped.events[0].facts["unknown"] == ["device.offline"]
+    vibeview.clear_faults()
+    (gone,) = caller.ask("catalog", answer.position).events
+    assert gone.facts["unknown"] == []
+    assert gone.key != told.key
+
+
+def begun_catalog(caller: Caller) -> list[dict[str, Any]]:
+    entries = VibeViewClient(caller.http).webhooks.catalog()
+    return [{"type": entry.type} for entry in entries]
+
+
+def test_events_that_were_unknown_from_the_beginning_are_told(
+    vibeview: TwinProcess, caller: Caller
+) -> None:
+    vibeview.fault("status", path="*/catalog", status=200, body=["device.offline"])
+    (told,) = caller.ask("catalog").events
+    assert told.facts["unknown"] == ["device.offline"]
+
+
+# --- further actions ------------------------------------------------------------------------------
+
+
+def test_a_run_is_cancelled_and_one_that_ended_is_no_failure(
+    vibeview: TwinProcess, caller: Caller
+) -> None:
+    run_id = caller.outputs("vibeview.run_test", test_id="test_abc123_1").run_id
+    done = caller.do("vibeview.cancel_run", run_id=run_id)
+    assert done.outputs.model_dump() == {"requested": True, "status": "cancellation_requested"}
+    assert caller.outputs("vibeview.run_status", run_id=run_id).status == "cancelled"
+    again = caller.do("vibeview.cancel_run", run_id=run_id)
+    assert again.outputs.model_dump() == {"requested": False, "status": "not_active"}
+    assert again.changed is False
+    with pytest.raises(Refused, match="not found"):
+        caller.do("vibeview.cancel_run", run_id="tr_none")
+
+
+def test_a_suite_run_is_cancelled_by_its_number(vibeview: TwinProcess, caller: Caller) -> None:
+    run_id = caller.outputs("vibeview.run_suite", suite_id="suite_abc123").run_id
+    record = caller.outputs("vibeview.suite_run_record", run_id=run_id)
+    assert record.number is not None
+    done = caller.outputs("vibeview.cancel_run", suite_run_number=record.number)
+    assert done.requested is True
+    assert caller.outputs("vibeview.suite_run_record", run_id=run_id).status == "cancelled"
+
+
+def test_a_link_to_buy_credit(vibeview: TwinProcess, caller: Caller) -> None:
+    assert caller.outputs("vibeview.topup_link", amount_usd=20).url.startswith("https://")
+    assert vibeview.calls(path="*/topup")[0]["body"] == {"amount_usd": 20}
+    with pytest.raises(Refused, match="out of bounds"):
+        caller.do("vibeview.topup_link", amount_usd=4)
+    vibeview.set(role="viewer")
+    with pytest.raises(Refused) as caught:
+        caller.do("vibeview.topup_link", bundle_key="bundle_10")
+    assert "role admin" in (caught.value.hint or "")
+
+
+def test_usage_of_the_month(vibeview: TwinProcess, caller: Caller) -> None:
+    vibeview.lever("ledger", {"amount_micro": -1_500_000})
+    usage = caller.outputs("vibeview.usage")
+    assert (usage.plan, usage.ai_credit.current, usage.ai_cost_micro) == ("Starter", 1.5, 1_500_000)
+    assert usage.own_key_tokens.limit is None
+
+
+def test_thresholds_are_set_where_the_vendor_has_them(
+    vibeview: TwinProcess, caller: Caller
+) -> None:
+    for place in ("suite", "settings"):
+        vibeview.set(thresholds_at=place)
+        done = caller.do(
+            "vibeview.set_thresholds", suite_id="suite_abc123", warn_pct=5, fail_pct=20
+        )
+        assert done.outputs.model_dump() == {"warn_pct": 5, "fail_pct": 20}
+    vibeview.set(thresholds_at="suite")
+    suite = VibeViewClient(caller.http).suites.one("suite_abc123")
+    assert (suite.visual_regression_warn_pct, suite.visual_regression_fail_pct) == (5, 20)
+    caller.do("vibeview.set_thresholds", suite_id="suite_abc123", warn_pct=None, fail_pct=None)
+    suite = VibeViewClient(caller.http).suites.one("suite_abc123")
+    assert suite.visual_regression_warn_pct is None
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("set_thresholds", {"suite_id": "s", "warn_pct": 20, "fail_pct": 20}),
+        ("set_thresholds", {"suite_id": "s", "warn_pct": 20}),
+        ("set_thresholds", {"suite_id": "s", "warn_pct": -1, "fail_pct": 101}),
+        ("cancel_run", {}),
+        ("cancel_run", {"run_id": "r", "suite_run_number": 1}),
+        ("topup_link", {}),
+        ("topup_link", {"bundle_key": "b", "amount_usd": 5}),
+        ("update_case", {"case_id": "c"}),
+        ("subscribe", {"webhook_id": "1", "event_types": []}),
+    ],
+)
+def test_parameters_that_contradict_are_refused_before_a_call(
+    vibeview: TwinProcess, caller: Caller, name: str, params: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError):
+        caller.do(f"vibeview.{name}", **params)
+    assert vibeview.calls() == []
+
+
+def test_suites_and_cases(vibeview: TwinProcess, caller: Caller) -> None:
+    (suite,) = caller.outputs("vibeview.list_suites", tags=["login"]).suites
+    assert (suite.id, suite.case_count, suite.tags) == ("suite_abc123", 3, ("smoke", "login"))
+    assert "cases:" in caller.outputs("vibeview.export_suite", suite_id=suite.id).yaml
+    case_id = "test_abc123_1"
+    changed = caller.outputs("vibeview.update_case", case_id=case_id, steps=["Open", "Tap", "Look"])
+    assert (changed.case_id, changed.step_count) == (case_id, 3)
+    vibeview.lever("outcomes", {"runs": ["passed", "failed", "passed"]})
+    for _ in range(3):
+        caller.do("vibeview.run_test", test_id=case_id)
+    vibeview.advance(10)
+    history = caller.outputs("vibeview.case_history", case_id=case_id)
+    assert (history.statuses, history.flaky) == (("passed", "failed", "passed"), True)
+    latest = caller.outputs("vibeview.case_history", case_id=case_id, runs=1)
+    assert (latest.passed, latest.failed, latest.flaky) == (1, 0, False)
+
+
+def test_free_devices(vibeview: TwinProcess, caller: Caller) -> None:
+    assert caller.outputs("vibeview.free_devices").model_dump() == {"total": 3, "free": 3}
+    phones = caller.outputs("vibeview.free_devices", device_category="phone")
+    assert phones.model_dump() == {"total": 2, "free": 2}
+
+
+def test_events_are_added_to_a_subscription(vibeview: TwinProcess, caller: Caller) -> None:
+    before = VibeViewClient(caller.http).webhooks.subscriptions("1")
+    wanted = ["visual.regression_warning", "run.failed"]
+    done = caller.do("vibeview.subscribe", webhook_id="1", event_types=wanted)
+    assert done.outputs.model_dump() == {
+        "event_types": (*before, "visual.regression_warning"),
+        "added": ("visual.regression_warning",),
+    }
+    again = caller.do("vibeview.subscribe", webhook_id="1", event_types=wanted)
+    assert (again.changed, again.outputs.model_dump()["added"]) == (False, ())
+    assert len(vibeview.calls(method="PUT")) == 1
+
+
+def test_a_past_event_is_asked_for_again(vibeview: TwinProcess, caller: Caller) -> None:
+    told: Any = vibeview.lever("happen", {"count": 1})
+    vibeview.set(receiver=f"{vibeview.url}/nowhere")
+    done = caller.outputs("vibeview.redeliver", webhook_id="1", delivery_id=told[0]["delivery_id"])
+    assert (done.status, done.response_code) == ("failed", 401)
+    with pytest.raises(Refused, match="Delivery not found"):
+        caller.do("vibeview.redeliver", webhook_id="1", delivery_id="d-none")
+
+
+def test_everything_that_is_configured_or_given_back_is_described() -> None:
+    assert VENDOR.incoming is not None
+    assert VENDOR.outgoing is not None
+    models: list[type[BaseModel]] = [
+        VENDOR.incoming.options,
+        VENDOR.outgoing.options,
+        VENDOR.outgoing.credentials,
+        *(poll.options for poll in VENDOR.polls),
+        *(record.options for record in VENDOR.records),
+        *(model for action in VENDOR.actions for model in (action.params, action.outputs)),
+    ]
+    for model in models:
+        for name, field in model.model_fields.items():
+            assert (field.description or "").endswith("."), f"{model.__name__}: {name}"
