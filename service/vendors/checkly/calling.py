@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Generic, Literal, NoReturn, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -38,6 +38,11 @@ _HINTS: Mapping[int, str] = {
     HTTPStatus.NOT_FOUND: "check the id, and that the connection's account_id is the account it "
     "belongs to",
 }
+
+NOTHING_FITS = (
+    "no check has these tags or ids, or those that have are deactivated; or the API key may not "
+    "run checks in this account"
+)
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -103,9 +108,20 @@ class Api:
         """Read something. Parameters may be lists; those that are None are left out."""
         return self._ask("GET", path, params=self._written(params or {}))
 
-    def send(self, method: str, path: str, body: Json = None, *, safe: bool = False) -> HttpAnswer:
-        """Change something. `safe` says that doing it twice does no harm."""
-        return self._ask(method, path, json=body, safe=safe)
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Json = None,
+        *,
+        safe: bool = False,
+        hints: Mapping[int, str] | None = None,
+    ) -> HttpAnswer:
+        """Change something. `safe` says that doing it twice does no harm.
+
+        `hints` says by status what to do about a refusal of this very call.
+        """
+        return self._ask(method, path, hints, json=body, safe=safe)
 
     def long_poll(self, path: str, max_wait_s: int) -> HttpAnswer | None:
         """Wait at the vendor for an end; None when it has not come, and may be asked for again."""
@@ -188,16 +204,14 @@ class Api:
                 written[name + "[]" * (self._options.arrays == "brackets")] = list(value)
         return written
 
-    def _ask(self, method: str, path: str, **how: Any) -> HttpAnswer:
+    def _ask(
+        self, method: str, path: str, hints: Mapping[int, str] | None = None, **how: Any
+    ) -> HttpAnswer:
         try:
             return self._http.request(method, path, **how)
         except Refused as fault:
-            _explain(fault)
-
-
-def _explain(fault: Refused) -> NoReturn:
-    fault.hint = _HINTS.get(fault.status or 0, fault.hint)
-    raise fault
+            fault.hint = {**_HINTS, **(hints or {})}.get(fault.status or 0, fault.hint)
+            raise
 
 
 def _rows(answer: HttpAnswer, raw: Sequence[Json], model: type[M]) -> tuple[M, ...]:

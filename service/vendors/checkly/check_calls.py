@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import Any, Literal
 
 from service.errors import VendorBroken
 from service.http import HttpAnswer, path_of
 from service.vendors.checkly.answers import CheckResult, CheckSession, CheckStatus
-from service.vendors.checkly.calling import LONGEST_WAIT_S, Api, Page, every
+from service.vendors.checkly.calling import LONGEST_WAIT_S, NOTHING_FITS, Api, Page, every
 from service.vendors.checkly.session_calls import Target
 from service.vendors.reading import as_list, as_mapping
 
@@ -26,7 +27,8 @@ class CheckCalls:
         body: dict[str, Any] = {"target": target.body()}
         if refresh_cache is not None:
             body["refreshCache"] = refresh_cache
-        answer = self._api.send("POST", "/v2/check-sessions/trigger", body)
+        hints: Mapping[int, str] = {HTTPStatus.NOT_FOUND: NOTHING_FITS}
+        answer = self._api.send("POST", "/v2/check-sessions/trigger", body, hints=hints)
         sessions = _sessions(answer)
         if not any(session.session_id for session in sessions):
             raise VendorBroken("Checkly ran checks and named no session", perhaps_done=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,9 +19,17 @@ from service.vendors.checkly.answers import (
     SessionEntry,
     SessionResult,
 )
-from service.vendors.checkly.calling import LARGEST_PAGE, LONGEST_WAIT_S, Api, Page, every
+from service.vendors.checkly.calling import (
+    LARGEST_PAGE,
+    LONGEST_WAIT_S,
+    NOTHING_FITS,
+    Api,
+    Page,
+    every,
+)
 
 SESSIONS = "/v1/test-sessions"
+_REFUSALS: Mapping[int, str] = {HTTPStatus.FORBIDDEN: NOTHING_FITS}
 
 SessionStatus: TypeAlias = Literal["RUNNING", "FAILED", "PASSED", "CANCELLED"]
 Provider: TypeAlias = Literal["GITHUB", "VERCEL", "API", "TRIGGER", "PW_REPORTER"]
@@ -132,7 +141,7 @@ class SessionCalls:
 
     def trigger(self, order: SessionOrder) -> SessionDetail:
         """Start a test session. Refused with 403 when no check fits."""
-        answer = self._api.send("POST", f"{SESSIONS}/trigger", order.body())
+        answer = self._api.send("POST", f"{SESSIONS}/trigger", order.body(), hints=_REFUSALS)
         started = answer.read(SessionDetail)
         if started.session_id is None:
             raise VendorBroken(
@@ -142,7 +151,8 @@ class SessionCalls:
 
     def run(self, order: SessionOrder) -> Scheduling:
         """Have a test session scheduled; which one it becomes is told by `scheduled`."""
-        begun = self._api.send("POST", f"{SESSIONS}/run", order.body()).read(Scheduling)
+        answer = self._api.send("POST", f"{SESSIONS}/run", order.body(), hints=_REFUSALS)
+        begun = answer.read(Scheduling)
         if begun.scheduling_id is None:
             raise VendorBroken(
                 "Checkly scheduled a test session and did not name it", perhaps_done=True
