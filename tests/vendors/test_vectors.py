@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from service.errors import ConfigurationError
 from service.signatures import PRESETS, Scheme, compile_verifier, sign_with
 from service.vendors.base import Delivery, Secret
 from tests.vendors.deliveries import NOW, make_delivery, refusal
+from tests.vendors.key_pairs import pair_for
 
 OWN_SECRET = "test-secret-0123456789abcdefghij"
 OWN_BODY = b'{"type":"run.failed","data":{"run_id":"tr7abc123x"}}'
@@ -29,6 +33,11 @@ SLACK_BODY = (
     b"T1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121"
     b".803a0bc887a14d10d2c447fce8b6703c"
 )
+P384 = base64.b64encode(
+    ec.derive_private_key(7, ec.SECP384R1())
+    .public_key()
+    .public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+).decode()
 SHA1_GITHUB = Scheme(
     signature_header="X-Hub-Signature",
     item_format="prefix",
@@ -202,6 +211,37 @@ VECTORS = {
         "whpk_A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=",
         standard(ED25519, "msg_0001", OWN_TS),
     ),
+    # The same private key as above.
+    "own-discord": Vector(
+        PRESETS["discord"],
+        "03a107bff3ce10be1d70dd18e74bc09967e4d6309ba50d5f1ddc8664125531b8",
+        (
+            (
+                "X-Signature-Ed25519",
+                (
+                    "4b06758e6404681555748dc9ef0ac414be2bc3f146792d0bbc29d348600f745f"
+                    "db193dc8b90a250320182ba26c8c36ffa07c9e646ead8d6ba7d35e784a6c0a0d"
+                ),
+            ),
+            ("X-Signature-Timestamp", OWN_TS),
+        ),
+    ),
+    # The private key is the number 7 on P-256.
+    "own-sendgrid": Vector(
+        PRESETS["sendgrid"].changed({"tolerance_s": 300}),
+        "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEjlM7b6C/e0YluzBmfAH7YH75+LioD+9bMAYocDGHsqNz6x294DMY"
+        "Nm0Gn4Om9ZAAU8c2M8sEGyHFXhqGwfQAtA==",
+        (
+            (
+                "X-Twilio-Email-Event-Webhook-Signature",
+                (
+                    "MEYCIQDDhvJBvJGiZJZOA2JrHyOHYjeT/HMCB02l1BjHeH/+8wIhAJIP0+X81iEjXns78jwL74RtYFBZ"
+                    "C+4vfTrcLWqwPPky"
+                ),
+            ),
+            ("X-Twilio-Email-Event-Webhook-Timestamp", OWN_TS),
+        ),
+    ),
 }
 
 
@@ -214,9 +254,18 @@ def other_secret(vector: Vector) -> str:
     """A secret of the right kind that signed nothing here."""
     if vector.secret.startswith("whpk_"):
         return "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="  # RFC 8032 §7.1, test 1
+    if has_public_key(vector):
+        return pair_for(vector.scheme, "", 8).public
     if vector.scheme.secret_encoding == "base64":
         return "whsec_b3RoZXItc2VjcmV0LW90aGVyLXNlY3JldA=="
     return "another-secret"
+
+
+def has_public_key(vector: Vector) -> bool:
+    return vector.secret.startswith("whpk_") or vector.scheme.algorithm in {
+        "ed25519",
+        "ecdsa-p256-sha256",
+    }
 
 
 def those(matches) -> list:
@@ -226,7 +275,8 @@ def those(matches) -> list:
 HEX = those(lambda v: v.scheme.encoding == "hex")
 TIMED = those(lambda v: v.scheme.time_is_signed)
 LISTS = those(lambda v: v.scheme.item_separator != "none")
-SHARED = those(lambda v: not v.secret.startswith("whpk_"))
+SHARED = those(lambda v: not has_public_key(v))
+SIZED = those(lambda v: v.scheme.algorithm != "ecdsa-p256-sha256")
 
 
 def test_authentic(vector):
@@ -316,11 +366,41 @@ def test_uppercase_hex(vector):
     vector.verifier()(vector.with_signature(upper), vector.now)
 
 
+@pytest.mark.parametrize("vector", SIZED)
 @pytest.mark.parametrize("cut", [1, 2, 20])
 def test_truncated_signature(vector, cut):
     # Padding is no part of a base64 signature, so it is taken away first.
     delivery = vector.with_signature(vector.signature.rstrip("=")[:-cut])
     assert refusal(vector.verifier(), delivery, vector.now) == "malformed_header"
+
+
+def test_truncated_der():
+    vector = VECTORS["own-sendgrid"]
+    for kept in range(len(vector.signature)):
+        delivery = vector.with_signature(vector.signature[:kept])
+        reason = refusal(vector.verifier(), delivery, vector.now)
+        assert reason in {"malformed_header", "signature_mismatch"}
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "AAAA",
+        "-----BEGIN PUBLIC KEY-----",
+        pair_for(PRESETS["discord"], "").public,
+        pair_for(PRESETS["sendgrid"], "").private,
+        P384,
+    ],
+)
+def test_what_is_no_key_of_the_curve_is_refused_at_once(secret):
+    with pytest.raises(ConfigurationError):
+        compile_verifier(PRESETS["sendgrid"], [Secret(secret)])
+
+
+def test_only_the_private_key_signs():
+    public = VECTORS["own-sendgrid"].secret
+    with pytest.raises(ConfigurationError):
+        sign_with(PRESETS["sendgrid"], OWN_BODY, public, NOW, "")
 
 
 @pytest.mark.parametrize("odd", ["\xe9", "\xff\xfe", "é\x80", "\u20ac", "\ud800"])
