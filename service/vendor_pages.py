@@ -1,4 +1,4 @@
-"""Pages of the documentation that are made from the code: one for each vendor, one of all actions.
+"""Pages of the documentation that are made from the code: each vendor, all actions, all events.
 
 `python -m service.vendor_pages docs` writes them; a test says when they are not current.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from service.actions import AnyAction, VendorAction, index_actions
+from service.event_pages import events_page
 from service.markdown_text import anchor, bullets, code, fence, numbered, plain, table
 from service.vendor_facts import (
     ActionFact,
@@ -36,6 +37,7 @@ def pages() -> dict[str, str]:
     """Give every generated page by its path below docs/."""
     found = {f"vendors/{vendor.name}.md": vendor_page(vendor) for vendor in VENDORS}
     found["actions.md"] = actions_page(index_actions(VENDORS).values())
+    found["events.md"] = events_page(MADE, VENDORS)
     return found
 
 
@@ -135,8 +137,8 @@ def _incoming(vendor: Vendor) -> Iterator[str]:
         rows = [(code(theirs), code(ours)) for theirs, ours in incoming.types.items()]
         yield table((f"Name at {plain(vendor.title)}", "Our type"), rows)
         yield (
-            "`*` stands for any other name. The facts of each type are in "
-            "[workflows.md](../workflows.md#events)."
+            "`*` stands for any other name. The facts of each of our types are in "
+            "[events.md](../events.md)."
         )
 
 
