@@ -172,9 +172,14 @@ def vibeview(vibeview_process: TwinProcess, receiver: Receiver) -> TwinProcess:
         retry_after=False,
         redeliver_keeps_id=False,
         announce_runs=False,
+        thresholds_at="suite",
+        lists_webhooks=False,
+        deliveries_form="total",
+        pages_deliveries=True,
         pace=1000,
     )
     vibeview_process.limit("api", limit=100)
+    vibeview_process.limit("costly", limit=10)
     return _fresh(vibeview_process)
 
 

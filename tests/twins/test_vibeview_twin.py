@@ -368,3 +368,143 @@ def test_all_events_of_a_run_are_sent_when_all_are_wanted(
     assert events == ["run.started", "run.failed", "case.failed"]
     (case,) = receiver.json()["data"]["case_runs"]
     assert (case["case_name"], case["status"]) == ("Open profile", "failed")
+
+
+# --- what happened, and what was told of it -------------------------------------------------------
+
+
+def test_of_what_happened_some_is_withheld_and_all_is_on_record(
+    vibeview: TwinProcess, vibeview_api: httpx.Client, receiver
+) -> None:
+    asked = {"count": 40, "withheld": 5, "events": ["run.passed", "run.failed"]}
+    told = vibeview.lever("happen", asked)
+    assert isinstance(told, list)
+    withheld = [index for index, one in enumerate(told) if one["withheld"]]
+    assert withheld == [7, 15, 23, 31, 39], "spread evenly"
+    came = {json.loads(body)["id"] for _, body in receiver.received}
+    assert came == {one["event_id"] for one in told if not one["withheld"]}
+    listed = vibeview_api.get("/integrations/webhooks/1/deliveries?limit=100").json()
+    assert {row["id"] for row in listed["deliveries"]} == {one["delivery_id"] for one in told}
+    failed = [row for row in listed["deliveries"] if row["status"] == "failed"]
+    assert len(failed) == 5
+    for one in told:
+        run = vibeview_api.get(f"/ci/runs/{one['run_id']}").json()
+        assert run["status"] == one["event"].removeprefix("run.")
+    assert vibeview_state(vibeview)["happenings"] == told
+
+
+def vibeview_state(vibeview: TwinProcess) -> dict[str, object]:
+    answer = httpx.get(f"{vibeview.url}/_twin/state", trust_env=False)
+    return answer.json()
+
+
+def test_without_a_receiver_everything_is_withheld(vibeview: TwinProcess, receiver) -> None:
+    vibeview.set(receiver=None)
+    told = vibeview.lever("happen", {"count": 2})
+    assert isinstance(told, list)
+    assert [one["withheld"] for one in told] == [True, True]
+
+
+@pytest.mark.parametrize("form", ["total", "object", "array"])
+def test_deliveries_have_pages_and_the_form_that_is_set(
+    vibeview: TwinProcess, vibeview_api: httpx.Client, form: str
+) -> None:
+    vibeview.set(receiver=None, deliveries_form=form)
+    vibeview.lever("happen", {"count": 5, "withheld": 5})
+    address = "/integrations/webhooks/1/deliveries"
+    pages = [vibeview_api.get(f"{address}?limit=3&offset={offset}").json() for offset in (0, 3)]
+    rows = [page if form == "array" else page["deliveries"] for page in pages]
+    assert [len(page) for page in rows] == [3, 2]
+    assert all(("total" in page) == (form == "total") for page in pages)
+    vibeview.set(pages_deliveries=False)
+    whole = vibeview_api.get(f"{address}?limit=3").json()
+    assert len(whole if form == "array" else whole["deliveries"]) == 5
+
+
+def test_the_list_of_webhooks_is_served_when_it_is_switched_on(
+    vibeview: TwinProcess, vibeview_api: httpx.Client, receiver
+) -> None:
+    assert vibeview_api.get("/integrations/webhooks").status_code == 404
+    vibeview.set(lists_webhooks=True)
+    (hook,) = vibeview_api.get("/integrations/webhooks").json()["webhooks"]
+    assert hook == {"id": "1", "url": receiver.url}
+
+
+# --- suites, cases, sessions, apps ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("place", "statuses"), [("suite", [200, 404]), ("settings", [405, 200])])
+def test_thresholds_are_where_one_of_the_two_pages_has_them(
+    vibeview: TwinProcess, vibeview_api: httpx.Client, place: str, statuses: list[int]
+) -> None:
+    vibeview.set(thresholds_at=place)
+    body = {"visual_regression_warn_pct": 3, "visual_regression_fail_pct": 9}
+    address = "/tests/suites/suite_abc123"
+    answers = [vibeview_api.patch(path, json=body) for path in (address, f"{address}/settings")]
+    assert [answer.status_code for answer in answers] == statuses
+    assert vibeview_api.get(address).json()["visual_regression_warn_pct"] == 3
+    named = vibeview_api.patch(address, json={"name": "Sign in"})
+    assert (named.status_code, named.json()["name"]) == (200, "Sign in")
+
+
+def test_a_warning_above_the_failure_is_refused(
+    vibeview: TwinProcess, vibeview_api: httpx.Client
+) -> None:
+    body = {"visual_regression_warn_pct": 25}
+    assert vibeview_api.patch("/tests/suites/suite_abc123", json=body).status_code == 400
+    off = {"visual_regression_warn_pct": 25, "visual_regression_fail_pct": None}
+    assert vibeview_api.patch("/tests/suites/suite_abc123", json=off).status_code == 200
+    assert len(vibeview.effects()) == 1
+
+
+def test_a_session_waits_when_no_device_is_free(vibeview_api: httpx.Client) -> None:
+    answers = []
+    for _ in range(4):
+        session = vibeview_api.post("/sessions/", json={}).json()["id"]
+        answers.append(vibeview_api.post(f"/sessions/{session}/start"))
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 202]
+    queued = answers[3].json()
+    assert (queued["status"], queued["position"]) == ("queued", 1)
+    entry = queued["queue_entry_id"]
+    assert vibeview_api.delete(f"/sessions/queue/{entry}").status_code == 200
+    assert vibeview_api.post(f"/sessions/queue/{entry}/leave").status_code == 404
+
+
+def test_ten_uploads_and_ai_runs_a_minute(
+    vibeview: TwinProcess, vibeview_api: httpx.Client
+) -> None:
+    session = vibeview_api.post("/sessions/", json={}).json()["id"]
+    run = {"test_case_public_id": "test_abc123_1", "session_id": session}
+    upload = {"file": ("app.ipa", b"x" * 10, "application/octet-stream")}
+    address = "/apps/app_7hk2/builds"
+    for _ in range(5):
+        assert vibeview_api.post("/ai/test/run", json=run).status_code == 200
+        built = vibeview_api.post(address, files=upload, data={"version": "5"})
+        assert (built.status_code, built.json()["file_size"]) == (201, 10)
+    assert vibeview_api.post("/ai/test/run", json=run).status_code == 429
+    assert vibeview_api.post(address, files=upload).status_code == 429
+    assert vibeview_api.get("/credits/balance").status_code == 200
+    vibeview.advance(60)
+    assert vibeview_api.post("/ai/test/run", json=run).status_code == 200
+
+
+def test_a_suite_run_is_cancelled_by_its_number_only(
+    vibeview: TwinProcess, vibeview_api: httpx.Client
+) -> None:
+    run_id = start(vibeview_api, "run-suite", suite_id="suite_abc123")["run_id"]
+    number = vibeview_api.get(f"/tests/suite-runs/{run_id}").json()["id"]
+    assert vibeview_api.post(f"/ai/suite/run/{run_id}/cancel").status_code == 404
+    answer = vibeview_api.post(f"/ai/suite/run/{number}/cancel")
+    assert answer.json() == {"status": "cancellation_requested"}
+    assert vibeview_api.post(f"/ai/suite/run/{number}/cancel").status_code == 400
+    assert vibeview_api.get(f"/ci/runs/{run_id}").json()["status"] == "cancelled"
+
+
+def test_an_api_token_is_shown_once(vibeview_api: httpx.Client) -> None:
+    address = "/organizations/1/api-tokens"
+    made = vibeview_api.post(address, json={"label": "hooks", "role": "viewer"}).json()
+    (row,) = vibeview_api.get(address).json()
+    assert made["token"].startswith(row["token_prefix"])
+    assert "token" not in row
+    assert vibeview_api.delete(f"{address}/{made['id']}").status_code == 204
+    assert vibeview_api.get("/organizations/2/api-tokens").status_code == 403

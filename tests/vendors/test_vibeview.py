@@ -6,8 +6,10 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
-from schemas.events import CreditsFacts, EventDraft
+from schemas.config import Configuration
+from schemas.events import AppFacts, CreditsFacts, EventDraft
 from schemas.events import TestRunFacts as RunFacts
 from service.vendors import BY_NAME, samples
 from service.vendors.vibeview.options import VibeViewOptions
@@ -212,6 +214,52 @@ def test_times_are_utc(sent, read_as):
     assert (time.isoformat() if time else None) == read_as
 
 
+# --- identity of the fact -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_every_sample_has_the_identity_of_its_event(name):
+    event_id = json.loads(samples.read("vibeview", name))["id"]
+    expected = [f"event:{event_id}", f"event:{event_id}:visual_regression"]
+    facts = [draft.fact for draft in read_sample(name)]
+    assert facts == expected[: len(facts)]
+
+
+def test_the_identity_is_that_of_the_event_and_not_of_the_delivery():
+    headers = (("X-VibeView-Delivery", "d-1"),)
+    assert read({"event": "run.failed", "data": RUN}, headers)[0].fact == ""
+    assert read({"event": "run.failed", "event_id": 7, "data": RUN}, headers)[0].fact == "event:7"
+    by_path = read({"event": "run.failed", "e": {"id": "x"}, "data": RUN}, id_paths=("e.id",))
+    assert by_path[0].fact == "event:x"
+    long = read({"event": "run.failed", "id": "x" * 500, "data": RUN})
+    assert len(long[0].fact) < 100
+
+
+def test_the_table_of_types_is_what_normalise_uses():
+    assert INCOMING.types["*"] == "vibeview.*"
+    for name in samples.names("vibeview"):
+        first = read_sample(name)[0]
+        told = INCOMING.types[samples.event_of(name)]
+        assert told == first.type or name.endswith(("+error", "+fail")), name
+
+
+# --- apps ---------------------------------------------------------------------------------------
+
+
+def test_facts_of_a_new_build():
+    draft = read_sample("app.uploaded")[0]
+    facts = AppFacts.model_validate(draft.facts)
+    assert draft.subject == facts.app_id == "app_7hk2"
+    assert facts.model_dump() == {
+        "app_id": "app_7hk2",
+        "name": "Acme Shop",
+        "platform": "ios",
+        "version": "4.12.0",
+        "build_id": "318",
+        "url": None,
+    }
+
+
 # --- names of events ----------------------------------------------------------------------------
 
 
@@ -340,3 +388,17 @@ def test_headers_by_options(options):
 def test_wrong_options(options):
     with pytest.raises(ValueError, match="validation error"):
         VibeViewOptions(**options)
+
+
+# --- the guide ----------------------------------------------------------------------------------
+
+
+def test_the_guides_configuration_is_valid():
+    guide = BY_NAME["vibeview"].guide
+    configuration = Configuration.model_validate(yaml.safe_load(guide.configuration))
+    vendor = BY_NAME["vibeview"]
+    assert {poll.poll for poll in configuration.polls} == {poll.name for poll in vendor.polls}
+    (source,) = configuration.sources
+    assert VibeViewOptions(**source.options).scheme == "sha256-body"
+    assert all(line.endswith(".") for line in (*guide.incoming, *guide.outgoing, *guide.notes))
+    assert any("{url}" in line for line in guide.incoming)

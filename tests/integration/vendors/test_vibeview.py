@@ -21,7 +21,8 @@ KEY = "tok_vibeview_twin_key"
 @pytest.fixture
 def vibeview(twin: Start) -> TwinProcess:
     process = twin("vibeview")
-    process.set(key=KEY, pace=1.0, role="admin")
+    process.set(key=KEY, pace=1.0, role="admin", receiver=None, thresholds_at="suite")
+    process.limit("api", limit=100)
     return process
 
 
