@@ -40,13 +40,13 @@ VENDOR = Vendor(
         credentials=CheckrdCredentials,
         options=CheckrdConnectionOptions,
         headers=auth_headers,
-        # The vendor allows 20 a second with a burst of 40 (log-in: 5 and 10), counted for an
-        # address. 40 in any 2 s never exceed that; a quarter is left to others at our address.
+        # The vendor allows 20 a second with a burst of 40 (log-in: 5 and 10) and counts all callers
+        # behind one address: a quarter, and most of the burst, is left to others there.
         rates=(
-            Rate(calls=30, seconds=2.0),
+            Rate(calls=15, seconds=1.0),
             Rate(
-                calls=8,
-                seconds=2.0,
+                calls=4,
+                seconds=1.0,
                 name="auth",
                 covers=lambda _method, path: path.startswith("/auth/"),
             ),
