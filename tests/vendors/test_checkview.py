@@ -98,6 +98,7 @@ def test_a_sample_is_sent_as_checkview_would(options):
     incoming().verifier(options, secrets)(delivery, NOW)
     (draft,) = incoming().normalise(delivery, options)
     assert (draft.vendor_type, draft.subject) == ("test_flow.passed", "run-77")
+    assert TestRunFacts.model_validate(draft.facts).duration_ms == 102_000
 
 
 # --- which it is --------------------------------------------------------------------------------

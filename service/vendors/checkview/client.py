@@ -17,6 +17,8 @@ from service.vendors.reading import as_whole
 
 MAX_KEY_CHARS = 200
 _HINTS = {
+    400: "when it is a list that is refused, its pages may be too long: set the connection's "
+    "options.page_size to 20",
     401: "make a new access token (cvpat_…) in CheckView's dashboard and put it into the "
     "connection's credentials.api_token",
     403: "the token may not do this: reading needs the scope read:organization, starting runs and "

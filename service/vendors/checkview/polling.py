@@ -25,7 +25,8 @@ from service.vendors.checkview.payloads import TestRun
 from service.vendors.reading import as_mapping, as_text, as_time
 
 MOST_TOLD = 5000
-"""Ends that are remembered; only those of the overlap are needed, and those without a time."""
+"""Ends that are remembered: of the overlap, of what a run holds that does not end, and as many of
+runs without a time."""
 _CURSOR_LOST = frozenset({400, 404, 410})
 
 
@@ -136,7 +137,7 @@ def ask_test_runs(
     if _goes_on(page, known.floor, is_new=position is not None and not met_known):
         return PollAnswer(events, replace(known, told=told, scan=scan).write(), more=True)
     floor = _next_floor(known.floor, scan, options, context.now)
-    return PollAnswer(events, RunsPosition(floor, _kept(told, floor)).write())
+    return PollAnswer(events, _remembering(told, floor).write())
 
 
 def _goes_on(page: Page[TestRun], floor: datetime, *, is_new: bool) -> bool:
@@ -160,9 +161,14 @@ def _next_floor(floor: datetime, scan: Scan, options: TestRunsOptions, now: date
     return max(floor, reached)
 
 
-def _kept(told: Mapping[str, datetime | None], floor: datetime) -> dict[str, datetime | None]:
-    kept = {mark: at for mark, at in told.items() if at is None or at >= floor}
-    return dict(list(kept.items())[-MOST_TOLD:])
+def _remembering(told: Mapping[str, datetime | None], floor: datetime) -> RunsPosition:
+    """Give the position with what must be remembered; where that is too much, the floor rises."""
+    undated = [(mark, at) for mark, at in told.items() if at is None][-MOST_TOLD:]
+    dated = sorted((at, mark) for mark, at in told.items() if at is not None and at >= floor)
+    if len(dated) > MOST_TOLD:
+        dated = dated[-MOST_TOLD:]
+        floor = dated[0][0]
+    return RunsPosition(floor, dict(undated) | {mark: at for at, mark in dated})
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from service.errors import ConfigurationError
 from service.signatures import Scheme, compile_verifier, sign_with
-from service.vendors.base import Delivery, Secret, Signed, Verifier
+from service.vendors.base import Delivery, Secret, Signed, Verifier, dig
 from service.vendors.checkview.options import CheckViewOptions
 from service.vendors.reading import put, read_object
 
@@ -57,7 +57,8 @@ def sign(
         document = read_object(body)
         for paths, text in ((options.run_id_paths, delivery_id), (options.event_paths, event)):
             if paths and text:
-                put(document, paths[0], text)
+                there = (path for path in paths if dig(document, path) is not None)
+                put(document, next(there, paths[0]), text)
         body = json.dumps(document).encode()
     headers: tuple[tuple[str, str], ...] = (("Content-Type", "application/json"),)
     if options.header is not None:

@@ -233,6 +233,7 @@ def test_a_filter_that_the_vendor_overlooks_is_kept_here(
 @pytest.mark.parametrize(
     ("status", "words"),
     [
+        (400, ("options.page_size",)),
         (401, ("credentials.api_token", "cvpat_")),
         (403, ("read:organization", "write:organization")),
         (404, ("options.paths", "id")),
@@ -244,6 +245,8 @@ def test_a_refusal_says_what_to_do(
     caller = connect_to("cvpat_wrong" if status == 401 else TOKEN)
     if status == 403:
         checkview.set(scopes="")
+    if status == 400:
+        checkview.fault("status", status=400, times=1)
     with pytest.raises(Refused) as caught:
         client_of(caller).test_run("none")
     assert caught.value.status == status
@@ -339,6 +342,17 @@ def test_a_flow_is_run_and_watched_to_its_end(checkview: TwinProcess, caller: Ca
         ("running", False, False, None),
         ("failed", True, False, "Element not found"),
     ]
+
+
+def test_a_key_that_no_header_can_carry_is_sent_as_its_digest(
+    checkview: TwinProcess, client: CheckViewClient
+) -> None:
+    for key in ("schlüssel:1", "x" * 300, "two\nlines"):
+        client.run_test_flow(FLOW, idempotency_key=key)
+        client.run_test_flow(FLOW, idempotency_key=key)
+    keys = [call["headers"]["idempotency-key"] for call in checkview.calls()]
+    assert [len(key) for key in keys] == [64] * 6
+    assert len(checkview.effects()) == len(set(keys)) == 3
 
 
 def test_what_is_sent_along_is_sent(checkview: TwinProcess, caller: Caller) -> None:
