@@ -25,6 +25,7 @@ FactReader: TypeAlias = Places | Callable[[Json], Json]
 MAX_ENTRIES = 10_000
 """Events in one delivery; senders of batches stay far below."""
 HEADER, JOINED = "@", "+"
+_UTC = " UTC"
 
 
 def as_places(headers: Places, paths: Places = ()) -> Places:
@@ -65,8 +66,15 @@ def text_at(body: Json, headers: Headers, places: Places) -> str | None:
 
 
 def time_at(body: Json, headers: Headers, places: Places) -> datetime | None:
-    """Give the first time."""
-    return next(filter(None, map(as_time, values_at(body, headers, places))), None)
+    """Give the first time; a zone may be written `UTC`, as GitLab and Buildkite do."""
+    for value in values_at(body, headers, places):
+        text = value.strip() if isinstance(value, str) else value
+        if isinstance(text, str) and text.endswith(_UTC):
+            text = f"{text.removesuffix(_UTC)}+00:00"
+        found = as_time(text)
+        if found is not None:
+            return found
+    return None
 
 
 def facts_at(
