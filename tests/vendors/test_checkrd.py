@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -9,10 +10,19 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from schemas.events import AgentAlertFacts, EventDraft, KillSwitchFacts, PolicyFacts
 from service.vendors import BY_NAME, samples
 from service.vendors.base import Secret
+from service.vendors.checkrd.agents import read_stream
+from service.vendors.checkrd.answers import ControlEvent
+from service.vendors.checkrd.connection import end_of
+from service.vendors.checkrd.message_signature import (
+    TelemetrySigner,
+    component_list,
+    signature_base,
+)
 from service.vendors.checkrd.options import CheckrdOptions
 from tests.vendors.deliveries import NOW, as_delivery, make_delivery, refusal
 
@@ -330,3 +340,75 @@ def test_other_places_can_be_told():
     assert read(body, **options).facts["alert_id"] == "k1"
     delivery = make_delivery([], json.dumps(body).encode())
     assert INCOMING.delivery_key(delivery, CheckrdOptions(**options)) == "k1"
+
+
+# --- telemetry's signature ----------------------------------------------------------------------
+
+RFC_KEY = "9f8362f87a484a954e6e740c5b4c0e84229139a20aa8ab56ff66586f6a7d29c5"
+
+
+def test_the_signature_is_that_of_the_rfc():
+    """RFC 9421, appendix B.2.6: test-key-ed25519."""
+    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(RFC_KEY))
+    components = (
+        ("date", "Tue, 20 Apr 2021 02:07:55 GMT"),
+        ("@method", "POST"),
+        ("@path", "/foo"),
+        ("@authority", "example.com"),
+        ("content-type", "application/json"),
+        ("content-length", "18"),
+    )
+    params = f'{component_list(components)};created=1618884473;keyid="test-key-ed25519"'
+    signature = key.sign(signature_base(components, params))
+    assert base64.b64encode(signature).decode() == (
+        "wqcAqbmYJ2ji2glfAMaRy4gruYYnx2nEFN2HN6jrnDnQCK1u02Gb04v9EDgwUPiu4A0w6vuQv5lIp5WPpBKRCw=="
+    )
+
+
+def test_telemetry_is_signed_as_the_vendor_wants_it():
+    signer = TelemetrySigner("agent-1", "key-1", Ed25519PrivateKey.generate())
+    headers = signer.headers("POST", "https://api.example/v1/telemetry", b"{}", NOW, "0" * 32)
+    assert headers["Signature-Input"] == (
+        'checkrd=("@method" "@target-uri" "content-digest" "x-checkrd-signer-agent")'
+        f';created={T};expires={T + 300};keyid="key-1";alg="ed25519";nonce="{"0" * 32}"'
+    )
+    assert headers["X-Checkrd-Signer-Agent"] == "agent-1"
+    assert headers["Signature"].startswith("checkrd=:")
+    # SHA-256 of {}: RFC 9530 writes it in base64 between colons.
+    digest = base64.b64encode(hashlib.sha256(b"{}").digest()).decode()
+    assert headers["Content-Digest"] == f"sha-256=:{digest}:"
+    assert "private" not in repr(signer)
+
+
+# --- control messages and log-ins ---------------------------------------------------------------
+
+
+def stream(text: str, **more: bool) -> list[ControlEvent]:
+    return list(read_stream(text.split("\n"), **more))
+
+
+def test_a_stream_is_read_as_its_standard_says():
+    text = (
+        '\ufeff: hello\n\nevent: init\ndata: {"kill_switch_active": true,\ndata: "other": 1}\n\n'
+        "id: 7\nretry: 100\n\nevent:kill_switch\ndata:{}\n\ndata\n\nevent: lost\ndata: {}"
+    )
+    told = stream(text)
+    assert [event.event for event in told] == ["init", "kill_switch", "message"]
+    assert (told[0].kill_switch_active, told[1].kill_switch_active) == (True, None)
+    assert stream(text, heartbeats=True)[0].event == "heartbeat"
+
+
+@pytest.mark.parametrize("data", ["[]", "no json", "{" * 99_999, '"text"', ""])
+def test_a_message_that_is_no_object_has_no_members(data):
+    (event,) = stream(f"event: init\ndata: {data}\n\n")
+    assert event.kill_switch_active is None
+
+
+def token(claims: Any) -> str:
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.c2ln"
+
+
+def test_a_login_tells_its_own_end():
+    assert end_of(token({"exp": T})) == NOW
+    for other in ("jwt_twin", "a.b.c", "", "..", token([]), token({}), token({"exp": "soon"})):
+        assert end_of(other) is None
