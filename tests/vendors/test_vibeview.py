@@ -399,6 +399,9 @@ def test_the_guides_configuration_is_valid():
     vendor = BY_NAME["vibeview"]
     assert {poll.poll for poll in configuration.polls} == {poll.name for poll in vendor.polls}
     (source,) = configuration.sources
+    assert source.reconcile is not None
+    for record in vendor.records:
+        record.options.model_validate(source.reconcile.records[record.name])
     assert VibeViewOptions(**source.options).scheme == "sha256-body"
     assert all(line.endswith(".") for line in (*guide.incoming, *guide.outgoing, *guide.notes))
     assert any("{url}" in line for line in guide.incoming)

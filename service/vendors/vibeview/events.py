@@ -28,7 +28,6 @@ EVENTS: Mapping[str, str] = {
     "run.started": "test_run.started",
     "run.passed": "test_run.passed",
     "run.failed": "test_run.failed",
-    "run.error": "test_run.errored",
     "run.cancelled": "test_run.cancelled",
     "case.failed": "test_case.failed",
     "visual.regression_warning": "visual_regression.warned",

@@ -72,8 +72,9 @@ GUIDE = Guide(
             "because deliveries under way still carry the old signature."
         ),
         (
-            "The record deliveries needs the webhook's id; VibeView may not tell it, then set the "
-            "option webhook_id."
+            "Reconciliation needs a token with the role admin and the id of your webhook as "
+            "webhook_id, because VibeView may not tell which webhooks there are. Where the source "
+            "has options that say how its bodies are read, give them as body of the record too."
         ),
         "VibeView allows each client 100 calls a minute, 10 of them AI test runs and uploads.",
     ),
@@ -83,6 +84,8 @@ sources:
     vendor: vibeview
     secrets: [{env: VIBEVIEW_WEBHOOK_SECRET}]
     options: {scheme: sha256-body}
+    connection: vibeview
+    reconcile: {every: 1h, records: {deliveries: {webhook_id: "1"}}}
 connections:
   - name: vibeview
     vendor: vibeview

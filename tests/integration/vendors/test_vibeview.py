@@ -480,7 +480,7 @@ def test_a_position_of_before_there_were_chunks_is_read(
 def test_new_events_of_the_vendor_are_told_once(vibeview: TwinProcess, caller: Caller) -> None:
     begun = caller.ask("catalog")
     assert list(begun.events) == [], "everything the twin lists is known"
-    assert begun.position["missing"] == ["run.error"]
+    assert begun.position["missing"] == []
     more = [*begun_catalog(caller), {"type": "device.offline"}, {"type": "billing.refunded"}]
     vibeview.fault("status", path="*/catalog", status=200, body=more)
     (told,) = (answer := caller.ask("catalog", begun.position)).events
@@ -488,7 +488,7 @@ def test_new_events_of_the_vendor_are_told_once(vibeview: TwinProcess, caller: C
     assert told.facts == {
         "account": "under-test",
         "unknown": ["billing.refunded", "device.offline"],
-        "missing": ["run.error"],
+        "missing": [],
     }
     assert caller.ask("catalog", begun.position).events[0].key == told.key
     assert list(caller.ask("catalog", answer.position).events) == []
@@ -511,6 +511,7 @@ def test_events_that_were_unknown_from_the_beginning_are_told(
     vibeview.fault("status", path="*/catalog", status=200, body=["device.offline"])
     (told,) = caller.ask("catalog").events
     assert told.facts["unknown"] == ["device.offline"]
+    assert "run.failed" in told.facts["missing"]
 
 
 # --- further actions ------------------------------------------------------------------------------
