@@ -26,27 +26,35 @@ class Severity(StrEnum):
 class OpenParams(Params):
     """What to open: one alert of a key is open at a time; opening it again brings it up to date."""
 
-    key: str = Field(min_length=1, max_length=300)
-    title: str = Field(min_length=1, max_length=300)
-    severity: Severity = Severity.WARNING
-    details: dict[str, Any] = Field(default_factory=dict)
+    key: str = Field(
+        min_length=1, max_length=300, description="What the alert is about, in your own words."
+    )
+    title: str = Field(min_length=1, max_length=300, description="What people read of it first.")
+    severity: Severity = Field(default=Severity.WARNING, description="How bad it is.")
+    details: dict[str, Any] = Field(
+        default_factory=dict, description="Whatever else is worth keeping with it."
+    )
 
 
 class ResolveParams(Params):
     """Which alert is over; nothing happens when none of this key is open."""
 
-    key: str = Field(min_length=1, max_length=300)
-    details: dict[str, Any] = Field(default_factory=dict)
+    key: str = Field(min_length=1, max_length=300, description="The key under which it was opened.")
+    details: dict[str, Any] = Field(
+        default_factory=dict, description="What is worth keeping about how it ended."
+    )
 
 
 class AlertOutputs(Outputs):
     """The alert after the step. `changed`: it was opened, changed its severity or was resolved."""
 
-    id: str | None
-    state: str | None
-    severity: str | None
-    changed: bool
-    opened_at: datetime | None
+    id: str | None = Field(description="The alert's id; null when there is none.")
+    state: str | None = Field(description="Its state: open, acknowledged or resolved.")
+    severity: str | None = Field(description="Its severity now.")
+    changed: bool = Field(
+        description="Whether the step opened it, changed its severity or resolved it."
+    )
+    opened_at: datetime | None = Field(description="When it was opened.")
 
 
 def open_alert(

@@ -63,28 +63,74 @@ class Knobs(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    signature_header: HeaderName = ""
-    item_separator: Separator = "none"
-    item_format: ItemFormat = "bare"
-    prefix: str = ""
-    signature_keys: tuple[str, ...] = ()
-    ed25519_keys: tuple[str, ...] = ()
-    algorithm: Algorithm = "hmac-sha256"
-    encoding: Encoding = "hex"
-    template: str = "{body}"
-    ts_source: TimeSource = "none"
-    ts_header: HeaderName = ""
-    ts_key: str = "t"
-    ts_path: str = ""
-    ts_unit: TimeUnit = "s"
-    tolerance_s: int | None = Field(default=300, ge=0)
-    secret_encoding: SecretEncoding = "utf-8"  # noqa: S105  # names an encoding
-    id_header: HeaderName = ""
-    other_headers: tuple[HeaderNames, ...] = ()
-    id_headers: tuple[HeaderName, ...] = ()
-    id_paths: tuple[str, ...] = ()
-    event_headers: tuple[HeaderName, ...] = ()
-    event_paths: tuple[str, ...] = ()
+    signature_header: HeaderName = Field(
+        default="", description="The header that holds the signature."
+    )
+    item_separator: Separator = Field(
+        default="none", description="What separates several items in that header."
+    )
+    item_format: ItemFormat = Field(
+        default="bare",
+        description="What one item is: the signature, after a prefix, key=value, or version,value.",
+    )
+    prefix: str = Field(
+        default="", description="What stands before the signature, such as sha256=."
+    )
+    signature_keys: tuple[str, ...] = Field(
+        default=(), description="The keys or versions of the items that are signatures."
+    )
+    ed25519_keys: tuple[str, ...] = Field(
+        default=(),
+        description="Keys or versions whose signatures are Ed25519, checked with whpk_ secrets.",
+    )
+    algorithm: Algorithm = Field(
+        default="hmac-sha256",
+        description="How it is computed; token-equality means that the secret itself is sent.",
+    )
+    encoding: Encoding = Field(default="hex", description="How the signature is written.")
+    template: str = Field(
+        default="{body}",
+        description="What is signed: {body}, and {ts} and {id} as the headers have them.",
+    )
+    ts_source: TimeSource = Field(
+        default="none",
+        description="Where the time is: in a header, an item of the signature header, or the body.",
+    )
+    ts_header: HeaderName = Field(default="", description="The header that holds the time.")
+    ts_key: str = Field(default="t", description="The key of the item that holds the time.")
+    ts_path: str = Field(default="", description="Where the body holds the time.")
+    ts_unit: TimeUnit = Field(
+        default="s",
+        description="How the time is written: Unix seconds, Unix milliseconds, or ISO text.",
+    )
+    tolerance_s: int | None = Field(
+        default=300,
+        ge=0,
+        description="How many seconds the time may be off, either way; null checks no time.",
+    )
+    secret_encoding: SecretEncoding = Field(
+        default="utf-8",
+        description="How the secret is read: as it is, as base64 (after whsec_), or as hex digits.",
+    )
+    id_header: HeaderName = Field(
+        default="", description="The header whose value is {id} in the template."
+    )
+    other_headers: tuple[HeaderNames, ...] = Field(
+        default=(),
+        description="Other complete sets of headers that a delivery may come with instead.",
+    )
+    id_headers: tuple[HeaderName, ...] = Field(
+        default=(), description="Headers that name the delivery; the first that was sent counts."
+    )
+    id_paths: tuple[str, ...] = Field(
+        default=(), description="Where the body names the delivery, if no header does."
+    )
+    event_headers: tuple[HeaderName, ...] = Field(
+        default=(), description="Headers that name the event."
+    )
+    event_paths: tuple[str, ...] = Field(
+        default=(), description="Where the body names the event, if no header does."
+    )
 
 
 class Scheme(Knobs):

@@ -22,12 +22,14 @@ import click
 import pytest
 import yaml
 
+from schemas.events import FAMILIES
 from service.actions import index_actions
 from service.catalogue import build_catalogue
 from service.cli import main
 from service.configuration import read_configuration
 from service.settings import Settings
 from service.signatures import PRESETS
+from service.vendor_facts import action_fact
 from service.vendors import VENDORS, samples
 from service.vendors.github.events import EVENTS as GITHUB_EVENTS
 from service.workflows.document import parse_document
@@ -42,15 +44,13 @@ SOURCE = "\n".join(
     for path in (ROOT / package).rglob("*.py")
 )
 VENDOR_SOURCE = "\n".join(
-    path.read_text(encoding="utf-8") for path in (ROOT / "service" / "vendors").rglob("events.py")
-) + "\n".join(
-    path.read_text(encoding="utf-8") for path in (ROOT / "service" / "vendors").rglob("polling.py")
+    path.read_text(encoding="utf-8") for path in (ROOT / "service" / "vendors").rglob("*.py")
 )
 ACTIONS = index_actions(VENDORS)
 KNOWN = {vendor.name: samples.names(vendor.name) for vendor in VENDORS} | {
     "acme": ("build.failed",)  # made by docs/adding-a-vendor.md
 }
-OUR_FAMILIES = {"test_run", "test_case", "visual_regression", "credits", "bug", "app"}
+OUR_FAMILIES = set(FAMILIES)
 
 
 class Block(NamedTuple):
@@ -223,27 +223,49 @@ def rows(text: str) -> Iterator[list[str]]:
             yield [cell.strip() for cell in line.strip("| ").split(" | ")]
 
 
-def documented_actions() -> dict[str, list[str]]:
-    table = section("docs/workflows.md", "Actions")
-    return {ticked(cells[0])[0]: cells for cells in rows(table) if ticked(cells[0])}
-
-
 def test_every_action_is_documented_and_no_other() -> None:
-    assert set(documented_actions()) == set(ACTIONS)
+    page = (ROOT / "docs" / "actions.md").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"^### `(.*)`$", page, re.MULTILINE)) == set(ACTIONS)
 
 
 @pytest.mark.parametrize("name", sorted(ACTIONS))
 def test_an_action_takes_and_gives_what_is_documented(name: str) -> None:
     found = ACTIONS[name]
     action = getattr(found, "action", found)
-    line = (ROOT / "docs" / "workflows.md").read_text("utf-8").partition(f"\n| `{name}` |")[2]
-    _, takes, gives = (line.partition("\n")[0] + " ").split("|")[:3]
-    needed = {name for name, field in action.params.model_fields.items() if field.is_required()}
+    page = (ROOT / "docs" / "actions.md").read_text(encoding="utf-8")
+    text = re.split(r"^##", page.partition(f"\n### `{name}`\n")[2], flags=re.MULTILINE)[0]
+    takes, _, gives = text.partition("\nGives:\n")
 
-    assert set(re.findall(r"\*\*`(\w+)`\*\*", takes)) == needed
-    if "as above" not in takes:
-        assert set(ticked(takes)) == set(action.params.model_fields)
-    assert set(ticked(gives)) == set(action.outputs.model_fields)
+    first = {cells[0]: cells for cells in rows(takes)}
+    needed = {name for name, cells in first.items() if "**needed**" in cells}
+    fields = action.params.model_fields
+    assert {name.strip("`") for name in first} - {"Name"} == set(fields)
+    assert {name.strip("`") for name in needed} == {
+        name for name, field in fields.items() if field.is_required()
+    }
+    assert {cells[0].strip("`") for cells in rows(gives)} - {"Name"} == set(
+        action.outputs.model_fields
+    )
+
+
+@pytest.mark.parametrize("name", sorted(ACTIONS))
+def test_an_action_and_all_its_fields_are_explained(name: str) -> None:
+    found = ACTIONS[name]
+    action = getattr(found, "action", found)
+
+    assert action.summary == " ".join(action.summary.split())
+    for model in (action.params, action.outputs):
+        bare = [field for field, info in model.model_fields.items() if not info.description]
+        assert bare == [], model.__name__
+
+
+def test_the_words_for_safety_are_explained() -> None:
+    explained = re.findall(
+        r"^\| \*(.*?)\* \|", section("docs/workflows.md", "Actions"), re.MULTILINE
+    )
+
+    assert {action_fact(found).safety for found in ACTIONS.values()} <= set(explained)
 
 
 def test_event_types_that_are_documented_exist() -> None:

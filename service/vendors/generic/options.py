@@ -27,15 +27,31 @@ class GenericOptions(Options, Knobs):
     `subject_path` and `time_paths` lead to the subject and to when it happened.
     """
 
-    scheme: str = "standard-webhooks"
+    scheme: str = Field(
+        default="standard-webhooks",
+        description="A ready scheme by name; `custom` for knobs alone; `none` where nothing is "
+        "signed.",
+    )
     # Without a scheme's own: where senders mostly have the name of an event. No id path, because
     # an `id` that is not the event's own would make two events one.
-    event_paths: tuple[str, ...] = ("type", "event", "event_type")
-    event_headers: tuple[HeaderName, ...] = ()
-    events: dict[str, str] = Field(default_factory=dict)
-    facts: dict[str, str] = Field(default_factory=dict)
-    subject_path: str = ""
-    time_paths: tuple[str, ...] = ("timestamp", "created_at", "time")
+    event_paths: tuple[str, ...] = Field(
+        default=("type", "event", "event_type"),
+        description="Where the body names the event, if no header does.",
+    )
+    event_headers: tuple[HeaderName, ...] = Field(
+        default=(), description="Headers that name the event."
+    )
+    events: dict[str, str] = Field(
+        default_factory=dict, description="The sender's names of events and our types for them."
+    )
+    facts: dict[str, str] = Field(
+        default_factory=dict, description="Facts by dotted name, each with its path in the body."
+    )
+    subject_path: str = Field(default="", description="Where the body names the thing it is about.")
+    time_paths: tuple[str, ...] = Field(
+        default=("timestamp", "created_at", "time"),
+        description="Where the body says when it happened; the first that is there counts.",
+    )
 
     @field_validator("scheme")
     @classmethod
