@@ -1,4 +1,7 @@
-"""GitHub's REST API as Hookwright uses it (vendors.md §6.2, §6.3); hooks are in `hooks.py`."""
+"""GitHub's REST API as Hookwright uses it (vendors.md §6.2, §6.3).
+
+The calls about webhooks' deliveries, which `GitHubClient` has too, stand in `hooks.py`.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +24,14 @@ from service.vendors.github.answers import (
     RateLimits,
 )
 from service.vendors.github.app_tokens import FORBIDDEN, NOT_FOUND
-from service.vendors.github.asking import GONE, UNPROCESSABLE, GitHubAsking, repo_path
+from service.vendors.github.asking import GONE, UNPROCESSABLE, repo_path
 from service.vendors.github.bodies import (
     CheckRunFields,
     DispatchFields,
     IssueFields,
     StatusFields,
 )
+from service.vendors.github.hooks import HookClient
 
 _TALK = "“Issues” or “Pull requests” (write)"
 _ISSUES = "“Issues” (write)"
@@ -37,7 +41,7 @@ _CHECKS = "“Checks” (write)"
 _CONTENTS = "“Contents” (write)"
 
 
-class GitHubClient(GitHubAsking):
+class GitHubClient(HookClient):
     """The calls Hookwright makes. Errors are those of VendorHttp."""
 
     def own_login(self) -> str | None:

@@ -116,7 +116,7 @@ EVENTS = frozenset(
 _WITHOUT_ACTION = frozenset({"create", "delete", "push", "status", "workflow_dispatch"})
 TYPES: Mapping[str, str] = MappingProxyType(
     {name: name if name in _WITHOUT_ACTION else f"{name}.<action>" for name in sorted(READERS)}
-    | {"*": "GitHub's own name, with its action"}
+    | {"*": "<name>.<action>"}
 )
 
 _DELIVERY = ("x-github-delivery",)

@@ -43,7 +43,7 @@ GUIDE = Guide(
         (
             "On the App's page choose Generate a private key. Keep the .pem file and name it by "
             "`private_key: {file: PATH}`; an environment variable may hold it with its line "
-            "breaks written as \\n."
+            "breaks written as `\\n`."
         ),
         (
             "Install the App on the account. The number at the end of the address of the page "
