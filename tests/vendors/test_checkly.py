@@ -162,6 +162,9 @@ def test_the_guide_configures_what_there_is() -> None:
     assert {source.vendor for source in configuration.sources} == {"checkly"}
     polls = {poll.name for poll in VENDOR.polls}
     assert {poll.poll for poll in configuration.polls} == polls
+    (source,) = configuration.sources
+    assert source.connection in {connection.name for connection in configuration.connections}
+    assert source.reconcile is not None
     assert any("{url}" in step for step in VENDOR.guide.incoming)
     assert BY_NAME["checkly"] is VENDOR
 
@@ -245,7 +248,8 @@ def test_two_alerts_of_a_check_are_two_facts() -> None:
         ("812", 812),
         (812.4, 812),
         ("812.6", 813),
-        *((odd, None) for odd in ("", "NaN", "1e400", True, [], -5, "9" * 40)),
+        *[(odd, None) for odd in ("", "NaN", "1e400", True, -5, "9" * 40)],
+        ([], None),
     ],
 )
 def test_response_times_are_read_from_untidy_values(value: Any, milliseconds: int | None) -> None:

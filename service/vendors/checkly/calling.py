@@ -53,24 +53,29 @@ class ChecklyCredentials(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    api_key: SecretStr = Field(min_length=1)
-    account_id: str = Field(min_length=1)
+    api_key: SecretStr = Field(min_length=1, description="An API key of a user of the account.")
+    account_id: str = Field(min_length=1, description="The account's id, a UUID.")
 
 
 class ChecklyConnectionOptions(Options):
-    """Options of a connection.
+    """Options of a connection."""
 
-    `per_minute` is the vendor's own limit on most calls. `arrays` is how several values of one
-    parameter are written: the name repeated, the name with brackets repeated, or one text with
-    commas. `time_unit` is that of Unix times in addresses. `test_words` are looked for in the
-    classification of an analysis: one of them says that the test is at fault and not the
-    application.
-    """
-
-    per_minute: float = Field(default=600, gt=0)
-    arrays: Literal["repeat", "brackets", "comma"] = "repeat"
-    time_unit: Literal["s", "ms"] = "s"
-    test_words: tuple[str, ...] = ("test", "script", "selector", "locator", "flak")
+    per_minute: float = Field(
+        default=600, gt=0, description="How many calls a minute are made at most."
+    )
+    arrays: Literal["repeat", "brackets", "comma"] = Field(
+        default="repeat",
+        description="How several values of one parameter are written: the name repeated, the name "
+        "with brackets repeated, or one text with commas.",
+    )
+    time_unit: Literal["s", "ms"] = Field(
+        default="s", description="The unit of Unix times in addresses."
+    )
+    test_words: tuple[str, ...] = Field(
+        default=("test", "script", "selector", "locator", "flak"),
+        description="Words in the classification of an analysis which say that the test is at "
+        "fault and not the application.",
+    )
 
 
 def auth_headers(

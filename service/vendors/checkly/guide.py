@@ -47,8 +47,8 @@ GUIDE = Guide(
         ),
         (
             "A quotation mark or a line break in the name of a check makes the body invalid JSON. "
-            "Such a delivery is kept and marked malformed, and its alert is read back from "
-            "Checkly's list of alerts."
+            "Such a delivery is kept and marked malformed; with reconcile, or the poll "
+            "check_alerts, its alert is read back from Checkly's list of alerts."
         ),
         (
             "The template may have more members. These are read when they are there: "
@@ -71,6 +71,8 @@ sources:
   - name: checkly
     vendor: checkly
     secrets: [{env: CHECKLY_WEBHOOK_SECRET}]
+    connection: checkly
+    reconcile: {every: 1h, since: 24h}
 connections:
   - name: checkly
     vendor: checkly

@@ -11,15 +11,25 @@ from service.vendors.base import Options
 
 
 class ChecklyOptions(Options):
-    """How one Checkly webhook arrives.
+    """How one Checkly webhook arrives. The vendor does not sign the time of sending.
 
-    `timestamp_unit` is how the time of sending is written: Unix seconds, Unix milliseconds or ISO
-    text; `auto` takes any of them. The vendor does not sign that time. With `max_lateness_s`
-    deliveries that were sent more than so many seconds ago, or are as far ahead, are refused; this
-    keeps late ones out and is no proof against a replay. None takes deliveries of any age.
+    Lateness therefore keeps late deliveries out and is no proof against a replay.
     """
 
-    signature_header: HeaderName = Field(default="x-checkly-signature", min_length=1)
-    timestamp_header: HeaderName = Field(default="x-checkly-timestamp", min_length=1)
-    timestamp_unit: Literal["auto", "s", "ms", "iso"] = "auto"
-    max_lateness_s: int | None = Field(default=None, ge=1)
+    signature_header: HeaderName = Field(
+        default="x-checkly-signature", min_length=1, description="The header with the signature."
+    )
+    timestamp_header: HeaderName = Field(
+        default="x-checkly-timestamp",
+        min_length=1,
+        description="The header with the time of sending.",
+    )
+    timestamp_unit: Literal["auto", "s", "ms", "iso"] = Field(
+        default="auto",
+        description="How that time is written: Unix seconds, milliseconds, ISO text, or any.",
+    )
+    max_lateness_s: int | None = Field(
+        default=None,
+        ge=1,
+        description="Deliveries sent more seconds ago, or ahead, are refused; none takes any age.",
+    )

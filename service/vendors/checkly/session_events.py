@@ -9,6 +9,8 @@ import re
 from datetime import datetime, timedelta
 from typing import Literal
 
+from pydantic import Field
+
 from schemas.events import Counts, EventDraft, FailedTest, Json, Suite, TestRunFacts
 from service.vendors.base import Options
 from service.vendors.checkly.answers import (
@@ -32,18 +34,17 @@ _REPOSITORY = re.compile(r"[/:]([^/:\s]+/[^/:\s]+?)(?:\.git)?/?$")
 
 
 class SessionRule(Options):
-    """How the status of a test session follows from its lists of checks.
+    """How the status of a test session follows from its lists of checks."""
 
-    The first list of `order` that has checks decides; where none has, the session passed. With
-    `open_is_running` a session without an end is running whatever its lists say.
-    """
-
-    order: tuple[Literal["running", "failed", "cancelled", "passed"], ...] = (
-        "running",
-        "failed",
-        "cancelled",
+    order: tuple[Literal["running", "failed", "cancelled", "passed"], ...] = Field(
+        default=("running", "failed", "cancelled"),
+        description="The first of these lists that has checks is the status; without one, the "
+        "session passed.",
     )
-    open_is_running: bool = True
+    open_is_running: bool = Field(
+        default=True,
+        description="Whether a session without an end is running, whatever its lists say.",
+    )
 
 
 def status_of(session: SessionEntry, rule: SessionRule) -> str:

@@ -14,7 +14,7 @@ from examples.twins.launch import TwinProcess
 from service.errors import HookwrightError, RateLimited, Refused, TimedOut, VendorBroken
 from service.vendors.checkly import VENDOR
 from service.vendors.checkly.alert_calls import ChannelOrder, WebhookConfig
-from service.vendors.checkly.client import ChecklyClient
+from service.vendors.checkly.client import ChecklyClient, client_of
 from service.vendors.checkly.session_calls import (
     EnvironmentVariable,
     SessionFilter,
@@ -55,7 +55,7 @@ def caller_of(twin: TwinProcess, **options: Any) -> Caller:
 
 
 def client_over(caller: Caller) -> ChecklyClient:
-    return ChecklyClient(caller.http, caller.options)
+    return client_of(caller.context())
 
 
 @pytest.fixture
