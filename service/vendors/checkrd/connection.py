@@ -34,17 +34,23 @@ class NotRenewed(Refused):
 
 
 class CheckrdCredentials(BaseModel):
-    """An API key (`ck_live_…`), a log-in token, what renews it, or several of them.
-
-    Agents, alerts and the kill switch are called with the log-in, telemetry and control with the
-    key where there is one.
-    """
+    """An API key, a log-in token, what renews it, or several of them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    api_key: SecretStr | None = Field(default=None, min_length=1)
-    jwt: SecretStr | None = Field(default=None, min_length=1)
-    refresh_token: SecretStr | None = Field(default=None, min_length=1)
+    api_key: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        description="An API key (ck_live_… or ck_test_…), for telemetry and control messages.",
+    )
+    jwt: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        description="A log-in token, for agents, alerts and the kill switch.",
+    )
+    refresh_token: SecretStr | None = Field(
+        default=None, min_length=1, description="What renews the log-in when it ends."
+    )
 
     @model_validator(mode="after")
     def _need_one(self) -> CheckrdCredentials:
@@ -60,25 +66,47 @@ class CheckrdCredentials(BaseModel):
 
 
 class CheckrdConnectionOptions(Options):
-    """Options of a connection.
+    """Options of a connection. How a log-in is renewed is not documented (vendors.md §4.2)."""
 
-    `version` is sent with every call, because without it the vendor answers in its newest form.
-    `telemetry_url` is the whole address telemetry is posted to, as the vendor sees it: its
-    signature covers it. The rest tells how a log-in is renewed: `refresh_field` is the member of
-    the body sent to `refresh_path`, the others lead into the answer.
-    """
-
-    key_header: Literal["x-api-key", "authorization"] = "x-api-key"
-    version: str = Field(default="2026-04-06", pattern=r"^\d{4}-\d{2}-\d{2}$")
-    per_minute: float | None = Field(default=None, gt=0)
-    telemetry_url: str = Field(
-        default="https://api.checkrd.io/v1/telemetry", pattern=r"^https?://[^\s/?#]+/[^\s#]*$"
+    key_header: Literal["x-api-key", "authorization"] = Field(
+        default="x-api-key", description="The header the API key is sent under."
     )
-    refresh_path: str = Field(default="/auth/refresh", pattern=r"^/[^\s?#]*$")
-    refresh_field: str = Field(default="refresh_token", min_length=1)
-    access_token_path: str = "access_token"  # noqa: S105  # names a place
-    expires_in_path: str = "expires_in"
-    refresh_token_path: str = "refresh_token"  # noqa: S105  # names a place
+    version: str = Field(
+        default="2026-04-06",
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        description="The form of the API that every call asks for; without one the vendor "
+        "answers in its newest.",
+    )
+    per_minute: float | None = Field(
+        default=None, gt=0, description="Calls a minute, in place of the usual rate."
+    )
+    telemetry_url: str = Field(
+        default="https://api.checkrd.io/v1/telemetry",
+        pattern=r"^https?://[^\s/?#]+/[^\s#]*$",
+        description="The whole address of telemetry as the vendor sees it, which its signature "
+        "covers.",
+    )
+    refresh_path: str = Field(
+        default="/auth/refresh",
+        pattern=r"^/[^\s?#]*$",
+        description="The path at which a log-in is renewed.",
+    )
+    refresh_field: str = Field(
+        default="refresh_token",
+        min_length=1,
+        description="The member of the renewal's body that holds the refresh token.",
+    )
+    access_token_path: str = Field(
+        default="access_token", description="Where the renewal's answer has the new log-in token."
+    )
+    expires_in_path: str = Field(
+        default="expires_in",
+        description="Where it says for how many seconds; without it the token's own end counts.",
+    )
+    refresh_token_path: str = Field(
+        default="refresh_token",
+        description="Where it has the next refresh token, if each counts only once.",
+    )
 
 
 def version_header(options: CheckrdConnectionOptions) -> dict[str, str]:
@@ -101,11 +129,16 @@ def key_headers(
 def auth_headers(
     credentials: CheckrdCredentials, options: CheckrdConnectionOptions
 ) -> Mapping[str, str]:
-    """Give the pinned version, and the log-in or else the API key."""
+    """Give the pinned version, and the log-in or else the API key.
+
+    A log-in that can be renewed is not among them: `fetch_token` gives it.
+    """
     version = version_header(options)
+    if credentials.refresh_token is not None:
+        return version
     if credentials.jwt is not None:
         return {**version, **_bearer(credentials.jwt.get_secret_value())}
-    return version if credentials.has_login else {**version, **key_headers(credentials, options)}
+    return {**version, **key_headers(credentials, options)}
 
 
 def fetch_token(

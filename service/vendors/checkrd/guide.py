@@ -49,8 +49,8 @@ GUIDE = Guide(
         ),
         (
             "A rule may go from firing to ok without the state resolved. Both count as "
-            "agent_alert.resolved, each at most once for one firing. Other changes, such as "
-            "pending, come as checkrd.alert.<state>."
+            "agent_alert.resolved, once for one firing. Any other change comes under its own name, "
+            "such as checkrd.alert.pending."
         ),
         (
             "Checkrd does not document the body of its alert webhooks. What they carry is read "

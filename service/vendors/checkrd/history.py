@@ -51,16 +51,20 @@ _LOST_CURSOR = frozenset(
 
 
 class AlertHistoryOptions(Options):
-    """Which changes: of these rules (at most 50), of one agent, or all.
+    """Which changes are read."""
 
-    `all_states` also takes the changes that neither fire nor resolve an alert (`pending`, `ok`,
-    `no_data`), as `checkrd.alert.<state>`. `identity` is that of the source's options.
-    """
-
-    alert_rule_ids: tuple[str, ...] = Field(default=(), max_length=MOST_RULES_ASKED)
-    agent_id: str | None = None
-    all_states: bool = False
-    identity: Identity = "evaluation"
+    alert_rule_ids: tuple[str, ...] = Field(
+        default=(), max_length=MOST_RULES_ASKED, description="Only the changes of these rules."
+    )
+    agent_id: str | None = Field(default=None, description="Only the changes of this agent.")
+    all_states: bool = Field(
+        default=False,
+        description="Also the changes that neither fire nor resolve an alert (pending, ok, "
+        "no_data).",
+    )
+    identity: Identity = Field(
+        default="evaluation", description="How a change is known; the same as in the source."
+    )
 
     def event_of(self, entry: HistoryEntry) -> EventDraft | None:
         """Give the event an entry is; None when it is not wanted."""
@@ -90,13 +94,15 @@ class AlertHistoryOptions(Options):
 
 
 class PolledHistoryOptions(AlertHistoryOptions):
-    """Options of the poll: `look_back` is how far the first question reaches (None: not at all).
+    """Which changes are polled, and from when on."""
 
-    `overlap` is asked again each time, for changes that the vendor lists late.
-    """
-
-    look_back: Duration | None = None
-    overlap: Duration = timedelta(minutes=10)
+    look_back: Duration | None = Field(
+        default=None, description="How far back the first question reaches; none: not at all."
+    )
+    overlap: Duration = Field(
+        default=timedelta(minutes=10),
+        description="What is asked again each time, for changes that the vendor lists late.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

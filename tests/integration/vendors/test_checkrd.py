@@ -1021,6 +1021,11 @@ def test_webhook_poll_and_record_tell_the_same_facts(
         skipped = {"alert_id"} if shape.get("own_ids") else set()
         for name in set(event.facts) - skipped:
             assert event.facts[name] == twin_of.facts[name]
+    by_id = read_all(caller, window, identity="id")
+    assert {one.fact for entry in by_id for one in entry.events}.isdisjoint(dict(told))
+    webhook_ids = {event.facts["alert_id"] for event in sent}
+    found = {entry.reference.removeprefix("alert-history:") for entry in by_id} & webhook_ids
+    assert len(found) == (0 if shape.get("own_ids") else 16)
     keys = {delivery_key(one, CheckrdOptions()) for one in inbox.received}
     by_key = [entry for entry in recorded if keys & set(entry.delivery_keys)]
     assert len(by_key) == (0 if shape.get("own_ids") else 16)
