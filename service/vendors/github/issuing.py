@@ -1,13 +1,12 @@
-"""One issue for one matter, found again by a hidden marker; and what starts workflows."""
+"""One issue for one matter, found again by a hidden marker."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field
 
 from schemas.events import Json
 from service.errors import Refused
@@ -22,8 +21,6 @@ from service.vendors.github.markdown import has_marker, is_same, marked_body, ma
 from service.vendors.reading import as_text, as_whole
 
 MAX_TITLE_CHARS = 250
-MAX_PAYLOAD_MEMBERS = 10
-MAX_PAYLOAD_BYTES = 64 * 1024
 _MISSING = frozenset({NOT_FOUND, GONE})
 
 
@@ -157,40 +154,6 @@ def _done(told: Issue, digest: str, *, created: bool = False, unchanged: bool = 
     return Done(outputs, reference, changed=not unchanged)
 
 
-def _bounded(payload: dict[str, Json]) -> dict[str, Json]:
-    if len(json.dumps(payload).encode()) >= MAX_PAYLOAD_BYTES:
-        message = "the payload has 64 kB or more"
-        raise ValueError(message)
-    return payload
-
-
-class DispatchParams(Params):
-    """What starts the workflows of a repository that listen to `repository_dispatch`."""
-
-    repo: Repo = Field(description=REPO)
-    event_type: Annotated[Text, StringConstraints(max_length=100)] = Field(
-        description="Name that the workflow listens to, as in `types: [name]`."
-    )
-    client_payload: Annotated[
-        dict[str, Json], Field(max_length=MAX_PAYLOAD_MEMBERS), AfterValidator(_bounded)
-    ] = Field(
-        default_factory=dict,
-        description="What the workflow reads: at most 10 members and 64 kB.",
-    )
-
-
-class DispatchOutputs(Outputs):
-    """GitHub answers with nothing: the workflow's run comes as `workflow_run.requested`."""
-
-    dispatched: bool = Field(default=True, description="Whether GitHub took it.")
-
-
-def dispatch(context: CallContext, params: DispatchParams) -> Done:
-    """Start the workflows on the default branch."""
-    GitHubClient(context).dispatch(params.repo, params.event_type, params.client_payload)
-    return Done(DispatchOutputs())
-
-
 def _issue_target(params: IssueParams, _options: object) -> str:
     return f"{params.repo.lower()}:issue:{marker_name(params.marker)}"
 
@@ -203,12 +166,4 @@ ISSUE = Action(
     perform=issue,
     safety=Safety.FIND_AND_UPDATE,
     target=_issue_target,
-)
-DISPATCH = Action(
-    name="github.dispatch",
-    summary="Start the GitHub Actions workflows that listen to a repository dispatch",
-    params=DispatchParams,
-    outputs=DispatchOutputs,
-    perform=dispatch,
-    safety=Safety.ONCE,
 )
