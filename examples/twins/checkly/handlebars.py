@@ -75,7 +75,7 @@ def _opened(tag: str, tokens: Tokens, at: int, scope: Mapping[str, object]) -> t
         "if": bool(first),
         "unless": not first,
         "eq": first == second,
-        "contains": isinstance(first, str | list | tuple) and second in first,
+        "contains": isinstance(first, str | list | tuple) and str(second) in first,
     }.get(name, False)
     text, at, ended = _block(tokens, at, scope)
     other = ""
