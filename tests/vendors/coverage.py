@@ -35,9 +35,9 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MANY_SCHEMES = 8
 COLUMNS = ("verified in", "events normalised", "calls", "polled", "reconciled")
 
-RECEIVED_ONLY = "vendors.md describes its webhooks alone: it is received, and not called"
+RECEIVED_ONLY = "It is received only: of its API nothing is described to us, so it is not called"
 IMPOSSIBLE: Mapping[tuple[str, str], str] = {
-    ("slack", "polled"): "what happens in Slack is sent; there is no list of it to ask for",
+    ("slack", "polled"): "What happens in Slack is sent; there is no list of it to ask for",
     ("slack", "reconciled"): "Slack keeps no record of what it sent, and repeats by itself",
     ("checksum", "reconciled"): "Checksum sends no webhooks, so none can be missing: it is polled",
 }

@@ -29,8 +29,8 @@ GUIDE = Guide(
             "address with the token is then its secret."
         ),
         (
-            "Every knob that is given beside `scheme` replaces that of the ready scheme; `custom` is "
-            "made of knobs alone."
+            "Every knob that is given beside `scheme` replaces that of the ready scheme; `custom` "
+            "is made of knobs alone."
         ),
         (
             "An event is named `generic.` and the sender's own name, unless `events` says which of "
