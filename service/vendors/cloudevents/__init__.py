@@ -41,6 +41,7 @@ VENDOR = Vendor(
                 "taken once."
             ),
             "The question that a sender asks first by OPTIONS is answered with consent.",
+            "A token in the query of the address (access_token) is not looked at: use a header.",
         ),
         configuration=source_configuration("cloudevents", "CLOUDEVENTS_TOKEN"),
     ),
