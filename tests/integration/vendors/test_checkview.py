@@ -218,6 +218,15 @@ def test_pages_that_cannot_be_followed_are_the_vendors_fault(
         list(client.test_runs())
 
 
+def test_a_list_ends_where_the_vendor_says_so(
+    checkview: TwinProcess, client: CheckViewClient
+) -> None:
+    headers = {"X-Has-More": "false", "X-Next-Cursor": "left-over"}
+    checkview.fault("status", status=200, headers=headers, body=[{"id": "r-1"}])
+    assert [run.id for run in client.test_runs()] == ["r-1"]
+    assert len(checkview.calls()) == 1
+
+
 def test_a_filter_that_the_vendor_overlooks_is_kept_here(
     checkview: TwinProcess, connect_to: Connect
 ) -> None:
