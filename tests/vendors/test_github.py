@@ -7,8 +7,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from service.configuration import read_configuration
+from service.errors import ConfigurationError
 from service.vendors import BY_NAME, samples
+from service.vendors.github import VENDOR
 from service.vendors.github.events import EVENTS
 from service.vendors.github.options import GitHubOptions
 from tests.vendors.deliveries import NOW, as_delivery, make_delivery
@@ -211,3 +216,34 @@ def test_every_event_keeps_its_name_with_and_without_an_action(name):
     (plain,) = read(name, b"{}")
     (acted,) = read(name, b'{"action": "done"}')
     assert (plain.type, acted.type) == (name, f"{name}.done")
+
+
+def test_the_configuration_of_the_guide_is_accepted(tmp_path):
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    (tmp_path / "github-app.pem").write_bytes(pem)
+    path = tmp_path / "hookwright.yaml"
+    path.write_text(VENDOR.guide.configuration, encoding="utf-8")
+    environment = {
+        "GITHUB_WEBHOOK_SECRET": "a-webhook-secret",
+        "GITHUB_TOKEN": "ghp_token",
+        "GITHUB_APP_ID": "51234",
+        "GITHUB_INSTALLATION_ID": "5001",
+    }
+    declared = read_configuration(path, environment)
+    assert [row.config.name for row in declared.connections] == ["github", "github-app"]
+    (tmp_path / "github-app.pem").write_bytes(pem[:700])
+    with pytest.raises(ConfigurationError) as caught:
+        read_configuration(path, environment)
+    assert "private_key" in str(caught.value)
+    assert "PEM" in str(caught.value)
+    assert pem[100:140].decode() not in str(caught.value)
+
+
+def test_the_table_of_names_is_what_normalise_does():
+    for theirs, ours in INCOMING.types.items():
+        if theirs != "*":
+            action = ".done" if ours.endswith(".<action>") else ""
+            body = b'{"action": "done"}' if action else b"{}"
+            (draft,) = read(theirs, body)
+            assert draft.type == ours.replace(".<action>", action)

@@ -112,14 +112,14 @@ def pem_of(text: str) -> str:
     """
     found = _PEM.search(text.replace("\\r", "").replace("\\n", "\n"))
     if found is None:
-        message = f"this is no PEM text, which begins with -----BEGIN: {_PASTE}"
+        message = f"private_key is no PEM text, which begins with -----BEGIN: {_PASTE}"
         raise ValueError(message)
     kind, inner = found[1], found[2]
     if "PRIVATE KEY" not in kind:
-        message = f"this is a {kind.lower()} and no private key: {_PASTE}"
+        message = f"private_key holds a {kind.lower()} and no private key: {_PASTE}"
         raise ValueError(message)
     if "ENCRYPTED" in kind or "ENCRYPTED" in inner:
-        message = "the key is locked with a passphrase: take that away with `openssl rsa`"
+        message = "private_key is locked with a passphrase: take that away with `openssl rsa`"
         raise ValueError(message)
     packed = "".join(inner.split())
     lines = [packed[start : start + _PEM_LINE] for start in range(0, len(packed), _PEM_LINE)]
@@ -131,9 +131,9 @@ def read_key(pem: str) -> RSAPrivateKey:
     try:
         key = load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as fault:
-        message = f"the PEM text is damaged or cut: {_PASTE}"
+        message = f"private_key is damaged or cut: {_PASTE}"
         raise ValueError(message) from fault
     if not isinstance(key, RSAPrivateKey):
-        message = f"GitHub Apps have RSA keys, and this is another kind: {_PASTE}"
+        message = f"private_key is no RSA key, as those of GitHub Apps are: {_PASTE}"
         raise ValueError(message)  # noqa: TRY004  # wrong content is a ValueError here
     return key
