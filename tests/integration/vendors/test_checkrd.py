@@ -1,14 +1,12 @@
-"""Checkrd's client, actions, poll and record against its twin."""
+"""Checkrd's client and actions against its twin."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -17,52 +15,26 @@ from pydantic import ValidationError
 
 from examples.twins.checkrd.account import AGENT_ID, RULE_ID
 from examples.twins.launch import TwinProcess
-from schemas.events import EventDraft
 from service.errors import Permanent, RateLimited, Refused, TimedOut, Transient, VendorBroken
 from service.http import connect
-from service.vendors.base import Delivery, Headers, RecordPage, Secret, Window
 from service.vendors.checkrd import VENDOR
 from service.vendors.checkrd.client import CheckrdClient
-from service.vendors.checkrd.events import delivery_key
 from service.vendors.checkrd.message_signature import TelemetrySigner
-from service.vendors.checkrd.options import CheckrdOptions
+from tests.integration.vendors.checkrd_account import (
+    KEY,
+    LOGIN,
+    RENEWED,
+    caller_of,
+    client_of,
+    install,
+)
 from tests.integration.vendors.conftest import Caller, SkippedTime, Start
 from tests.vendors.listed.checkrd import LISTED
-
-LOGIN = {"jwt": "jwt_twin"}
-RENEWED = {"jwt": "jwt_twin", "refresh_token": "refresh_twin"}
-KEY = {"api_key": "ck_test_twin"}
-START = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.fixture
 def checkrd(twin: Start) -> TwinProcess:
-    process = twin("checkrd")
-    process.set(
-        pace=0,
-        receiver=None,
-        role="admin",
-        key_scope="control",
-        heartbeat_s=15,
-        write_s=0,
-        hits_to_fire=1,
-        token_s=900,
-        rotate_refresh=False,
-        plan="team",
-        jwt="jwt_twin",
-        refresh_token="refresh_twin",
-        key="ck_test_twin",
-        own_ids=False,
-        body="notification",
-    )
-    process.limit("api", rate_per_s=10_000, burst=10_000)
-    process.limit("telemetry", limit=None)
-    return process
-
-
-def caller_of(twin: TwinProcess, credentials: dict[str, str] = LOGIN, **options: Any) -> Caller:
-    given = {"per_minute": 60_000, "telemetry_url": f"{twin.url}/v1/telemetry", **options}
-    return Caller(VENDOR, twin.url, credentials, given)
+    return install(twin("checkrd"))
 
 
 @pytest.fixture
@@ -70,59 +42,9 @@ def caller(checkrd: TwinProcess) -> Caller:
     return caller_of(checkrd)
 
 
-def client_of(caller: Caller) -> CheckrdClient:
-    return CheckrdClient.of(caller.context())
-
-
 @pytest.fixture
 def client(caller: Caller) -> CheckrdClient:
     return client_of(caller)
-
-
-@dataclass
-class Inbox:
-    """Takes webhooks."""
-
-    url: str = ""
-    received: list[Delivery] = field(default_factory=list)
-
-
-@pytest.fixture
-def inbox() -> Iterator[Inbox]:
-    kept = Inbox()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            headers = [(name.lower(), value) for name, value in self.headers.items()]
-            kept.received.append(Delivery("checkrd", Headers(headers), body, datetime.now(UTC)))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 128
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        kept.url = f"http://127.0.0.1:{server.server_port}/hooks/checkrd"
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield kept
-        server.shutdown()
-        thread.join()
-
-
-def events_of(inbox: Inbox) -> list[EventDraft]:
-    """What the deliveries say, each of which must be proven to come from the twin."""
-    incoming = VENDOR.incoming
-    assert incoming is not None
-    options = CheckrdOptions()
-    verify = incoming.verifier(options, [Secret("checkrd-webhook-secret")])
-    for delivery in inbox.received:
-        verify(delivery, datetime.now(UTC))
-    return [event for one in inbox.received for event in incoming.normalise(one, options)]
 
 
 def header(call: Any, name: str) -> str | None:
@@ -824,260 +746,3 @@ def test_every_field_of_an_action_is_described() -> None:
         for model in (action.params, action.outputs):
             for name, told in model.model_fields.items():
                 assert told.description, f"{action.name}: {name}"
-
-
-# --- the poll -----------------------------------------------------------------------------------
-
-
-def past(twin: TwinProcess, until: datetime, count: int, **more: Any) -> list[str]:
-    told: Any = twin.lever(
-        "history", {"count": count, "until": until.isoformat(), "send": False, **more}
-    )
-    return list(told["created"])
-
-
-def ask_all(caller: Caller, position: Any, facts: list[str], **options: Any) -> tuple[Any, int]:
-    """Ask until there is no more; gives the position and how often was asked."""
-    for asked in range(1, 100):
-        answer = caller.ask("alert_history", position, **options)
-        facts += [event.fact for event in answer.events]
-        position = dict(answer.position)
-        if not answer.more:
-            return position, asked
-    raise AssertionError("there was always more")
-
-
-def test_the_first_question_notes_where_it_begins(checkrd: TwinProcess, caller: Caller) -> None:
-    past(checkrd, START - timedelta(seconds=1), 5)
-    answer = caller.ask("alert_history")
-    assert (list(answer.events), answer.more) == ([], False)
-    caller.now = START + timedelta(minutes=5)
-    assert caller.ask("alert_history", answer.position).events == []
-
-
-def test_a_poll_can_look_back(checkrd: TwinProcess, caller: Caller) -> None:
-    past(checkrd, START - timedelta(minutes=1), 4, spacing_s=60)
-    facts: list[str] = []
-    ask_all(caller, None, facts, look_back="3m")
-    assert len(facts) == 3
-
-
-def test_a_poll_loses_and_repeats_nothing(checkrd: TwinProcess, caller: Caller) -> None:
-    position: Any = dict(caller.ask("alert_history").position)
-    facts: list[str] = []
-    made: list[str] = []
-    for _round in range(6):
-        caller.now += timedelta(minutes=3)
-        made += past(checkrd, caller.now - timedelta(seconds=1), 40, spacing_s=4)
-        position, _ = ask_all(caller, position, facts)
-    assert len(made) == len(facts) == len(set(facts)) == 240
-
-
-def test_a_change_that_is_listed_late_is_told(checkrd: TwinProcess, caller: Caller) -> None:
-    position: Any = dict(caller.ask("alert_history").position)
-    caller.now += timedelta(minutes=20)
-    past(checkrd, caller.now - timedelta(minutes=2), 2, spacing_s=10)
-    facts: list[str] = []
-    position, _ = ask_all(caller, position, facts)
-    past(checkrd, caller.now - timedelta(minutes=5), 1)
-    caller.now += timedelta(minutes=1)
-    ask_all(caller, position, facts)
-    assert len(facts) == len(set(facts)) == 3
-
-
-def test_a_long_history_is_read_in_parts_over_limits_and_restarts(
-    checkrd: TwinProcess, caller: Caller
-) -> None:
-    past(checkrd, START, 1300, spacing_s=120)
-    position: Any = None
-    facts: list[str] = []
-    for asked in range(60):
-        if asked % 2:
-            checkrd.fault("status", path="/v1/alert-history", status=429, skip=3, times=1)
-        try:
-            answer = caller.ask("alert_history", position, look_back="2d")
-        except RateLimited:
-            caller = caller_of(checkrd)  # a restart: only the position is kept
-            continue
-        finally:
-            checkrd.clear_faults()
-        facts += [event.fact for event in answer.events]
-        position = dict(answer.position)
-        assert len(answer.events) <= 500
-        if not answer.more:
-            break
-    # Two days back, one every two minutes, up to but without this very moment.
-    assert len(facts) == len(set(facts)) == 1299
-    times = [call["query"] for call in checkrd.calls(path="/v1/alert-history")]
-    assert {str(query["limit"]) for query in times} == {"100"}  # type: ignore[index]  # a mapping
-
-
-def test_days_are_told_in_their_order(checkrd: TwinProcess, caller: Caller) -> None:
-    past(checkrd, START - timedelta(minutes=1), 30, spacing_s=2 * 3600)
-    found, position = [], None
-    while True:
-        answer = caller.ask("alert_history", position, look_back="3d")
-        found += [event.time for event in answer.events]
-        position = answer.position
-        if not answer.more:
-            break
-    assert len(found) == 30
-    assert found == sorted(found, key=lambda time: time or START)
-
-
-def test_a_cursor_the_vendor_forgot_is_begun_anew(checkrd: TwinProcess, caller: Caller) -> None:
-    past(checkrd, START - timedelta(seconds=1), 700, spacing_s=60)
-    answer = caller.ask("alert_history", None, look_back="20h")
-    assert answer.more
-    position = {**answer.position, "cursor": "Zm9yZ290dGVu"}
-    facts = [event.fact for event in answer.events]
-    ask_all(caller, position, facts)
-    assert len(set(facts)) == 700
-
-
-def test_a_refusal_without_cursor_is_told(checkrd: TwinProcess, caller: Caller) -> None:
-    position = caller.ask("alert_history").position
-    caller.now += timedelta(minutes=1)
-    checkrd.fault("status", path="/v1/alert-history", status=400)
-    with pytest.raises(Refused):
-        caller.ask("alert_history", position)
-    assert len(checkrd.calls(path="/v1/alert-history")) == 1
-
-
-def test_other_states_are_told_when_they_are_wanted(checkrd: TwinProcess, caller: Caller) -> None:
-    checkrd.set(hits_to_fire=2)
-    at = START - timedelta(minutes=10)
-    for number, value in enumerate([0.5, 0.6, 0.1, 0.1, None]):
-        when = (at + timedelta(minutes=number)).isoformat()
-        checkrd.lever("evaluate", {"value": value, "at": when})
-    usual = caller.ask("alert_history", None, look_back="1h")
-    assert [event.type for event in usual.events] == ["agent_alert.fired", "agent_alert.resolved"]
-    all_of_them = caller.ask("alert_history", None, look_back="1h", all_states=True)
-    assert [event.vendor_type for event in all_of_them.events] == [
-        "alert.pending",
-        "alert.firing",
-        "alert.resolved",
-        "alert.ok",
-        "alert.no_data",
-    ]
-    assert [event.type for event in all_of_them.events][3:] == [
-        "checkrd.alert.ok",
-        "checkrd.alert.no_data",
-    ]
-
-
-def test_a_poll_can_be_narrowed(checkrd: TwinProcess, caller: Caller) -> None:
-    past(checkrd, START - timedelta(minutes=1), 2)
-    for narrow, count in (
-        ({"alert_rule_ids": [RULE_ID]}, 2),
-        ({"alert_rule_ids": ["other"]}, 0),
-        ({"agent_id": AGENT_ID}, 2),
-        ({"agent_id": "other"}, 0),
-    ):
-        answer = caller.ask("alert_history", None, look_back="1h", **narrow)
-        assert len(answer.events) == count
-    with pytest.raises(ValidationError):
-        caller.ask("alert_history", None, alert_rule_ids=["r"] * 51)
-
-
-# --- the record ---------------------------------------------------------------------------------
-
-
-def read(caller: Caller, window: Window, position: Any = None, **options: Any) -> RecordPage:
-    (record,) = VENDOR.records
-    return record.read(caller.context(), record.options.model_validate(options), window, position)
-
-
-def read_all(caller: Caller, window: Window, **options: Any) -> list[Any]:
-    entries, position = [], None
-    while True:
-        page = read(caller, window, position, **options)
-        entries += page.entries
-        position = page.next
-        if position is None:
-            return entries
-
-
-@pytest.mark.parametrize(
-    "shape", [{}, {"own_ids": True}, {"body": "entry"}, {"body": "entry", "own_ids": True}]
-)
-def test_webhook_poll_and_record_tell_the_same_facts(
-    checkrd: TwinProcess, caller: Caller, inbox: Inbox, shape: dict[str, Any]
-) -> None:
-    checkrd.set(receiver=inbox.url, **shape)
-    checkrd.lever("history", {"count": 20, "until": START.isoformat(), "withhold_every": 5})
-    sent = events_of(inbox)
-    caller.now = START + timedelta(minutes=1)
-    polled = caller.ask("alert_history", None, look_back="1h").events
-    window = Window(START - timedelta(hours=1), START + timedelta(hours=1))
-    recorded = read_all(caller, window)
-    told = {(event.fact, event.type) for event in polled}
-    assert len(told) == 20
-    assert {(one.fact, one.type) for entry in recorded for one in entry.events} == told
-    assert len(sent) == 16
-    assert {(event.fact, event.type) for event in sent} < told
-    for event in sent:
-        (twin_of,) = [one for one in polled if one.fact == event.fact]
-        skipped = {"alert_id"} if shape.get("own_ids") else set()
-        for name in set(event.facts) - skipped:
-            assert event.facts[name] == twin_of.facts[name]
-    by_id = read_all(caller, window, identity="id")
-    assert {one.fact for entry in by_id for one in entry.events}.isdisjoint(dict(told))
-    webhook_ids = {event.facts["alert_id"] for event in sent}
-    found = {entry.reference.removeprefix("alert-history:") for entry in by_id} & webhook_ids
-    assert len(found) == (0 if shape.get("own_ids") else 16)
-    keys = {delivery_key(one, CheckrdOptions()) for one in inbox.received}
-    by_key = [entry for entry in recorded if keys & set(entry.delivery_keys)]
-    assert len(by_key) == (0 if shape.get("own_ids") else 16)
-
-
-def test_the_record_finds_what_was_withheld(
-    checkrd: TwinProcess, caller: Caller, inbox: Inbox
-) -> None:
-    checkrd.set(receiver=inbox.url)
-    past_of: Any = checkrd.lever(
-        "history",
-        {"count": 1000, "until": START.isoformat(), "spacing_s": 30, "withhold_every": 20},
-    )
-    facts = {event.fact for event in events_of(inbox)}
-    assert len(facts) == 950
-    window = Window(START - timedelta(hours=24), START + timedelta(seconds=1))
-    entries = read_all(caller, window)
-    assert len({entry.reference for entry in entries}) == len(entries) == 1000
-    missing = [
-        event.facts["alert_id"]
-        for entry in entries
-        for event in entry.events
-        if event.fact not in facts
-    ]
-    assert sorted(missing) == sorted(past_of["withheld"])
-    record: Any = checkrd.state()["record"]
-    assert sorted(one["id"] for one in record if one["withheld"]) == sorted(missing)
-
-
-def test_a_window_has_its_beginning_and_not_its_end(checkrd: TwinProcess, caller: Caller) -> None:
-    past(checkrd, START, 3, spacing_s=60)
-    minute = timedelta(minutes=1)
-    entries = read_all(caller, Window(START - 2 * minute, START))
-    assert sorted(entry.time for entry in entries) == [START - 2 * minute, START - minute]
-    both = [
-        *read_all(caller, Window(START - 5 * minute, START - minute)),
-        *read_all(caller, Window(START - minute, START + minute)),
-    ]
-    assert len({entry.reference for entry in both}) == len(both) == 3
-
-
-def test_a_page_of_the_record_that_fails_is_read_again(
-    checkrd: TwinProcess, caller: Caller
-) -> None:
-    past(checkrd, START, 150, spacing_s=60)
-    window = Window(START - timedelta(hours=5), START + timedelta(hours=1))
-    first = read(caller, window)
-    assert len(first.entries) == 100
-    checkrd.fault("status", path="/v1/alert-history", status=500, times=3)
-    with pytest.raises(VendorBroken):
-        read(caller, window, first.next)
-    second = read(caller, window, first.next)
-    assert second.next is None
-    references = {entry.reference for entry in (*first.entries, *second.entries)}
-    assert len(references) == 150
