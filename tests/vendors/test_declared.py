@@ -136,6 +136,11 @@ def test_a_fact_may_come_from_a_header() -> None:
     assert draft.facts["shop"] == "s1"
 
 
+def test_a_header_that_cannot_be_stored_is_mended() -> None:
+    draft = acme({"kind": "a"}, (("X-Shop", "s\x00\ud800"),), facts={"shop": "@X-Shop"})
+    assert draft.facts["shop"] == "s\ufffd\ufffd"
+
+
 def test_facts_of_no_family_are_as_they_are() -> None:
     assert acme({"kind": "a", "branch": "main", "pr": 0}).facts == {
         "branch": "main",
