@@ -91,6 +91,10 @@ def make_runtime(settings: Settings, database: Database, queue: Queue) -> Runtim
         connections=Connections(
             settings.required_secret_keys(),
             private_addresses=settings.private_addresses,
-            rates=RateKeeper(shared_slots(settings.redis_url) if settings.redis_url else None),
+            rates=RateKeeper(
+                shared_slots(settings.redis_url, namespace=settings.redis_namespace)
+                if settings.redis_url
+                else None
+            ),
         ),
     )

@@ -1,0 +1,123 @@
+"""Two worker processes with one credential: together they keep to what the vendor allows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from examples.twins.launch import TwinProcess, start_twin
+from tests.e2e.house import House
+
+WANTED = 500
+A_MINUTE = 60
+WORKFLOW = """
+name: read-run
+on: [{event: build.asked}]
+steps:
+  - id: read
+    uses: checkview.test_run
+    with: {test_run_id: run-1}
+"""
+
+
+@pytest.fixture
+def twin() -> Iterator[TwinProcess]:
+    with start_twin("checkview") as process:
+        # The twin counts nothing itself: its record shows what was sent.
+        process.limit("api", limit=100_000)
+        process.lever("runs", {"count": 1, "id": "run-1"})
+        yield process
+
+
+@pytest.fixture
+def houses(
+    tmp_path: Path,
+    twin: TwinProcess,
+    empty_postgres_url: str,
+    redis_url: str,
+    redis_namespace: str,
+) -> Iterator[list[House]]:
+    """A receiver with one worker, and a second worker beside it."""
+    environment = {
+        "HOOKWRIGHT_DATABASE_URL": empty_postgres_url,
+        "HOOKWRIGHT_REDIS_URL": redis_url,
+        "HOOKWRIGHT_REDIS_NAMESPACE": redis_namespace,
+        "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
+    }
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "read-run.yaml").write_text(WORKFLOW)
+        (folder / "hookwright.yaml").write_text(json.dumps(configuration(twin)))
+    one, other = houses = [House(folder, environment) for folder in folders]
+    try:
+        one.run("migrate")
+        one.run("apply", "-f", "hookwright.yaml")
+        one.start("serve")
+        one.start("work")
+        other.start("work")
+        one.wait_ready()
+        yield houses
+    finally:
+        for house in houses:
+            for name in list(house.processes):
+                house.kill(name)
+
+
+def configuration(twin: TwinProcess) -> dict[str, Any]:
+    return {
+        "sources": [
+            {
+                "name": "build",
+                "vendor": "generic",
+                "secrets": [{"value": "a-build-token"}],
+                "options": {"scheme": "bearer-token", "events": {"asked": "build.asked"}},
+                "limits": {"per_second": 5000, "burst": 5000},
+            }
+        ],
+        "connections": [
+            {
+                "name": "checkview",
+                "vendor": "checkview",
+                "base_url": twin.url,
+                "credentials": {"api_token": {"value": "cvpat_demo"}},
+            }
+        ],
+        "workflows": ["read-run.yaml"],
+    }
+
+
+def ask(house: House, number: int) -> None:
+    with httpx.Client(headers={"Authorization": "Bearer a-build-token"}) as client:
+        for at in range(number):
+            body = {"id": f"build-{at}", "type": "asked"}
+            assert client.post(f"{house.url}/hooks/build", json=body).status_code == 202
+
+
+def arrivals(twin: TwinProcess) -> list[float]:
+    """When each call arrived, in seconds."""
+    calls = twin.calls(path="/api/*")
+    return sorted(datetime.fromisoformat(str(call["at"])).timestamp() for call in calls)
+
+
+def most_within(times: list[float], seconds: float) -> int:
+    """The most calls in any stretch of so many seconds, both its ends included."""
+    return max(
+        sum(start <= other <= start + seconds for other in times[at:])
+        for at, start in enumerate(times)
+    )
+
+
+@pytest.mark.timeout(240)
+def test_never_more_than_sixty_calls_in_any_minute(houses: list[House], twin: TwinProcess) -> None:
+    ask(houses[0], WANTED)
+    twin.wait_for_calls(A_MINUTE + 40, path="/api/*", timeout_s=150)
+    times = arrivals(twin)
+    assert most_within(times, 60.0) == A_MINUTE
+    assert times[A_MINUTE] - times[0] > 60.0
