@@ -62,16 +62,19 @@ class GitHubAsking:
         needs: str = "",
         params: Mapping[str, Any] | None = None,
         as_app: bool = False,
+        most: int | None = None,
     ) -> Iterator[HttpAnswer]:
-        """Give the pages of a list, as the `Link` header leads on."""
+        """Give the pages of a list, as the `Link` header leads on; at most so many (None: all)."""
         asked: Mapping[str, Any] | None = {"per_page": PAGE, **(params or {})}
-        for _ in range(MAX_PAGES):
+        for _ in range(MAX_PAGES if most is None else most):
             answer = self.ask("GET", path, needs=needs, params=asked, as_app=as_app)
             yield answer
             following = next_page(answer)
             if following is None:
                 return
             asked = {**(asked or {}), **following}
+        if most is not None:
+            return
         raise VendorBroken(f"{path} has more than {MAX_PAGES * PAGE} rows, which is too many")
 
     def _hint(self, fault: Refused, needs: str) -> str | None:

@@ -172,11 +172,19 @@ class GitHubClient(HookClient):
     # --- issues -----------------------------------------------------------------------------
 
     def issues(
-        self, repo: str, *, state: str = "open", creator: str | None = None
+        self,
+        repo: str,
+        *,
+        state: str = "open",
+        creator: str | None = None,
+        most_pages: int | None = None,
     ) -> Iterator[Issue]:
-        """Give issues, newest first, without pull requests; `state` open, closed or all."""
-        params = {"state": state, "creator": creator}
-        for answer in self.pages(f"{repo_path(repo)}/issues", needs=_ISSUES, params=params):
+        """Give issues, newest first, without pull requests; `state` open, closed or all.
+
+        With `most_pages` only so many pages are read, of 100 issues and pull requests each.
+        """
+        path, params = f"{repo_path(repo)}/issues", {"state": state, "creator": creator}
+        for answer in self.pages(path, needs=_ISSUES, params=params, most=most_pages):
             for row in answer.items():
                 issue = answer.fit(Issue, row)
                 if issue.pull_request is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from pydantic import Field
 
@@ -21,6 +21,10 @@ from service.vendors.github.markdown import has_marker, is_same, marked_body, ma
 from service.vendors.reading import as_text, as_whole
 
 MAX_TITLE_CHARS = 250
+BOT_PAGES = 5
+"""GitHub Enterprise Cloud was seen to give nothing when asked for the issues of an App's bot
+(renovatebot/renovate issue 44730), so the newest ones are looked through as well."""
+_BOT = "[bot]"
 _MISSING = frozenset({NOT_FOUND, GONE})
 
 
@@ -130,9 +134,21 @@ def _find(client: GitHubClient, params: IssueParams) -> Issue | None:
     The list is asked and not the search, which knows of a new issue only after a while.
     """
     login = client.own_login()
+    ours = client.issues(params.repo, state="all", creator=login)
+    found = _oldest(ours, params.marker, login)
+    if found is None and login is not None and login.endswith(_BOT):
+        newest = client.issues(params.repo, state="all", most_pages=BOT_PAGES)
+        found = _oldest(newest, params.marker, login)
+    return found
+
+
+def _oldest(issues: Iterable[Issue], marker: str, login: str | None) -> Issue | None:
+    """Give the last one with the marker, by us where we know who we are."""
     oldest = None
-    for one in client.issues(params.repo, state="all", creator=login):
-        if has_marker(one.body, params.marker):
+    for one in issues:
+        author = (one.user.login if one.user else None) or ""
+        is_own = login is None or author.lower() == login.lower()
+        if is_own and has_marker(one.body, marker):
             oldest = one
     return oldest
 

@@ -367,6 +367,18 @@ def test_an_issue_whose_answer_was_lost_is_found_again(github: TwinProcess, call
     assert len(github.effects(method="POST")) == 1
 
 
+def test_an_issue_of_an_app_is_found_where_github_does_not_list_by_bot(
+    github: TwinProcess,
+) -> None:
+    caller = by_app(github)
+    made = caller.outputs("github.issue", **ISSUE, body="x")
+    caller.references.clear()
+    github.lever("issues", {"count": 150, "body": "<!-- hookwright:bug-7 -->\nnot ours"})
+    github.fault("status", method="GET", path="*/issues", status=200, body=[], times=1)
+    again = caller.outputs("github.issue", **ISSUE, body="y")
+    assert (again.number, again.created) == (made.number, False)
+
+
 def test_who_closed_an_issue_is_not_overruled_unless_told(
     github: TwinProcess, caller: Caller
 ) -> None:
