@@ -327,6 +327,8 @@ def test_other_names_can_be_told():
     assert (hot.type, hot.facts["rule_id"]) == ("agent_alert.fired", "rule-1")
     prefixed = read(alert("rule.changed"), alert_prefixes=("rule.",))
     assert prefixed.type == "agent_alert.fired"
+    named = read(alert("rule.resolved", new_state=None), alert_prefixes=("rule.",))
+    assert (named.type, named.facts["state"]) == ("agent_alert.resolved", "resolved")
 
 
 def test_other_places_can_be_told():

@@ -27,8 +27,8 @@ TYPES: Mapping[str, str] = {
 
 
 def state_of(change: AlertChange, vendor_type: str = "") -> str | None:
-    """Give the state the rule is in now: the body's own, else what its type says."""
-    told = change.new_state or vendor_type.removeprefix(ALERT)
+    """Give the state the rule is in now: the body's own, else the last word of its type."""
+    told = change.new_state or vendor_type.rpartition(".")[2]
     return as_name(told.lower()) if told else None
 
 

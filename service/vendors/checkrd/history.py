@@ -101,6 +101,8 @@ class PolledHistoryOptions(AlertHistoryOptions):
     )
     overlap: Duration = Field(
         default=timedelta(minutes=10),
+        # The poll goes forward by a day at a time and back by the overlap.
+        le=timedelta(hours=12),
         description="What is asked again each time, for changes that the vendor lists late.",
     )
 

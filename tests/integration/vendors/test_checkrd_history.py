@@ -79,6 +79,15 @@ def test_a_poll_can_look_back(checkrd: TwinProcess, caller: Caller) -> None:
     assert len(facts) == 3
 
 
+def test_an_overlap_never_keeps_the_poll_where_it_is(checkrd: TwinProcess, caller: Caller) -> None:
+    past(checkrd, START - timedelta(minutes=1), 60, spacing_s=3600)
+    facts: list[str] = []
+    ask_all(caller, None, facts, look_back="3d", overlap="12h")
+    assert len(facts) == len(set(facts)) == 60
+    with pytest.raises(ValidationError):
+        caller.ask("alert_history", None, overlap="13h")
+
+
 def test_a_poll_loses_and_repeats_nothing(checkrd: TwinProcess, caller: Caller) -> None:
     position: Any = dict(caller.ask("alert_history").position)
     facts: list[str] = []
