@@ -51,12 +51,12 @@ async def happen(
         before, after = number * asked.withheld, (number + 1) * asked.withheld
         is_withheld = to is None or before // asked.count != after // asked.count
         delivery_id = str(uuid4())
-        if to is None or is_withheld:
-            attempt = Attempt(None, "", datetime.now(UTC), 0.0, "no connection")
-            lost = Delivery(delivery_id, envelope, {}, [attempt])
-            organisation.webhook.deliveries.append(lost)
-        else:
-            async with gate:
+        async with gate:
+            if to is None or is_withheld:
+                attempt = Attempt(None, "", datetime.now(UTC), 0.0, "no connection")
+                lost = Delivery(delivery_id, envelope, {}, [attempt])
+                organisation.webhook.deliveries.append(lost)
+            else:
                 await organisation.webhook.send(envelope, to, delivery_id=delivery_id, repeat=1)
         return Happening(event, str(envelope["id"]), delivery_id, run.run_id, is_withheld)
 

@@ -6,7 +6,6 @@ row does not name it, it stands at the beginning of the excerpt of what was sent
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -43,6 +42,7 @@ from service.vendors.reading import (
     header_text,
     put,
 )
+from service.vendors.vibeview.api.calling import Page, texts
 from service.vendors.vibeview.api.webhooks import WebhookDelivery
 from service.vendors.vibeview.client import VibeViewClient
 from service.vendors.vibeview.events import fact_of, normalise
@@ -100,34 +100,49 @@ def read_deliveries(
 ) -> RecordPage:
     """Give one page of the attempts that began within the window.
 
-    The list may or may not know pages, and may say how long it is or not: reading ends with its
-    last page, with an empty page, or with one that came before.
+    Every redelivery adds an attempt at the list's beginning and pushes the rest along, so a page
+    may begin with entries of the page before: those are left out, and none is missed.
     """
     known = as_mapping(position)
     client = VibeViewClient(context.http)
     webhook_id = options.webhook_id or as_text(known.get("webhook_id")) or _only_webhook(client)
     offset = as_whole(known.get("offset")) or 0
     page = client.webhooks.delivery_page(webhook_id, offset=offset, limit=options.page_size)
-    rows = page.rows
-    first = _mark(rows[0]) if rows else None
-    if first is None or first == known.get("first"):
+    if not page.rows:
         return RecordPage([])
-    entries = _entries(rows, options, window, webhook_id)
-    offset += len(rows)
-    is_last = page.total is not None and offset >= page.total
-    if is_last or len(rows) > options.page_size or _reaches_before(rows, window.since):
-        return RecordPage(entries)
-    return RecordPage(entries, {"webhook_id": webhook_id, "offset": offset, "first": first})
+    entries = _entries(page.rows, options, window, webhook_id)
+    before = set(texts(known.get("seen")))
+    fresh = [entry for name, entry in entries.items() if name not in before]
+    offset += len(page.rows)
+    if page.total is not None:
+        is_last = offset >= page.total
+    else:
+        is_last = not known and not _goes_on(client, webhook_id, options, page)
+    if is_last or _reaches_before(page.rows, window.since):
+        return RecordPage(fresh)
+    return RecordPage(fresh, {"webhook_id": webhook_id, "offset": offset, "seen": list(entries)})
 
 
-def _mark(row: WebhookDelivery) -> str:
-    """Give what tells a page from the one before, also where rows have no id."""
-    return row.id or hashlib.sha256(row.model_dump_json().encode()).hexdigest()
+def _goes_on(
+    client: VibeViewClient,
+    webhook_id: str,
+    options: DeliveriesOptions,
+    first: Page[WebhookDelivery],
+) -> bool:
+    """Say whether the list has a second page, which a server that knows no pages has not.
+
+    It is asked for before anything is redelivered: afterwards another page may look the same.
+    """
+    offset = len(first.rows)
+    if offset > options.page_size:
+        return False
+    second = client.webhooks.delivery_page(webhook_id, offset=offset, limit=options.page_size)
+    return bool(second.rows) and second.rows != first.rows
 
 
 def _only_webhook(client: VibeViewClient) -> str:
     """Give the id of the one webhook there is. Raises Refused that says what to configure."""
-    hint = "set options.webhook_id to the id on the webhook's page in VibeView"
+    hint = "set webhook_id under reconcile.records.deliveries of the source to the webhook's id"
     try:
         hooks = client.webhooks.all()
     except Refused as fault:
@@ -151,8 +166,8 @@ def _reaches_before(rows: Sequence[WebhookDelivery], since: datetime) -> bool:
 
 def _entries(
     rows: Sequence[WebhookDelivery], options: DeliveriesOptions, window: Window, webhook_id: str
-) -> list[Recorded]:
-    """Give an entry for each event; the newest attempt to deliver it stands for all of them."""
+) -> dict[str, Recorded]:
+    """Give an entry for each event within the window; its newest attempt there stands for all."""
     found: dict[str, Recorded] = {}
     for row in rows:
         sent = read_excerpt(row.payload_excerpt)
@@ -162,7 +177,9 @@ def _entries(
         time = row.created_at or window.since
         if reference is None or not window.since <= time < window.until:
             continue
-        entry = Recorded(
+        if reference in found and found[reference].time >= time:
+            continue
+        found[reference] = Recorded(
             reference=reference,
             time=time,
             vendor_type=row.event_type or first_text(sent, options.body.event_paths) or "unknown",
@@ -176,10 +193,7 @@ def _entries(
                 "whole": _is_whole(row.payload_excerpt),
             },
         )
-        kept = found.get(reference)
-        if kept is None or kept.time < time:
-            found[reference] = entry
-    return list(found.values())
+    return found
 
 
 def read_excerpt(excerpt: Json) -> dict[str, Any]:

@@ -250,6 +250,30 @@ def test_the_window_bounds_what_is_read(
     assert len(read_all(caller, Window(now - hour, now + hour))) == 250
 
 
+@pytest.mark.parametrize("form", ["total", "object"])
+@pytest.mark.parametrize("withheld", [250, 40])
+def test_redelivering_while_the_list_is_read_hides_nothing(
+    vibeview: TwinProcess, caller: Caller, inbox: Inbox, form: str, withheld: int
+) -> None:
+    vibeview.set(deliveries_form=form)
+    told: Any = vibeview.lever("happen", {"count": 250, "withheld": withheld})
+    references: list[str] = []
+    asked: set[str] = set()
+    window = Window(ALWAYS.since, datetime.now(UTC) + timedelta(seconds=1))
+    page = RECORD.read(caller.context(), DeliveriesOptions(), window, None)
+    while True:
+        references += [entry.reference for entry in page.entries]
+        missing = [one for one in gaps(page.entries, inbox) if one.reference not in asked]
+        redeliver(caller, missing)
+        asked |= {entry.reference for entry in missing}
+        if page.next is None:
+            break
+        page = RECORD.read(caller.context(), DeliveriesOptions(), window, page.next)
+    assert set(references) == set(inbox.stored) == {one["event_id"] for one in told}
+    assert len(asked) == withheld
+    assert len(references) == 250, "an entry that was pushed along is given once"
+
+
 def test_an_attempt_that_was_redelivered_is_one_entry(
     vibeview: TwinProcess, caller: Caller, inbox: Inbox
 ) -> None:
@@ -283,7 +307,7 @@ def test_without_a_list_of_webhooks_the_option_is_asked_for(
     vibeview.set(lists_webhooks=False)
     with pytest.raises(Refused, match="does not tell which webhooks") as caught:
         read_all(caller)
-    assert "options.webhook_id" in (caught.value.hint or "")
+    assert "webhook_id under reconcile" in (caught.value.hint or "")
     assert read_all(caller, webhook_id="1") == []
     with pytest.raises(Refused, match="Webhook not found"):
         read_all(caller, webhook_id="2")
@@ -296,7 +320,7 @@ def test_of_several_webhooks_one_has_to_be_named(
     vibeview.fault("status", path="*/webhooks", status=200, body=hooks)
     with pytest.raises(Refused, match="no single webhook") as caught:
         read_all(caller)
-    assert "options.webhook_id" in (caught.value.hint or "")
+    assert "webhook_id under reconcile" in (caught.value.hint or "")
 
 
 ROWS: list[tuple[dict[str, Any], tuple[str, ...]]] = [

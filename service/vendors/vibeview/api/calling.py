@@ -119,7 +119,7 @@ def walk(read: Callable[[int], Page[M]], *, pages: int | None = None) -> Iterato
     offset, turn = 0, 0
     while pages is None or turn < pages:
         page = read(offset)
-        if not page.rows or page.rows == before:
+        if not page.rows or (page.total is None and page.rows == before):
             return
         for row in page.rows:
             name = getattr(row, "id", None)
