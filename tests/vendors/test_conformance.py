@@ -337,7 +337,7 @@ def assert_sound(case: Case, drafts: list[EventDraft]) -> None:
     assert len(set(facts)) == len(facts)
     for draft in drafts:
         stored = json.dumps(draft.model_dump(mode="json"), allow_nan=False, ensure_ascii=False)
-        assert "\\u0000" not in stored
+        assert "\\u0000" not in stored.replace("\\\\", "")  # a NUL, not its name in a text
         stored.encode()
         assert draft.vendor_type
         assert (
