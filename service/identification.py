@@ -16,6 +16,7 @@ from service.captured import Captured
 from service.errors import SignatureError
 from service.identification_report import Match, NearMiss, Report, TimeVerdict
 from service.near_misses import other_bodies, other_secrets
+from service.redaction import STRUCK
 from service.scheme_candidates import (
     CUSTOM,
     ENCODINGS,
@@ -296,7 +297,11 @@ def _explain(finder: _Finder, applicable: Sequence[Candidate]) -> None:
         if finder.budget.exhausted:
             return
         miss = _near_miss(finder, candidate)
-        if miss is not None and (miss.header, miss.detail) not in said:
+        if (
+            miss is not None
+            and (miss.header, miss.detail) not in said
+            and not _is_struck(finder, miss)
+        ):
             said.add((miss.header, miss.detail))
             finder.misses.append(miss)
     # Of each header only what comes nearest is told.
@@ -305,6 +310,11 @@ def _explain(finder: _Finder, applicable: Sequence[Candidate]) -> None:
         nearest[miss.header] = min(_distance(miss), nearest.get(miss.header, len(_DETAILS)))
     finder.misses = [miss for miss in finder.misses if _distance(miss) == nearest[miss.header]]
     finder.misses.sort(key=_distance)
+
+
+def _is_struck(finder: _Finder, miss: NearMiss) -> bool:
+    """Say whether the header's value was not kept, so that nothing can be told from it."""
+    return finder.delivery.headers.first(miss.header) == STRUCK
 
 
 def _distance(miss: NearMiss) -> int:

@@ -25,7 +25,7 @@ def print_guide(vendor: Vendor, *, url: str, calling: bool = False) -> None:
     out = console()
     if guide.template is not None:
         out.print("\n[bold]Body to paste there[/] (--template prints it alone)")
-        out.print(guide.template, markup=False)
+        out.print(guide.template.rstrip("\n"), markup=False)
     if guide.notes:
         out.print("\n[bold]Good to know[/]")
         for note in guide.notes:

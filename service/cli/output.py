@@ -52,6 +52,8 @@ _GIVE_WAY = (
     "key",
     "bytes",
     "description",
+    "reconciles",
+    "polls",
     "from file",
     "subject",
     "took",
@@ -60,7 +62,9 @@ _GIVE_WAY = (
     "workflow",
     "type",
 )
-_SHORTENED = frozenset({"key", "description", "subject", "title", "workflow", "type"})
+_SHORTENED = frozenset(
+    {"key", "description", "reconciles", "polls", "subject", "title", "workflow", "type"}
+)
 _SECONDS_A_MINUTE = 60
 _SECONDS_AN_HOUR = 3600
 _SECONDS_A_DAY = 86400

@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import quote
 
 import click
+from rich.text import Text
 
 from schemas.clock import utc_now
 from schemas.config import SecretReference
 from service.captured import MAX_FILE_BYTES, read_captured
 from service.cli.client import ApiClient, find_id, perhaps_remote, remote
-from service.cli.guides import print_guide
+from service.cli.guides import print_guide, print_paragraph
 from service.cli.output import (
     console,
     json_option,
@@ -83,7 +84,7 @@ def source_show(api: ApiClient, *, name: str, template: bool, as_json: bool) -> 
         raise ConfigurationError(f"this version does not know the vendor {source['vendor']}")
     options = vendor.incoming.options.model_validate(source["options"])
     signed = vendor.incoming.wants_secret(options)
-    url = source["url"] if signed else f"{source['url']}/TOKEN"
+    url = source["url"]
     if template:
         print_template(vendor)
         return
@@ -92,7 +93,6 @@ def source_show(api: ApiClient, *, name: str, template: bool, as_json: bool) -> 
     if as_json:
         shown = {
             **source,
-            "url": url,
             "signed": signed,
             "steps": [step.replace("{url}", url) for step in vendor.guide.incoming],
             "notes": list(vendor.guide.notes),
@@ -112,8 +112,8 @@ def source_show(api: ApiClient, *, name: str, template: bool, as_json: bool) -> 
         {
             "source": source["name"],
             "vendor": vendor.title,
-            "address": url,
-            "proven by": "a signature" if signed else "its address: TOKEN is the path token",
+            "address": url if signed else f"{url}/TOKEN",
+            "proven by": "a signature" if signed else "its address: TOKEN is its path token",
             "options": flow_yaml(source["options"]) if source["options"] else "the vendor's own",
             "enabled": source["enabled"],
         }
@@ -239,10 +239,10 @@ def _tell(report: dict[str, Any]) -> None:
     if not report["matches"]:
         out.print("[bold red]Nothing fits.[/]")
     for miss in report["near_misses"]:
-        out.print(f"[bold]{miss['header']}[/] ({miss['vendor']}, {miss['scheme']})")
-        out.print(f"  {miss['detail']}", markup=False)
+        out.print(Text(miss["header"], "bold").append(f" ({miss['vendor']}, {miss['scheme']})", ""))
+        print_paragraph(miss["detail"])
     for note in report["notes"]:
-        out.print(f"[bold yellow]note:[/] {note}")
+        print_paragraph(note, mark="Note: ", indent=0)
 
 
 def _tell_best(match: dict[str, Any], *, several: bool) -> None:

@@ -75,7 +75,7 @@ def print_template(vendor: Vendor) -> None:
     """Print the body to be pasted at the vendor, and nothing else. Raises Invalid."""
     if vendor.guide.template is None:
         raise Invalid(f"{vendor.title} chooses the form of its bodies: there is no template")
-    click.echo(vendor.guide.template)
+    click.echo(vendor.guide.template.rstrip("\n"))
 
 
 def _print(vendor: Vendor) -> None:

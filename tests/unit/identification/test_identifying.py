@@ -381,3 +381,10 @@ def test_every_knob_that_is_guessed_is_one() -> None:
     assert 0 < len(guesses) <= MAX_GUESSES
     for knobs in guesses:
         Scheme.model_validate(knobs)
+
+
+def test_nothing_is_said_of_a_value_that_was_struck_out() -> None:
+    captured = Captured((("x-gitlab-token", "[redacted]"),), b"{}", missing=("it was struck out",))
+    report = identify(captured, [SECRET], NOW)
+    assert (report.matches, report.near_misses) == ((), ())
+    assert report.notes[0] == "it was struck out"
