@@ -212,7 +212,7 @@ class _Receiver:
         detail = text_at(body, headers, it.detailed_by)
         whole = f"{name}.{detail}" if detail else name
         known = (
-            table[key] for key in (whole, name) for table in (options.events, it.events)
+            table[key] for table in (options.events, it.events) for key in (whole, name)
             if key in table
         )  # fmt: skip
         type_ = next(known, f"{it.name}.{as_name(whole)}")

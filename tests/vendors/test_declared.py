@@ -129,6 +129,8 @@ def test_options_go_before_the_table() -> None:
 def test_an_option_may_name_a_kind_without_its_detail() -> None:
     body = {"kind": "build", "what": "new"}
     assert acme(body, events={"build": "test_run.started"}).type == "test_run.started"
+    known = {"kind": "build", "what": "broke"}
+    assert acme(known, events={"build": "test_run.started"}).type == "test_run.started"
 
 
 def test_a_fact_may_come_from_a_header() -> None:
