@@ -89,17 +89,17 @@ class KillSwitchOutputs(AgentOutputs):
 
 
 def kill_switch(context: CallContext, params: KillSwitchParams) -> Done:
-    """Stop an agent or let it go on; nothing is called when it already is so."""
+    """Stop an agent or let it go on; nothing is called when it already is so.
+
+    The step's own idempotency key is not sent: when somebody turned the switch back between two
+    tries, the vendor would only repeat its first answer. So the state is read after it was set.
+    """
     client = CheckrdClient.of(context)
     found = client.agent(params.agent_id)
     if found.kill_switch_active == params.active:
         return _switched(found, params, changed=False)
-    found = client.set_kill_switch(
-        params.agent_id,
-        active=params.active,
-        reason=_reason(context, params),
-        idempotency_key=context.idempotency_key,
-    )
+    client.set_kill_switch(params.agent_id, active=params.active, reason=_reason(context, params))
+    found = client.agent(params.agent_id)
     if found.kill_switch_active != params.active:
         raise VendorBroken(
             f"Checkrd took the kill switch of agent {params.agent_id} and shows it unchanged",

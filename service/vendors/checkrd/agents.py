@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Literal, TypeAlias
 
 from service.errors import Refused
@@ -99,11 +99,12 @@ class AgentCalls(CheckrdCalls):
 
     def control(
         self, agent_id: str, *, for_s: float = CONTROL_S, heartbeats: bool = False
-    ) -> Iterator[ControlEvent]:
+    ) -> Generator[ControlEvent, None, None]:
         """Give an agent's control messages as they come, for so many seconds.
 
         The first tells where it stands (`init`). `heartbeats` also gives the vendor's signs of
         life, one in 15 s. The vendor may end the stream earlier; whoever wants more asks again.
+        Whoever wants less closes it: until then its time also limits other calls of the thread.
         """
         path = f"{AGENTS}{path_of(agent_id)}/control"
         headers = {"Accept": "text/event-stream", **self._own_headers()}
