@@ -33,6 +33,7 @@ from service.vendors.base import (
     read_json,
 )
 from service.vendors.reading import (
+    Text,
     as_key,
     as_mapping,
     as_text,
@@ -74,9 +75,8 @@ _UNSERVED = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 class DeliveriesOptions(Options):
     """Options of the record `deliveries`."""
 
-    webhook_id: str | None = Field(
+    webhook_id: Text = Field(
         default=None,
-        min_length=1,
         description="The webhook's id, from its page in VibeView; it is asked for when left out, "
         "which VibeView may not answer.",
     )

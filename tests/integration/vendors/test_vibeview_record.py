@@ -308,7 +308,7 @@ def test_without_a_list_of_webhooks_the_option_is_asked_for(
     with pytest.raises(Refused, match="does not tell which webhooks") as caught:
         read_all(caller)
     assert "webhook_id under reconcile" in (caught.value.hint or "")
-    assert read_all(caller, webhook_id="1") == []
+    assert read_all(caller, webhook_id="1") == read_all(caller, webhook_id=1) == []
     with pytest.raises(Refused, match="Webhook not found"):
         read_all(caller, webhook_id="2")
 
