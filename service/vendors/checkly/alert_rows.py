@@ -37,14 +37,16 @@ leads to something counts."""
 
 
 class AlertRowOptions(Options):
-    """Where entries of the list of alerts have what. `paths` replaces the assumed ones by name.
+    """Where entries of the list of alerts have what.
 
-    As in `{"started_at": ["createdAt"]}`. The check, the kind of alert and its start make up its
-    identity: these three must be what the webhook's template gives.
+    The check, the kind of alert and its start make up its identity: these three must be what the
+    webhook's template gives.
     """
 
     paths: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="Where an entry has what, by name, as dotted paths."
+        default_factory=dict,
+        description="Where an entry has what, as dotted paths under these names, which replace the "
+        f"assumed ones: {', '.join(PATHS)}.",
     )
 
     @field_validator("paths")

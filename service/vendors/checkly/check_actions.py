@@ -17,8 +17,8 @@ WAIT = Field(
     default=None,
     ge=1,
     le=30,
-    description="Seconds to wait at Checkly for the end before answering; none asks without "
-    "waiting.",
+    description="Seconds to wait at Checkly for the end, while a worker waits too; none asks "
+    "without waiting.",
 )
 CHECK_SESSION_STATUSES: Mapping[str, str] = {
     "STARTED": "running",

@@ -38,7 +38,8 @@ GUIDE = Guide(
     notes=(
         (
             "Webhooks tell of monitors only. Test sessions, the runs of your CI, alert nobody: the "
-            "poll test_sessions asks for them."
+            "poll test_sessions asks for them. Without that poll each of them is a gap when "
+            "records are compared; reconcile: {records: {check_alerts: {}}} compares alerts only."
         ),
         (
             "Checkly tries a delivery again five times, 20 seconds apart. A failure and its "

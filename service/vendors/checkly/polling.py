@@ -116,8 +116,10 @@ class AlertsOptions(AlertRowOptions):
     """Options of the poll `check_alerts`."""
 
     overlap: Duration = Field(
-        default=timedelta(seconds=300),
-        description="How far before the newest alert seen each question reaches back.",
+        # An alert is listed when its check has ended, under the time when that had begun.
+        default=timedelta(minutes=30),
+        description="How far before the newest alert seen each question reaches back: longer than "
+        "a check takes.",
     )
     look_back: Duration = Field(
         default=timedelta(seconds=300),

@@ -456,7 +456,7 @@ def test_a_thousand_alerts_are_polled_once_over_restarts_of_the_position(
     checkly: TwinProcess, alerts: Polling, *, newest_first: bool
 ) -> None:
     checkly.set(newest_first=newest_first, receiver=None)
-    rows = rows_of(checkly.lever("alerts", {"count": 1000, "types": KINDS}))
+    rows = rows_of(checkly.lever("alerts", {"count": 1000, "types": KINDS, "every_s": 6}))
     checkly.fault("status", path="/v1/check-alerts", status=500, skip=3, times=3)
     with pytest.raises(VendorBroken):
         alerts.sweep()
