@@ -102,6 +102,11 @@ PRESETS: Mapping[str, Scheme] = MappingProxyType({
         update={"signature_header": "Stripe-Signature", "event_paths": ("type",)}
     ),
     "checkrd": T_V1.model_copy(update={"signature_header": "Checkrd-Signature"}),
+    # Assumed (vendors.md §5.1): the vendor offers no webhook yet.
+    "checksum": SHA256_HEX.model_copy(
+        update={"signature_header": "X-Checksum-Signature", "template": "{ts}.{body}",
+                "ts_source": "header", "ts_header": "X-Checksum-Timestamp"}
+    ),
     "checkly": SHA256_HEX.model_copy(
         update={"signature_header": "x-checkly-signature", "id_paths": ()}
     ),

@@ -20,15 +20,11 @@ def scheme_of(options: ChecksumSourceOptions) -> Scheme:
         changes["secret_encoding"] = options.secret_encoding
     if options.scheme == "standard-webhooks":
         return preset("standard-webhooks").changed(changes)
-    changes |= {
-        "signature_header": options.signature_header,
-        "template": "{ts}.{body}",
-        "ts_source": "header",
-        "ts_header": options.timestamp_header,
-    }
+    changes["signature_header"] = options.signature_header
+    changes["ts_header"] = options.timestamp_header
     if options.signature_prefix:
         changes |= {"item_format": "prefix", "prefix": options.signature_prefix}
-    return preset("sha256-hex").changed(changes)
+    return preset("checksum").changed(changes)
 
 
 def verifier(options: ChecksumSourceOptions, secrets: Sequence[Secret]) -> Verifier:

@@ -77,6 +77,10 @@ GUIDE = Guide(
             "A bot token does not end by itself and cannot be renewed by us: when Slack revokes "
             "it, copy a new one."
         ),
+        (
+            "Events of the type message tell the app's own messages too: leave out those that have "
+            "event.payload.event.bot_id, or a workflow answers itself."
+        ),
         "The verification token that Slack still sends in bodies is left out of events.",
     ),
 )
