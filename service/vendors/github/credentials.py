@@ -80,7 +80,11 @@ class GitHubCredentials(BaseModel):
 
 
 class GitHubConnectionOptions(Options):
-    """Options of a connection. `login` names whose token it is where GitHub does not tell."""
+    """Options of a connection.
+
+    `login` names whose token it is where GitHub does not tell. `per_minute` replaces the 5000 calls
+    an hour that are kept otherwise; an App may have more.
+    """
 
     api_version: str = Field(default=API_VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$")
     login: Text = None

@@ -85,6 +85,7 @@ sources:
     secrets: [{env: GITHUB_WEBHOOK_SECRET}]
     connection: github
     options: {ignore_senders: [acme-qa-bot]}
+    reconcile: {every: 1h, since: 24h}
 connections:
   - name: github
     vendor: github
