@@ -238,8 +238,7 @@ class _Reader:
                     f"the source `{config.name}` signs nothing and has no `path_token`",
                     "add one: `path_token: {env: NAME}`; the vendor sends to /hooks/NAME/TOKEN",
                 )
-            return
-        if not secrets:
+        elif not secrets:
             self._faults.find(
                 path,
                 f"the source `{config.name}` has no secret to verify deliveries with",

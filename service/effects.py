@@ -132,7 +132,10 @@ def intend(
             if target is not None:
                 leases.release(session, _target_lease(connection.name, target), str(run_id))
             return known
-        doubtful = row.state == EffectState.INTENDED and action.safety not in CONVERGING
+        is_open = row.state == EffectState.INTENDED
+        doubtful = is_open and not _converges(action, row.intended_at, now)
+        if not is_open:
+            row.intended_at = now
         row.state = EffectState.INTENDED
         row.run_id, row.step = run_id, step
         row.calls += 1
@@ -149,6 +152,13 @@ def intend(
         doubtful=doubtful,
         timeout=timeout,
     )
+
+
+def _converges(action: Action, intended_at: datetime, now: datetime) -> bool:
+    """Say whether repeating a call that may have been made does no harm now."""
+    if action.key_lasts is not None and now - intended_at >= action.key_lasts:
+        return False
+    return action.safety in CONVERGING
 
 
 def _known(session: Session, row: EffectRow, run_id: UUID, step: str) -> Turn | Outcome | None:

@@ -108,7 +108,9 @@ class SharedSlots:
         """Take a slot of every rate: 0.0 when it was taken, else the seconds until one is free."""
         figures = [text for rate in rates for text in (rate.calls, rate.seconds)]
         keys = [f"{self._prefix}:hold", *self._keys(rates)]
-        answer = self._ask(lambda: self._take(keys=keys, args=[slot, CALL_LEASE_S, MARGIN_S, *figures]))
+        answer = self._ask(
+            lambda: self._take(keys=keys, args=[slot, CALL_LEASE_S, MARGIN_S, *figures])
+        )
         if answer is None:
             return self._alone.take(slot, [_share(rate) for rate in rates])
         return cast("int", answer) / 1000

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -326,7 +326,8 @@ class Action:
     names the thing outside whose reference is kept and whose calls are serialised
     (`acme/webapp#42:visual`), or None when this call leaves nothing to come back to. `look_up`
     finds out whether a doubtful call took effect: Done when it did, None when it certainly did
-    not; it raises when that cannot be told now.
+    not; it raises when that cannot be told now. `key_lasts` is how long the vendor knows the key
+    of a VENDOR_KEY action (None: for ever): a doubtful call is not repeated after that.
     """
 
     name: str
@@ -338,6 +339,7 @@ class Action:
     key: Callable[[Any], str] | None = None
     target: Callable[[Any, Any], str | None] | None = None
     look_up: Callable[[CallContext, Any], Done | None] | None = None
+    key_lasts: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from service.vendors.base import Action, Safety
 from service.vendors.checkrd import agent_actions, alert_actions
+
+KEY_LASTS = timedelta(hours=23)
+"""Checkrd knows an idempotency key for 24 hours (vendors.md §4.2); a little less is certain."""
 
 ACTIONS = (
     Action(
@@ -63,6 +68,7 @@ ACTIONS = (
         outputs=alert_actions.AlertOutputs,
         perform=alert_actions.mute_alert,
         safety=Safety.VENDOR_KEY,
+        key_lasts=KEY_LASTS,
     ),
     Action(
         name="checkrd.unmute_alert",
@@ -71,6 +77,7 @@ ACTIONS = (
         outputs=alert_actions.AlertOutputs,
         perform=alert_actions.unmute_alert,
         safety=Safety.VENDOR_KEY,
+        key_lasts=KEY_LASTS,
     ),
     Action(
         name="checkrd.switch_alert",
@@ -79,5 +86,6 @@ ACTIONS = (
         outputs=alert_actions.AlertOutputs,
         perform=alert_actions.switch_alert,
         safety=Safety.VENDOR_KEY,
+        key_lasts=KEY_LASTS,
     ),
 )

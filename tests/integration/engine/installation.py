@@ -150,7 +150,7 @@ def scripted_vendor(script: Script) -> Vendor:
         ),
         actions=(
             action("read", Safety.READ),
-            action("keyed", Safety.VENDOR_KEY),
+            action("keyed", Safety.VENDOR_KEY, key_lasts=timedelta(hours=1)),
             action("upsert", Safety.FIND_AND_UPDATE, target=lambda params, _options: params.name),
             action("once", Safety.ONCE),
             action("looked_up", Safety.ONCE, look_up=script.look_up),

@@ -276,3 +276,19 @@ def test_a_run_that_has_ended_cannot_be_cancelled(installation: Installation) ->
     with pytest.raises(Conflict, match="succeeded"):
         cancel(installation, run_id)
     assert installation.run(run_id).status == RunStatus.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("passed", "state"),
+    [(timedelta(minutes=30), StepStatus.SUCCEEDED), (timedelta(hours=2), StepStatus.IN_DOUBT)],
+    ids=["the key is known", "the key is forgotten"],
+)
+def test_a_vendors_key_makes_a_call_safe_only_as_long_as_the_vendor_knows_it(
+    installation: Installation, passed: timedelta, state: StepStatus
+) -> None:
+    installation.workflow(one_step("keyed"))
+    run_id = kill_in_call(installation)
+    installation.now += passed
+    installation.advance(run_id)
+    assert installation.step(run_id, "only").status == state
+    assert len(installation.script.calls) == (2 if state is StepStatus.SUCCEEDED else 1)

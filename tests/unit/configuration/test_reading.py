@@ -114,7 +114,7 @@ sources:
     options: {schem: x}
     limits: {max_body: much}
   - {name: two, vendor: github, secrets: [{value: good-secret}]}
-  - {name: three, vendor: checksum, secrets: [{value: good-secret}]}
+  - {name: three, vendor: sentry, secrets: [{value: good-secret}], reconcile: {every: 1h}}
   - {name: four, vendor: slack}
 connections:
   - {name: slack, vendor: slack, credentials: {bot_tokn: {value: xoxb}}}
@@ -134,7 +134,7 @@ conections: []
         (9, 15, "the key `schem` is not known here | did you mean `scheme`?"),
         (10, 24, "'much' is no size"),
         (11, 12, "the name `two` is given twice in `sources`"),
-        (12, 27, "Checksum sends no webhooks"),
+        (12, 68, "Sentry keeps no record to compare with | remove `reconcile`"),
         (13, 5, "the source `four` has no secret"),
         (15, 48, "the key `bot_tokn` is not known here | did you mean `bot_token`?"),
         (17, 27, "there is no connection `vibeviw`"),
@@ -181,6 +181,57 @@ def test_a_source_that_signs_nothing_needs_a_path_token(read: Read) -> None:
     assert "path_token" in faults(read, unsigned % "")[0][2]
     declared = read(unsigned % ", path_token: {value: long-enough-token}")
     assert declared.sources[0].path_token == "long-enough-token"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("options: {header: X-Token}", "a signing secret is needed"),
+        ("secrets: [{value: good-secret}]", "header"),
+    ],
+)
+def test_a_header_of_ones_own_and_its_secret_go_together(read: Read, wrong: str, said: str) -> None:
+    source = "{name: c, vendor: checkview, path_token: {value: long-enough-token}, %s}"
+    good = "options: {header: X-Token}, secrets: [{value: good-secret}]"
+    assert read(f"sources: [{source % good}]\n").sources
+    assert said in faults(read, f"sources: [{source % wrong}]\n")[0][2]
+
+
+CHECKED = """\
+sources:
+  - {name: checkly, vendor: checkly, secrets: [{value: good-secret}], %s}
+connections:
+  - {name: one, vendor: checkly, credentials: {api_key: {value: k}, account_id: {value: a}}}
+  - {name: two, vendor: checkly, credentials: {api_key: {value: k}, account_id: {value: a}}}
+  - {name: slack, vendor: slack, credentials: {bot_token: {value: xoxb-1}}}
+"""
+
+
+def test_a_source_may_name_its_account_and_how_it_is_compared(read: Read) -> None:
+    text = CHECKED % "connection: one, reconcile: {every: 1h, records: {check_alerts: {}}}"
+    config = read(text).sources[0].config
+    assert config.connection == "one"
+    assert config.reconcile is not None
+    assert (config.reconcile.every, config.reconcile.since) == (
+        timedelta(hours=1),
+        timedelta(hours=24),
+    )
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("connection: on", "there is no connection `on`"),
+        ("connection: slack", "the connection `slack` belongs to slack"),
+        ("reconcile: {every: 1h}", "names no connection to ask Checkly with"),
+        ("connection: one, reconcile: {evry: 1h}", "did you mean `every`?"),
+        ("connection: one, reconcile: {every: often}", "is no duration"),
+        ("connection: one, reconcile: {records: {check_alert: {}}}", "did you mean `check_alerts`"),
+        ("connection: one, reconcile: {records: {check_alerts: {x: 1}}}", "`x` is not known here"),
+    ],
+)
+def test_a_wrong_account_or_record_is_said(read: Read, wrong: str, said: str) -> None:
+    assert said in "\n".join(found[2] for found in faults(read, CHECKED % wrong))
 
 
 def test_faults_of_workflow_documents_are_among_the_others(read: Read, tmp_path: Path) -> None:
