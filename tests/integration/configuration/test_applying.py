@@ -256,3 +256,56 @@ def test_two_processes_may_apply_the_same_file_at_once(
         thread.join(60)
     assert sorted(changes.count(What.CREATED) for changes in found) == [0, 0, 0, 6]
     assert not apply().changed
+
+
+def accounts(database: Database) -> dict[str, str | None]:
+    return {name: row.connection for name, row in rows(database, SourceRow).items()}
+
+
+SECOND = "  - {name: second, vendor: vibeview, credentials: {api_token: {value: tok_two}}}\n"
+
+
+def test_the_only_source_and_the_only_connection_of_a_vendor_belong_together(
+    database: Database, apply: Apply
+) -> None:
+    apply()
+    assert accounts(database) == {"vibeview": "vibeview", "other": None}
+
+
+def test_what_was_once_tied_stays_so_until_another_account_is_named(
+    database: Database, apply: Apply
+) -> None:
+    """Else facts that are known under one account would come again under another."""
+    apply()
+    two = CONFIGURATION.replace("polls:\n", f"{SECOND}polls:\n")
+    apply(two)
+    assert accounts(database)["vibeview"] == "vibeview"
+    apply(two.replace("[{value: first-secret}]", "[{value: first-secret}]\n    connection: second"))
+    assert accounts(database)["vibeview"] == "second"
+
+
+def test_of_two_connections_none_is_chosen_for_a_new_source(
+    database: Database, apply: Apply
+) -> None:
+    apply(CONFIGURATION.replace("polls:\n", f"{SECOND}polls:\n"))
+    assert accounts(database)["vibeview"] is None
+
+
+def test_a_schedule_of_comparisons_begins_and_is_not_put_off_by_applying_again(
+    database: Database, apply: Apply
+) -> None:
+    scheduled = CONFIGURATION.replace(
+        "[{value: first-secret}]", "[{value: first-secret}]\n    reconcile: {every: 1h, since: 2d}"
+    )
+    apply(scheduled)
+    row = rows(database, SourceRow)["vibeview"]
+    assert row.reconcile == {"every": 3600.0, "since": 172800.0, "records": {}}
+    assert row.reconcile_due_at == NOW + timedelta(hours=1)
+    apply(scheduled, now=NOW + timedelta(minutes=30))
+    assert rows(database, SourceRow)["vibeview"].reconcile_due_at == NOW + timedelta(hours=1)
+    apply(scheduled.replace("every: 1h", "every: 5m"), now=NOW + timedelta(minutes=30))
+    due_at = rows(database, SourceRow)["vibeview"].reconcile_due_at
+    assert due_at == NOW + timedelta(minutes=35)
+    apply()
+    row = rows(database, SourceRow)["vibeview"]
+    assert (row.reconcile, row.reconcile_due_at) == (None, None)
