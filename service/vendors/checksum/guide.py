@@ -46,8 +46,8 @@ GUIDE = Guide(
     notes=(
         (
             "Checksum has no list of runs, only the latest one. The poll `runs` watches each run "
-            "it has seen until it ends; of two runs that begin between two questions it sees the "
-            "later."
+            "it has seen, and those started from here, until they end; of two runs of somebody "
+            "else that begin between two questions it sees the later."
         ),
         (
             "A heal is begun once for a run, ever, and not at all for a run that was started with "

@@ -1,14 +1,16 @@
 """The poll `runs`: test runs that have ended.
 
 The vendor has no list of runs, only the latest one. A run seen there is watched until it ends, so
-that runs that overlap are all told; a run that began and was overtaken between two questions is not
-seen. A failed run that heals later is told a second time as healed while it is still the latest.
+that runs that overlap are all told; so is every run we started ourselves, where the vendor gave its
+id. A run of somebody else that began and was overtaken between two questions is not seen. A failed
+run that heals later is told a second time as healed while it is still the latest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from pydantic import Field
 
@@ -18,6 +20,7 @@ from service.errors import Refused
 from service.vendors.base import CallContext, Options, PollAnswer
 from service.vendors.checksum.client import ChecksumClient
 from service.vendors.checksum.facts import run_draft, run_type
+from service.vendors.checksum.healing import DISPATCHING
 from service.vendors.checksum.payloads import TERMINAL, TestRun
 from service.vendors.checksum.questions import NOT_FOUND
 from service.vendors.reading import as_list, as_mapping, as_text, as_time
@@ -48,53 +51,95 @@ class RunsOptions(Options):
     )
 
 
+@dataclass(slots=True)
+class _Position:
+    """What is known between two questions.
+
+    `since` are the watched runs with the time they were first seen, `told` the ends that were told,
+    `left` the rest of this pass and `ours` the runs we started (None: never looked at).
+    """
+
+    since: dict[str, datetime]
+    told: list[str]
+    left: list[str]
+    ours: list[str] | None
+
+    @classmethod
+    def read(cls, position: Mapping[str, Json] | None, now: datetime) -> _Position:
+        known = as_mapping(position)
+        watched = as_mapping(known.get("watched"))
+        since = {key: as_time(value) or now for key, value in watched.items()}
+        return cls(
+            since=since,
+            told=_texts(known.get("told")),
+            left=[run_id for run_id in _texts(known.get("left")) if run_id in since],
+            ours=_texts(known.get("ours")) if "ours" in known else None,
+        )
+
+    def write(self) -> dict[str, Json]:
+        watched = sorted(self.since.items(), key=lambda item: item[1])[-MOST_WATCHED:]
+        return {
+            "watched": {key: at.isoformat() for key, at in watched},
+            "told": self.told[-MOST_TOLD:],
+            "left": self.left,
+            "ours": self.ours,
+        }
+
+
 def ask_runs(
     context: CallContext, options: RunsOptions, position: Mapping[str, Json] | None
 ) -> PollAnswer:
     """Tell watched runs that have ended since the last question, once for each end."""
     client = ChecksumClient(context.http, context.options)
-    known = as_mapping(position)
-    since = {
-        key: as_time(value) or context.now
-        for key, value in as_mapping(known.get("watched")).items()
-    }
-    told = _texts(known.get("told"))
-    left = [run_id for run_id in _texts(known.get("left")) if run_id in since]
+    at = _Position.read(position, context.now)
     latest: TestRun | None = None
-    if not left:
+    if not at.left:
         latest = client.latest()
-        if latest is not None and latest.id is not None:
-            if position is None and not options.report_first and latest.status in TERMINAL:
-                told.append(_mark(latest.id, latest))
-            if _mark(latest.id, latest) not in told:
-                since.setdefault(latest.id, context.now)
-        left = sorted(since, key=lambda run_id: since[run_id])
+        _begin_pass(context, at, latest, is_silent=position is None and not options.report_first)
     events: list[EventDraft] = []
-    for run_id in left[:RUNS_AT_ONCE]:
+    for run_id in at.left[:RUNS_AT_ONCE]:
         run = _results(client, run_id)
         if run is None:
-            del since[run_id]
+            del at.since[run_id]
             continue
         if run.status is None and latest is not None and latest.id == run_id:
             run = run.model_copy(update={"status": latest.status})
-        if run.status not in TERMINAL and context.now - since[run_id] < options.give_up:
+        if run.status not in TERMINAL and context.now - at.since[run_id] < options.give_up:
             continue
-        del since[run_id]
+        del at.since[run_id]
         mark = _mark(run_id, run)
-        if mark not in told:
-            told.append(mark)
+        if mark not in at.told:
+            at.told.append(mark)
             events.append(_event(run_id, run, mark, context, options))
-    watched = sorted(since.items(), key=lambda item: item[1])[-MOST_WATCHED:]
-    rest = left[RUNS_AT_ONCE:]
-    return PollAnswer(
-        events,
-        {
-            "watched": {key: at.isoformat() for key, at in watched},
-            "told": told[-MOST_TOLD:],
-            "left": rest,
-        },
-        more=bool(rest),
+    at.left = at.left[RUNS_AT_ONCE:]
+    return PollAnswer(events, at.write(), more=bool(at.left))
+
+
+def _begin_pass(
+    context: CallContext, at: _Position, latest: TestRun | None, *, is_silent: bool
+) -> None:
+    """Watch the latest run and those we have started since, and line up all that are watched."""
+    if latest is not None and latest.id is not None:
+        if is_silent and latest.status in TERMINAL:
+            at.told.append(_mark(latest.id, latest))
+        if _mark(latest.id, latest) not in at.told:
+            at.since.setdefault(latest.id, context.now)
+    ours = _started_by_us(context)
+    # What we had started before the poll was first asked is no news.
+    if at.ours is not None:
+        for run_id in set(ours).difference(at.ours):
+            at.since.setdefault(run_id, context.now)
+    at.ours = ours
+    at.left = sorted(at.since, key=lambda run_id: at.since[run_id])
+
+
+def _started_by_us(context: CallContext) -> list[str]:
+    found = (
+        as_text(reference.get("run_id"))
+        for action in DISPATCHING
+        for reference in context.earlier(action)
     )
+    return sorted({run_id for run_id in found if run_id is not None})
 
 
 def _texts(value: Json) -> list[str]:

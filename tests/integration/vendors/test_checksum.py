@@ -837,6 +837,25 @@ def test_many_runs_are_watched_ten_at_a_time(checksum: TwinProcess, caller: Call
     assert rest.position["watched"] == {}
 
 
+def test_runs_we_started_are_told_though_another_overtook_them(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    checksum.set(dispatch_answer="run_id")
+    old = caller.outputs("checksum.run_suite").run_id
+    checksum.advance(5)
+    failed_run(checksum)
+    position: Any = caller.ask("runs").position
+    ours = {caller.outputs("checksum.run_suite").run_id for _ in range(3)}
+    other = failed_run(checksum)
+    begun = ask_to_the_end(caller, "runs", position)
+    assert [event.subject for event in begun.events] == [other]
+    checksum.advance(5)
+    ended = ask_to_the_end(caller, "runs", begun.position)
+    assert {event.subject for event in ended.events} == ours
+    assert old not in ours
+    assert list(ask_to_the_end(caller, "runs", ended.position).events) == []
+
+
 def test_a_run_has_the_same_fact_by_poll_and_by_webhook(
     checksum: TwinProcess, caller: Caller
 ) -> None:
