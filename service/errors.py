@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from http import HTTPStatus
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class HookwrightError(Exception):
@@ -158,11 +158,17 @@ class Refused(Permanent):
     code = "refused"
 
     def __init__(
-        self, message: str | None = None, *, status: int | None = None, hint: str | None = None
+        self,
+        message: str | None = None,
+        *,
+        status: int | None = None,
+        hint: str | None = None,
+        body: Any = None,
     ) -> None:
-        """`status`: the HTTP status of the answer, when there was one."""
+        """`status` and `body` (JSON): those of the answer, when there was one."""
         super().__init__(message, hint=hint)
         self.status = status
+        self.body = body
 
 
 class AddressRefused(Permanent):

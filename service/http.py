@@ -163,6 +163,10 @@ class VendorHttp:
             self._memory[key] = made
         return made
 
+    def address(self, path: str) -> str:
+        """Give the whole address of a path, for what has to be signed."""
+        return f"{self._base_url}{path}"
+
     def request(
         self,
         method: str,
@@ -257,7 +261,7 @@ class VendorHttp:
             # A foreign address may be a secret: errors name its host only.
             asked = f"{method} {urlsplit(path).hostname}"
         else:
-            url = f"{self._base_url}{path}"
+            url = self.address(path)
             asked = redact(f"{method} {path}", self._secrets())
         is_own = _origin(url) == _origin(self._base_url)
         return Call(

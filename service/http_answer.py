@@ -135,7 +135,7 @@ def error_of(
             hint="the vendor sends us elsewhere and only reads on the same host follow: check the "
             "connection's base_url and whether the thing was renamed",
         )
-    return Refused(message, status=status, hint=_HINTS.get(status))
+    return Refused(message, status=status, hint=_HINTS.get(status), body=_json_or_none(answer))
 
 
 def _is_limit(answer: HttpAnswer, words: str) -> bool:
@@ -146,6 +146,13 @@ def _is_limit(answer: HttpAnswer, words: str) -> bool:
         or calls_left(answer.headers) == 0
         or "rate limit" in words.lower()
     )
+
+
+def _json_or_none(answer: HttpAnswer) -> Json:
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def vendor_words(answer: HttpAnswer) -> str:

@@ -6,6 +6,7 @@ and what its answer means is decided in `http.py`.
 
 from __future__ import annotations
 
+import time
 import weakref
 import zlib
 from collections.abc import Iterator, Sequence
@@ -97,29 +98,38 @@ class Exchange:
         Ends when the other side does or when the call's time is over, which is no failure here.
         An answer that is no success comes with its whole body, and nothing follows it.
         """
-        with self._translated(call, secrets), deadline(call.timeout_s):
-            response = self._client.send(self._request(call), stream=True)
+        end = time.monotonic() + call.timeout_s
+        with self._translated(call, secrets):
+            with deadline(call.timeout_s):
+                response = self._client.send(self._request(call), stream=True)
             try:
-                body = b"" if response.is_success else self._read(response, call)
+                with deadline(end - time.monotonic()):
+                    body = b"" if response.is_success else self._read(response, call)
                 yield HttpAnswer(
                     response.status_code, response.headers, body, call.asked, call.safe
                 )
                 if response.is_success:
-                    yield from self._lines(response, call)
+                    yield from self._lines(response, call, end)
             finally:
                 response.close()
 
-    def _lines(self, response: httpx.Response, call: Call) -> Iterator[str]:
+    def _lines(self, response: httpx.Response, call: Call, end: float) -> Iterator[str]:
+        chunks = response.iter_raw()
         rest = b""
-        try:
-            for chunk in response.iter_raw():
-                *whole, rest = (rest + chunk).split(b"\n")
-                for line in whole:
-                    yield line.rstrip(b"\r").decode("utf-8", "replace")
-                if len(rest) > self._max_answer_bytes:
-                    raise self._too_large(call)
-        except httpx.ReadTimeout:
-            return
+        while True:
+            # The deadline is this read's alone: between two lines the thread is somebody else's.
+            with deadline(end - time.monotonic()):
+                try:
+                    chunk = next(chunks, None)
+                except httpx.ReadTimeout:
+                    return
+            if chunk is None:
+                return
+            *whole, rest = (rest + chunk).split(b"\n")
+            for line in whole:
+                yield line.rstrip(b"\r").decode("utf-8", "replace")
+            if len(rest) > self._max_answer_bytes:
+                raise self._too_large(call)
 
     def _request(self, call: Call) -> httpx.Request:
         return self._client.build_request(

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from schemas.events import Json
 from service.errors import Refused, Transient, VendorBroken
 from service.http import HttpAnswer, VendorHttp
+from service.vendors.base import dig
 from service.vendors.checkrd.connection import (
     CheckrdConnectionOptions,
     CheckrdCredentials,
@@ -26,6 +27,8 @@ from service.vendors.reading import as_list, as_mapping, as_text
 PAGE = 100
 """The vendor's most rows a page; 20 (25 in the alert history) when nothing is asked for."""
 IN_USE_PAUSE = timedelta(seconds=2)
+KEY_IN_USE = "idempotency_key_in_use"
+"""The error code while the first call under a key still runs (vendors.md §4.2)."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -123,8 +126,7 @@ class CheckrdCalls:
         return {**version_header(self._options), **key_headers(known, self._options)}
 
     def _in_words(self, fault: Refused, *, by_key: bool, safe: bool) -> Refused | Transient:
-        if fault.status == HTTPStatus.CONFLICT and "idempotency" in fault.message.lower():
-            # `idempotency_key_in_use`: the first call under this key still runs.
+        if dig(fault.body, "error.code") == KEY_IN_USE:
             return Transient(fault.message, retry_after=IN_USE_PAUSE, perhaps_done=not safe)
         known = self._credentials
         hint = fault.hint

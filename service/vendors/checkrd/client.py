@@ -20,6 +20,7 @@ from service.vendors.checkrd.answers import Accepted
 from service.vendors.checkrd.message_signature import TelemetrySigner
 
 MOST_EVENTS = 1000
+TELEMETRY = "/v1/telemetry"
 SDK_VERSION = "hookwright"
 """What we call ourselves in telemetry."""
 
@@ -51,7 +52,7 @@ class CheckrdClient(AgentCalls, AlertCalls, AccountCalls):
         """
         if not 0 < len(events) <= MOST_EVENTS:
             raise Permanent(f"telemetry is sent in batches of 1 to {MOST_EVENTS} events")
-        url = self._options.telemetry_url
+        url = self._options.telemetry_url or self._http.address(TELEMETRY)
         # The digest covers these very bytes, so they are made here and nowhere else.
         body = json.dumps({"events": [dict(one) for one in events], "sdk_version": sdk_version})
         content = body.encode()

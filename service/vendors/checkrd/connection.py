@@ -80,11 +80,11 @@ class CheckrdConnectionOptions(Options):
     per_minute: float | None = Field(
         default=None, gt=0, description="Calls a minute, in place of the usual rate."
     )
-    telemetry_url: str = Field(
-        default="https://api.checkrd.io/v1/telemetry",
+    telemetry_url: str | None = Field(
+        default=None,
         pattern=r"^https?://[^\s/?#]+/[^\s#]*$",
         description="The whole address of telemetry as the vendor sees it, which its signature "
-        "covers.",
+        "covers, where that is another than the connection calls.",
     )
     refresh_path: str = Field(
         default="/auth/refresh",

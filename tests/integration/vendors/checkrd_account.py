@@ -49,7 +49,7 @@ def install(process: TwinProcess) -> TwinProcess:
 
 
 def caller_of(twin: TwinProcess, credentials: dict[str, str] = LOGIN, **options: Any) -> Caller:
-    given = {"per_minute": 60_000, "telemetry_url": f"{twin.url}/v1/telemetry", **options}
+    given = {"per_minute": 60_000, **options}
     return Caller(VENDOR, twin.url, credentials, given)
 
 

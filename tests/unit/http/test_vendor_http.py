@@ -20,6 +20,7 @@ from service.errors import (
     VendorBroken,
 )
 from service.http import VendorHttp, path_of
+from service.http_transport import _left, deadline
 from service.vendors.base import Token
 from tests.unit.http.conftest import Client
 from tests.unit.http.scripted import FakeTime, Script
@@ -108,6 +109,7 @@ def test_other_4xx_are_refused_with_the_vendors_words(client: Client, status: in
     with pytest.raises(Refused, match="that cannot be") as caught:
         http.request("GET", "/things")
     assert caught.value.status == status
+    assert caught.value.body == {"detail": "that cannot be"}
     assert (caught.value.hint is not None) is (status in {401, 403, 404})
     assert len(script.requests) == 1
 
@@ -383,6 +385,16 @@ def test_bytes_go_out_as_they_are(client: Client) -> None:
 def test_lines_of_an_endless_answer(client: Client) -> None:
     http, _ = client(httpx.Response(200, content=b"data: 1\r\n\ndata: 2\n"))
     assert list(http.lines("/control")) == ["data: 1", "", "data: 2"]
+
+
+def test_between_two_lines_the_thread_is_not_the_streams(client: Client) -> None:
+    http, _ = client(httpx.Response(200, content=b"1\n2\n"))
+    lines = http.lines("/control", for_s=0.001)
+    assert next(lines) == "1"
+    with deadline(60):
+        # Within the stream's own deadline another call could not take so long.
+        assert _left(30.0, TimeoutError) == 30.0
+    lines.close()
 
 
 def test_a_refused_stream_is_an_error(client: Client) -> None:
