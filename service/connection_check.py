@@ -41,7 +41,8 @@ def check_connection(runtime: Runtime, name: str) -> ConnectionCheck:
     try:
         if vendor is None:
             raise ConfigurationError(f"this version does not know the vendor {row.vendor}")
-        opened = runtime.connections.open(row, vendor)
+        # What a client remembers, such as whose token it is, must not answer for the vendor.
+        opened = runtime.connections.open_anew(row, vendor)
         check = outgoing_of(vendor).check
         if check is None:
             who = f"{vendor.title} has no question that tells whose credentials these are"

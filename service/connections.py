@@ -91,6 +91,13 @@ class Connections:
             # The client that was replaced is not closed here: a call may still be using it.
             return opened
 
+    def open_anew(self, row: ConnectionRow, vendor: Vendor) -> OpenConnection:
+        """Give a client that remembers nothing of earlier answers; it keeps the same rates.
+
+        Raises ConfigurationError when the connection is not usable.
+        """
+        return self._build(row, vendor)
+
     def _build(self, row: ConnectionRow, vendor: Vendor) -> OpenConnection:
         outgoing = outgoing_of(vendor)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -14,6 +15,7 @@ from service.actions import AnyAction, index_actions
 from service.db import Database, Session
 from service.errors import Forbidden, Unauthenticated
 from service.queue import Queue
+from service.runtime import Runtime, make_runtime
 from service.settings import Settings
 from service.tokens import Caller, Role, authenticate
 from service.unit_of_work import reading
@@ -29,6 +31,20 @@ class Parts:
     queue: Queue
     clock: Clock = field(default=utc_now)
     actions: Mapping[str, AnyAction] = field(default_factory=lambda: index_actions(VENDORS))
+    _calling: list[Runtime] = field(default_factory=list, repr=False)
+
+    def calling(self) -> Runtime:
+        """Give what calls vendors, made once: so its clients keep their limits between requests.
+
+        Raises ConfigurationError when there is no secret key to open credentials with.
+        """
+        with _MAKING:
+            if not self._calling:
+                self._calling.append(make_runtime(self.settings, self.database, self.queue))
+            return self._calling[0]
+
+
+_MAKING = threading.Lock()
 
 
 def parts_of(request: Request) -> Parts:

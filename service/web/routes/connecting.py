@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from schemas.connecting import ConnectionCheck, IdentifyQuestion, IdentifyReport
 from service.connection_check import check_connection
 from service.identifying import identify_delivery, identify_rejection
-from service.runtime import make_runtime
 from service.web.deps import AnyParts, MayBeRepeated, Operator
 
 router = APIRouter()
@@ -21,7 +20,7 @@ def ask_connection(parts: AnyParts, _caller: Operator, name: str) -> ConnectionC
 
     200 also when the vendor refuses: `ok` is false then, and `error` says what to do.
     """
-    return check_connection(make_runtime(parts.settings, parts.database, parts.queue), name)
+    return check_connection(parts.calling(), name)
 
 
 @router.post("/rejections/{rejection_id}/identify", tags=["rejections"])

@@ -193,3 +193,15 @@ def test_a_source_is_read_by_name(face: Installation) -> None:
     assert (found["name"], found["url"].endswith("/hooks/vibeview")) == ("vibeview", True)
     assert "secret" not in str(found)
     is_problem(face.client.get("/sources/nobody"), 404)
+
+
+def test_every_test_asks_the_vendor_itself_and_keeps_its_limit(
+    face: Installation, github: TwinProcess
+) -> None:
+    """No answer is remembered, and asking again and again is no way around a limit."""
+    face.save(make_connection(github.url, options={"per_minute": 2}))
+    before = len(github.calls())
+    answers = [post(face, "/connections/github/test").json() for _ in range(3)]
+    assert [answer["ok"] for answer in answers] == [True, True, False]
+    assert answers[2]["error"]["code"] == "rate_limited"
+    assert len(github.calls()) == before + 2
