@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from examples.twins.launch import TwinProcess
 from service.errors import Permanent, RateLimited, Refused, TimedOut, VendorBroken
+from service.http import AddressGuard, VendorHttp
 from service.vendors.base import PollAnswer
 from service.vendors.checksum import VENDOR
 from service.vendors.checksum.client import ChecksumClient
@@ -571,19 +572,23 @@ def test_the_poll_of_bugs_tells_new_ones_and_changes(checksum: TwinProcess, call
     assert len(seen) == 3, "a bug that returns to an earlier state is told again"
 
 
-def test_a_slow_vendor_times_out_and_a_write_is_perhaps_done(checksum: TwinProcess) -> None:
-    caller = caller_of(checksum)
-    checksum.fault("slow", path="*/auto-heal", delay_s=3, times=1)
+def test_a_heal_whose_answer_comes_too_late_is_begun_once_and_in_doubt(
+    checksum: TwinProcess, caller: Caller
+) -> None:
     run_id = failed_run(checksum)
-    with pytest.raises(TimedOut) as caught:
-        caller.http.request(
-            "POST",
-            "/public-api/v1/auto-heal",
-            json={"testRunId": run_id, "repoName": REPO},
-            timeout_s=0.2,
+    checksum.fault("slow", path="*/auto-heal", delay_s=3, times=1)
+    hasty = VendorHttp(
+        base_url=checksum.url,
+        headers={"Authorization": "Bearer checksum-key"},
+        guard=AddressGuard(allow_private=True),
+        timeout_s=0.2,
+    )
+    with hasty, pytest.raises(TimedOut) as caught:
+        ChecksumClient(hasty, caller.options).auto_heal(
+            test_run_id=run_id, auto_create_pr=True, repo=REPO
         )
     assert caught.value.perhaps_done is True
-    assert len(checksum.calls(path="*/auto-heal")) == 1
+    assert len(checksum.effects(path="*/auto-heal")) == 1
 
 
 # --- limits, failures and credentials, each said in words -----------------------------------------
