@@ -280,9 +280,13 @@ def option_models(vendor: Vendor) -> Iterator[tuple[str, type[BaseModel]]]:
 
 
 def rate_in_words(rate: Rate) -> str:
-    """Give a limit as people say it: `60 calls in any 60 s`."""
-    some = "" if rate.covers is None else f" ({rate.name})"
-    return f"{rate.calls:,} calls in any {rate.seconds:g} s{some}"
+    """Give a limit as people say it: `60 calls in any minute`."""
+    some = "" if rate.covers is None else f" of the kind `{rate.name}`"
+    time = _TIMES.get(rate.seconds, f"{rate.seconds:g} s")
+    return f"{rate.calls:,} call{'' if rate.calls == 1 else 's'}{some} in any {time}"
+
+
+_TIMES: Mapping[float, str] = {1.0: "second", 60.0: "minute", 3600.0: "hour"}
 
 
 def describe_vendor(vendor: Vendor) -> dict[str, Any]:
