@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, select
 
 from schemas.tables import DeliveryRow, GapRow, GapState, ReconciliationRow, SourceRow
+from service.store import leased
 
 READ_AT_ONCE = 200
 
@@ -29,50 +30,23 @@ def claim(
     session: Session, reconciliation_id: UUID, *, owner: str, now: datetime, ttl: timedelta
 ) -> ReconciliationRow | None:
     """Take a comparison for this worker. None when it has ended or another has it."""
-    statement = (
-        update(ReconciliationRow)
-        .where(
-            col(ReconciliationRow.id) == reconciliation_id,
-            col(ReconciliationRow.ended_at).is_(None),
-            or_(
-                col(ReconciliationRow.lease_until).is_(None),
-                col(ReconciliationRow.lease_until) < now,
-            ),
-        )
-        .values(lease_owner=owner, lease_until=now + ttl, due_at=now + ttl)
-        .returning(col(ReconciliationRow.id))
-        .execution_options(synchronize_session=False)
+    return leased.claim(
+        session, ReconciliationRow, reconciliation_id, _waits(), owner=owner, now=now, ttl=ttl
     )
-    if session.execute(statement).scalar_one_or_none() is None:
-        return None
-    return session.get(ReconciliationRow, reconciliation_id)
 
 
 def held(session: Session, reconciliation_id: UUID, owner: str) -> ReconciliationRow | None:
     """Lock the comparison if this worker still holds it."""
-    return session.exec(
-        select(ReconciliationRow)
-        .where(ReconciliationRow.id == reconciliation_id, ReconciliationRow.lease_owner == owner)
-        .with_for_update()
-    ).first()
+    return leased.held(session, ReconciliationRow, reconciliation_id, owner)
 
 
 def ring_due(session: Session, *, now: datetime, again: timedelta, limit: int) -> list[UUID]:
     """Give comparisons that are due, and let them wait for `again` from now on."""
-    due = (
-        select(ReconciliationRow.id)
-        .where(col(ReconciliationRow.due_at) <= now, col(ReconciliationRow.ended_at).is_(None))
-        .order_by(col(ReconciliationRow.due_at))
-        .limit(limit)
-    )
-    statement = (
-        update(ReconciliationRow)
-        .where(col(ReconciliationRow.id).in_(due))
-        .values(due_at=now + again)
-        .returning(col(ReconciliationRow.id))
-        .execution_options(synchronize_session=False)
-    )
-    return list(session.execute(statement).scalars())
+    return leased.ring_due(session, ReconciliationRow, _waits(), now=now, again=again, limit=limit)
+
+
+def _waits() -> ColumnElement[bool]:
+    return col(ReconciliationRow.ended_at).is_(None)
 
 
 def due_sources(session: Session, *, now: datetime, limit: int) -> Sequence[SourceRow]:
