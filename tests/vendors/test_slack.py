@@ -125,10 +125,27 @@ def test_several_elements_are_several_events():
     assert len({draft.key for draft in drafts}) == 2
 
 
-def test_other_interactions():
-    (draft,) = read(sample("view_submission"))
-    assert draft.type == "slack.view_submission"
-    assert draft.facts["user_id"] == "U2CERLKJA"
+@pytest.mark.parametrize(
+    ("name", "subject", "message_ts", "timed"),
+    [
+        ("view_submission", "reason", None, False),
+        ("view_closed", "reason", None, False),
+        ("shortcut", "heal_latest", None, True),
+        ("message_action", "heal_this", "1777377900.000200", True),
+    ],
+)
+def test_other_interactions(name, subject, message_ts, timed):
+    (draft,) = read(sample(name))
+    assert (draft.type, draft.subject) == (f"slack.{name}", subject)
+    assert (draft.facts["user_id"], draft.facts["user_name"]) == ("U2CERLKJA", "dana")
+    assert draft.facts["message_ts"] == message_ts
+    assert (draft.time is not None) is timed
+
+
+def test_every_event_of_the_table_has_a_sample():
+    assert set(samples.names("slack")) - {"url_verification", "block_actions+select"} == set(
+        INCOMING.types
+    ) - {"*"}
 
 
 def test_a_slash_command():
@@ -149,7 +166,12 @@ def test_a_slash_command_with_odd_characters_can_be_stored(sent):
 
 @pytest.mark.parametrize(
     ("name", "user", "channel"),
-    [("app_mention", "U2CERLKJA", "CBR2V3XEX"), ("reaction_added", "U2CERLKJA", None)],
+    [
+        ("app_mention", "U2CERLKJA", "CBR2V3XEX"),
+        ("message", "U2CERLKJA", "CBR2V3XEX"),
+        ("reaction_added", "U2CERLKJA", None),
+        ("reaction_removed", "U2CERLKJA", None),
+    ],
 )
 def test_the_events_api(name, user, channel):
     (draft,) = read(sample(name))
@@ -198,7 +220,7 @@ def test_tolerance_by_option():
 
 # --- the library's own signatures ---------------------------------------------------------------
 
-SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
+SECRET = "the-signing-secret-of-these-tests"
 
 
 class FixedClock(Clock):

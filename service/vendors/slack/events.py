@@ -169,13 +169,13 @@ def _read_interaction(delivery: Delivery) -> list[EventDraft]:
             type=_type_of(vendor_type),
             vendor_type=vendor_type,
             subject=pressed.action_id or it.callback_id,
-            time=_time_of(pressed),
+            time=_time_of(pressed.action_ts or it.action_ts),
             facts=ButtonFacts(
                 user_id=it.user.id,
                 user_name=it.user.name,
                 channel_id=it.channel.id or it.container.channel_id,
                 team_id=it.team.id,
-                message_ts=it.container.message_ts,
+                message_ts=it.container.message_ts or it.message_ts,
                 action_id=pressed.action_id,
                 block_id=pressed.block_id,
                 value=pressed.value or pressed.selected_option.value,
@@ -188,9 +188,9 @@ def _read_interaction(delivery: Delivery) -> list[EventDraft]:
     ]
 
 
-def _time_of(pressed: Pressed) -> datetime | None:
+def _time_of(seconds: str | None) -> datetime | None:
     try:
-        return as_time(float(pressed.action_ts or ""))
+        return as_time(float(seconds or ""))
     except ValueError:
         return None
 

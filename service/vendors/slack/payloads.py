@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic import AliasChoices, AliasPath, BeforeValidator, Field
 
 from schemas.events import Facts
 from service.vendors.reading import Payload, Text, Time, as_list, as_mapping
@@ -52,11 +52,19 @@ class Pressed(Payload):
 
 
 class Interaction(Payload):
-    """The `payload` field of a form: a pressed button, a shortcut, a submitted view."""
+    """The `payload` field of a form: a pressed button, a shortcut, a submitted view.
+
+    Only buttons and the like have `actions`; a shortcut has a time of its own.
+    """
 
     type: Text = None
     trigger_id: Text = None
-    callback_id: Text = None
+    callback_id: Text = Field(
+        default=None,
+        validation_alias=AliasChoices("callback_id", AliasPath("view", "callback_id")),
+    )
+    action_ts: Text = None
+    message_ts: Text = None
     team: ANamed = Named()
     user: ANamed = Named()
     channel: ANamed = Named()
