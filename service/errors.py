@@ -139,6 +139,21 @@ class VendorBroken(Transient):
 
     code = "vendor_broken"
 
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        retry_after: timedelta | None = None,
+        perhaps_done: bool = False,
+        hint: str | None = None,
+        status: int | None = None,
+        body: Any = None,
+    ) -> None:
+        """`status` and `body` (JSON): those of the answer, when there was one."""
+        super().__init__(message, retry_after=retry_after, perhaps_done=perhaps_done, hint=hint)
+        self.status = status
+        self.body = body
+
 
 class Unavailable(Transient):
     """A part of our own installation (database, queue) is not available now."""

@@ -127,6 +127,8 @@ def error_of(
             if "retry-after" in answer.headers and wait
             else None,
             perhaps_done=not (answer.safe or failed_is_undone or status in _NOT_PERFORMED),
+            status=status,
+            body=_json_or_none(answer),
         )
     if status < HTTPStatus.BAD_REQUEST:
         return Refused(

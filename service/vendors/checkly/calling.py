@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from schemas.events import Json
 from service.errors import HookwrightError, Refused, VendorBroken
 from service.http import HttpAnswer, VendorHttp
-from service.vendors.base import Options
+from service.vendors.base import Options, dig
 from service.vendors.reading import as_mapping, as_text
 
 LONGEST_WAIT_S = 30
@@ -27,9 +27,6 @@ LONG_POLL_TIMEOUT_S = 40.0
 """Longer than the vendor itself waits (vendors.md §10)."""
 LARGEST_PAGE = 100
 _RANGE = re.compile(r"(\d+)-(\d+)/(\d+)")
-# The error of an answer has no status of its own; its sentence has.
-_STATUS = re.compile(r" answered (\d{3}) to ")
-_WORDLESS_503 = re.compile(r" answered 503 to GET \S+$")
 _HINTS: Mapping[int, str] = {
     HTTPStatus.UNAUTHORIZED: "Checkly does not know this API key: check the connection's api_key",
     HTTPStatus.PAYMENT_REQUIRED: "the account's plan does not include this",
@@ -137,8 +134,7 @@ class Api:
         try:
             return self._ask("GET", path, params=params, timeout_s=LONG_POLL_TIMEOUT_S)
         except VendorBroken as fault:
-            found = _STATUS.search(fault.message)
-            if found is not None and int(found[1]) == HTTPStatus.REQUEST_TIMEOUT:
+            if fault.status == HTTPStatus.REQUEST_TIMEOUT:
                 return None
             raise
 
@@ -146,7 +142,8 @@ class Api:
         """Call an old trigger address: True when everything passed, False when something failed.
 
         It knows a token in the address and neither key nor account. The vendor answers 503 for a
-        failed check; a 503 that has words is an outage. The token stays out of errors.
+        failed check and says so in `hasFailures`; any other 503 is an outage. The token stays out
+        of errors.
         """
         try:
             self._http.request(
@@ -158,7 +155,7 @@ class Api:
                 bare=True,
             )
         except HookwrightError as fault:
-            if isinstance(fault, VendorBroken) and _WORDLESS_503.search(fault.message):
+            if isinstance(fault, VendorBroken) and dig(fault.body, "hasFailures") is not None:
                 return False
             fault.message = fault.message.replace(token, "***")
             fault.args = (fault.message,)
