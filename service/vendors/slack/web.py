@@ -18,10 +18,8 @@ from service.vendors.slack.refusals import raise_for_word
 
 JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
-_READS = frozenset({"auth.test"})
-"""Methods that change nothing and which the library calls with POST all the same."""
-_REPEATABLE = frozenset({"chat.update"})
-"""Methods that change something and may yet be called twice with the same effect."""
+_REPEATABLE = frozenset({"auth.test", "chat.update"})
+"""Methods that are called with POST and may be called twice with the same effect."""
 
 
 class GuardedWebClient(WebClient):
@@ -53,7 +51,7 @@ class GuardedWebClient(WebClient):
             raise Bug(f"{api_method} wants what Hookwright's transport does not carry")
         given = {**(params or {}), **(data or {}), **(json or {})}
         path = f"/{api_method}"
-        if http_verb == "GET" or api_method in _READS:
+        if http_verb == "GET":
             answer = self._http.request("GET", path, params=given)
         else:
             answer = self._http.request(

@@ -12,7 +12,7 @@ LISTED: tuple[Call, ...] = (
     Call("POST", "/services/{team}/{app}/{code}", "post_to_webhook", "7.2"),
     Call("POST", "/chat.postMessage", "post_message", "7.2"),
     Call("POST", "/chat.update", "update_message", "7.2"),
-    Call("GET", "/auth.test", "identity", "7.2"),
+    Call("POST", "/auth.test", "identity", "7.2"),
     Call("GET", "/conversations.history", "messages", "7.2"),
     Call("GET", "/conversations.replies", "messages", "7.2"),
     Call("GET", "/conversations.list", "channels", "7.2"),
