@@ -15,7 +15,8 @@ from schemas.tables import ConnectionRow
 from service.call_rates import RateKeeper
 from service.db import Session
 from service.errors import ConfigurationError
-from service.http import VendorHttp, connect
+from service.http import VendorHttp
+from service.http_connect import connect
 from service.secretbox import SecretBox
 from service.store import connections as store
 from service.vendors.base import Outgoing, Vendor

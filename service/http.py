@@ -7,12 +7,10 @@ request and its answer are in `http_exchange.py`, and what can go wrong is in `e
 
 from __future__ import annotations
 
-import hashlib
-import json as json_text
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,12 +19,11 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpx
-from pydantic import BaseModel, SecretStr
 
 from schemas.clock import Clock, utc_now
 from schemas.events import Json
-from service.address_guard import AddressGuard, Network
-from service.call_rates import Limiter, LocalSlots, RateKeeper, rates_with
+from service.address_guard import AddressGuard
+from service.call_rates import Limiter
 from service.errors import (
     ConfigurationError,
     HookwrightError,
@@ -46,9 +43,9 @@ from service.rate_limit import CircuitBreaker, calls_left, reset_wait
 from service.redaction import is_sensitive_name, redact
 
 if TYPE_CHECKING:
-    from service.vendors.base import Token, Vendor
+    from service.vendors.base import Token
 
-__all__ = ["AddressGuard", "HttpAnswer", "Timing", "VendorHttp", "connect", "path_of"]
+__all__ = ["AddressGuard", "HttpAnswer", "Timing", "VendorHttp", "path_of"]
 
 USER_AGENT = "Hookwright (+self-hosted)"
 CONNECT_TIMEOUT_S = 5.0
@@ -364,66 +361,6 @@ class VendorHttp:
         shown = {**self._headers, **(token.headers if token else {})}
         values = [value for name, value in shown.items() if is_sensitive_name(name)]
         return tuple(part for value in values for part in value.split() if part != "Bearer")
-
-
-def connect(
-    vendor: Vendor,
-    *,
-    base_url: str | None,
-    credentials: Any,
-    options: Any,
-    allow_private: bool | Sequence[Network] = False,
-    keeper: RateKeeper | None = None,
-    timing: Timing | None = None,
-    transport: httpx.BaseTransport | None = None,
-) -> VendorHttp:
-    """Give the client of one connection; the caller keeps it and closes it.
-
-    `credentials` and `options` are the vendor's own models. An option `per_minute` replaces the
-    vendor's first rate. `keeper` holds the rates of credentials beyond this one client (None: the
-    client keeps its own). `allow_private` is what AddressGuard takes. Raises ConfigurationError
-    when the vendor has no API or the address is none.
-    """
-    outgoing = vendor.outgoing
-    if outgoing is None:
-        raise ConfigurationError(f"{vendor.title} has no API that Hookwright calls")
-    used = timing or Timing()
-    base = base_url or outgoing.base_url
-    slots = (
-        keeper.slots(_credential_key(vendor.name, base, credentials))
-        if keeper
-        else (LocalSlots(used.monotonic),)
-    )
-    fetch = outgoing.token
-    return VendorHttp(
-        base_url=base,
-        headers=outgoing.headers(credentials, options),
-        fetch_token=None
-        if fetch is None
-        else lambda http, now: fetch(http, credentials, options, now),
-        limiter=Limiter(
-            rates_with(outgoing.rates, getattr(options, "per_minute", None)),
-            slots,
-            max_wait_s=QUICK_S,
-            monotonic=used.monotonic,
-            sleep=used.sleep,
-        ),
-        keep_back=outgoing.keep_back,
-        guard=AddressGuard(allow_private),
-        who=vendor.title,
-        timing=used,
-        transport=transport,
-    )
-
-
-def _credential_key(vendor: str, base_url: str, credentials: BaseModel) -> str:
-    """Give what names a credential among all processes and tells nothing about it."""
-    plain = {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-        for name, value in credentials
-    }
-    text = json_text.dumps([vendor, base_url.rstrip("/"), plain], sort_keys=True)
-    return f"{vendor}:{hashlib.sha256(text.encode()).hexdigest()[:24]}"
 
 
 def path_of(*segments: str | int) -> str:

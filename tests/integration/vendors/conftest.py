@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from examples.twins.launch import TwinProcess, start_twin
-from service.http import Timing, VendorHttp, connect
+from service.http import Timing, VendorHttp
+from service.http_connect import connect
 from service.vendors.base import Action, CallContext, Done, Poll, PollAnswer, Vendor
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from examples.twins.checkrd.account import AGENT_ID, RULE_ID
 from examples.twins.launch import TwinProcess
 from service.errors import Permanent, RateLimited, Refused, TimedOut, Transient, VendorBroken
-from service.http import connect
+from service.http_connect import connect
 from service.vendors.checkrd import VENDOR
 from service.vendors.checkrd.client import CheckrdClient
 from service.vendors.checkrd.message_signature import TelemetrySigner
