@@ -22,6 +22,8 @@ from service.redaction import STRUCK, is_sensitive_name, redact, redact_fields
         ("xoxb-123-456-abcdef", "123-456-abcdef"),
         ("whsec_plJ3nmyCDGBKInavdOK15jsl", "plJ3nmyCDGBKInavdOK15jsl"),
         ("https://hooks.slack.com/services/T000/B000/XXXX now", "T000/B000/XXXX"),
+        ("https://hooks.slack.com/actions/T000/1/XXXX now", "T000/1/XXXX"),
+        ("https://hooks.slack.com/commands/T000/1/XXXX now", "T000/1/XXXX"),
         ("ghp_abcdefghij0123456789", "abcdefghij0123456789"),
         ("github_pat_11AAAA_bbbb", "11AAAA_bbbb"),
         ("postgresql://user:pass@host/db", "user:pass"),
