@@ -43,7 +43,10 @@ _NAMED = re.compile(
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}")
 _USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/@:]*:[^\s/@]+@")
-_SLACK_WEBHOOK = re.compile(r"(?i)(hooks\.slack(?:-gov)?\.com/(?:services|workflows|triggers|actions|commands|app)/)\S+")
+_SLACK_WEBHOOK = re.compile(
+    r"(?i)(hooks\.slack(?:-gov)?\.com/"
+    r"(?:services|workflows|triggers|actions|commands|app)/)\S+"
+)
 # Token forms by their beginning: CheckView, Checkrd, VibeView, Slack, Standard Webhooks, GitHub,
 # our own, Stripe, and JSON web tokens (VibeView's log-in).
 _TOKENS = re.compile(
