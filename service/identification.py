@@ -32,7 +32,7 @@ from service.vendors.base import Delivery, Headers, Vendor, Verifier
 from service.yaml_text import flow_yaml
 
 MAX_TRIALS = 20_000
-MAX_HASHED_BYTES = 1024**3
+MAX_HASHED_BYTES = 2 * 1024**3
 _LONG_AGO = timedelta(days=3650)
 
 
@@ -40,7 +40,6 @@ _LONG_AGO = timedelta(days=3650)
 class _Budget:
     """How much may still be tried."""
 
-    body_bytes: int
     trials: int = MAX_TRIALS
     hashed: int = 0
 
@@ -49,9 +48,9 @@ class _Budget:
         self.trials -= 1
         return not self.exhausted
 
-    def hash(self) -> None:
-        """Note that the body went through a sum."""
-        self.hashed += self.body_bytes
+    def hash(self, size: int) -> None:
+        """Note that a body of so many bytes went through a sum."""
+        self.hashed += size
 
     @property
     def exhausted(self) -> bool:
@@ -79,13 +78,14 @@ class _Finder:
         """Give why a check refuses, `unusable` when there is none, None when it lets pass."""
         if verifier is None or not self.budget.spend():
             return "unusable"
+        tried = delivery or self.delivery
         try:
-            verifier(delivery or self.delivery, now or self.now)
+            verifier(tried, now or self.now)
         except SignatureError as error:
             if error.reason == "signature_mismatch":
-                self.budget.hash()
+                self.budget.hash(len(tried.body))
             return error.reason
-        self.budget.hash()
+        self.budget.hash(len(tried.body))
         return None
 
 
@@ -104,16 +104,18 @@ def identify(
     delivery = captured.as_delivery(now)
     secrets = [secret for secret in dict.fromkeys(secrets) if secret.strip()]
     written = {name.lower(): name for name, _ in captured.headers}
-    finder = _Finder(delivery, secrets, now, _Budget(len(delivery.body)), written)
+    finder = _Finder(delivery, secrets, now, _Budget(), written)
     known = list(known_candidates(vendors))
     applicable = _applicable(finder, known)
     _match(finder, applicable)
     if not finder.matches:
+        # Before the guesses: they may use up what there is to spend.
+        _explain(finder, applicable)
         generic = next((vendor for vendor in vendors if vendor.name == GENERIC), None)
         if generic is not None:
             _match(finder, guessed_candidates(generic, delivery.headers))
-    if not finder.matches:
-        _explain(finder, applicable)
+    if finder.matches:
+        finder.misses = []
     shape = tuple(signature_headers(delivery.headers))
     return Report(
         matches=tuple(_ranked(finder.matches, delivery.headers)),
@@ -180,9 +182,10 @@ def _found(
 def _headers_of(finder: _Finder, verifier: Verifier) -> tuple[tuple[str, ...], str]:
     """Give the headers that a check needs, and the one with the signature.
 
-    They are found by taking one away at a time, so that it holds for any vendor's own check.
+    They are found by taking one away at a time, so that it holds for any vendor's own check. What
+    is missing is told before anything is summed up, so it is asked with an empty body.
     """
-    delivery = finder.delivery
+    delivery = _with(finder.delivery, body=b"")
     names = list(dict.fromkeys(name for name, _ in delivery.headers.items))
     used = []
     signature = ""
@@ -388,4 +391,4 @@ def _notes(captured: Captured, finder: _Finder, shape: Sequence[str]) -> Iterato
             "received with a path token: vendor generic, options {scheme: none}"
         )
     elif shape and not finder.misses:
-        yield f"{', '.join(shape)} looks like a signature of none of the schemes that are known"
+        yield f"no scheme that is known explains what is in {', '.join(shape)}"
