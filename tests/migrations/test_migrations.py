@@ -82,7 +82,9 @@ def test_events_of_the_first_release_keep_how_they_came(empty: Database) -> None
     webhook, poll, delivery, late = (uuid4() for _ in range(4))
     shown = (lambda id_: id_.hex) if empty.is_sqlite else str
     with empty.engine.begin() as connection:
-        connection.execute(insert, {"id": shown(webhook), "key": "a", "delivery_id": shown(delivery)})
+        connection.execute(
+            insert, {"id": shown(webhook), "key": "a", "delivery_id": shown(delivery)}
+        )
         connection.execute(insert, {"id": shown(poll), "key": "b", "delivery_id": None})
     schema.upgrade(empty)
     with empty.engine.begin() as connection:
