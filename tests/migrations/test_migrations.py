@@ -76,8 +76,8 @@ def test_events_of_the_first_release_keep_how_they_came(empty: Database) -> None
     schema.upgrade(empty, "0001")
     insert = sa.text(
         "INSERT INTO events (id, dedupe_key, type, vendor, vendor_type, delivery_id, time,"
-        " received_at, facts, correlation_id) VALUES (:id, CAST(:key AS text), 't', 'v', 't', :delivery_id,"
-        " '2026-01-01', '2026-01-01', '{}', :id)"
+        " received_at, facts, correlation_id) VALUES (:id, CAST(:key AS text), 't', 'v', 't',"
+        " :delivery_id, '2026-01-01', '2026-01-01', '{}', :id)"
     )
     webhook, poll, delivery, late = (uuid4() for _ in range(4))
     shown = (lambda id_: id_.hex) if empty.is_sqlite else str
