@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -368,6 +369,14 @@ def test_rows_without_a_time_or_an_id_lose_nothing(vibeview: TwinProcess, caller
 )
 def test_what_can_be_read_of_a_cut_body(excerpt: object, read_as: dict[str, Any]) -> None:
     assert read_excerpt(excerpt) == read_as
+
+
+def test_a_cut_body_with_a_long_row_of_full_stops_is_read_at_once() -> None:
+    """Names of tests hold what people like; a page must not stand still for it."""
+    excerpt = f'{{"id": "evt_1", "name": "Loading{"." * 46} done", "data": {{"run_id": "sr'
+    began = time.monotonic()
+    assert read_excerpt(excerpt)["id"] == "evt_1"
+    assert time.monotonic() - began < 1.0
 
 
 def test_a_stored_delivery_is_known_by_all_its_ids() -> None:
