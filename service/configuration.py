@@ -1,7 +1,7 @@
 """Reading `hookwright.yaml` (contract §4): everything that is wrong with it is said at once.
 
-Lives here: the file, its workflow documents, and the secrets it points to. What is done with a
-good file lives in `apply.py`.
+Lives here: the file and its workflow documents. What sources, connections and polls must mean is
+in `configuration_sources.py`, and what is done with a good file in `apply.py`.
 """
 
 from __future__ import annotations
@@ -11,23 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from schemas.config import (
-    Configuration,
-    ConnectionConfig,
-    PollConfig,
-    ReconcileConfig,
-    Retention,
-    SecretReference,
-    SourceConfig,
-    WorkflowFile,
-)
+from schemas.config import Configuration, PollConfig, Retention, WorkflowFile
 from schemas.workflow import Document
 from service.catalogue import build_catalogue
 from service.configuration_faults import FaultFinder, FaultyConfigurationError
+from service.configuration_sources import DeclaredConnection, DeclaredSource, SourceReader
 from service.errors import ConfigurationError
-from service.secret_references import SecretMissingError, resolve_secret
 from service.vendors import VENDORS
-from service.vendors.base import Incoming, Secret, Vendor
+from service.vendors.base import Vendor
 from service.workflows.document import parse_document
 from service.workflows.findings import DocumentError, Finding, did_you_mean
 from service.workflows.yaml_tree import Path as TreePath
@@ -37,23 +28,6 @@ _YAML_HINT = (
     "look here and just before for a line that is indented otherwise than its neighbours, "
     "and for a bracket or quote that is not closed"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredSource:
-    """A source of the file with its secrets in hand."""
-
-    config: SourceConfig
-    secrets: tuple[str, ...]
-    path_token: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredConnection:
-    """A connection of the file with its credentials in hand."""
-
-    config: ConnectionConfig
-    credentials: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +128,8 @@ class _Reader:
         self._file = str(path)
         self._folder = path.parent
         self._tree = tree
-        self._environment = environment
         self._vendors = vendors
+        self._by_vendor = SourceReader(self._faults, path.parent, environment, vendors)
 
     @property
     def findings(self) -> list[Finding]:
@@ -177,171 +151,23 @@ class _Reader:
                 "remove `subscriptions`; `hookwright tail events --json` gives every event",
                 key=True,
             )
-        connections = tuple(self._connections())
-        polls = tuple(self._polls({item.config.name: item.config for item in connections}))
-        names = {item.config.name for item in connections}
+        connections = tuple(self._by_vendor.connections())
+        named = {item.config.name: item.config for item in connections}
+        polls = tuple(self._by_vendor.polls(named))
         return Declared(
-            sources=tuple(self.sources({item.config.name: item.config for item in connections})),
+            sources=tuple(self._by_vendor.sources(named)),
             connections=connections,
             polls=polls,
-            workflows=tuple(self._workflows(names)),
+            workflows=tuple(self._workflows(set(named))),
             retention=self._faults.fit(
                 ("retention",), Retention, self._tree.value.get("retention", {})
             )
             or Retention(),
         )
 
-    # --- sections ------------------------------------------------------------------------------
-
-    def sources(
-        self, connections: Mapping[str, ConnectionConfig] | None = None
-    ) -> Iterator[DeclaredSource]:
-        """Give the sources, noting what is wrong with them.
-
-        Without `connections` it is not looked whether those that sources name exist.
-        """
-        if not isinstance(self._tree.value, dict):
-            return
-        for path, config, lost in self._faults.items("sources", SourceConfig):
-            secrets = [
-                self._secret((*path, "secrets", at), reference, f"source `{config.name}`")
-                for at, reference in enumerate(config.secrets)
-            ]
-            token = config.path_token and self._secret(
-                (*path, "path_token"), config.path_token, f"source `{config.name}`"
-            )
-            good = tuple(secret for secret in secrets if secret)
-            vendor = self._vendor(path, config.vendor)
-            if vendor is not None and vendor.incoming is None:
-                self._faults.find((*path, "vendor"), f"{vendor.title} sends no webhooks")
-            elif vendor is not None and vendor.incoming is not None:
-                complete = len(good) == len(secrets) and not lost & {"secrets", "path_token"}
-                self._check_incoming(path, config, vendor.incoming, good if complete else None)
-                if connections is not None:
-                    self._check_account(path, config, vendor, connections)
-            yield DeclaredSource(config, good, token or None)
-
-    def _check_incoming(
-        self,
-        path: TreePath,
-        config: SourceConfig,
-        incoming: Incoming,
-        secrets: tuple[str, ...] | None,
-    ) -> None:
-        options = self._faults.fit((*path, "options"), incoming.options, config.options)
-        if options is None or secrets is None:
-            return
-        if not incoming.wants_secret(options):
-            if config.path_token is None:
-                self._faults.find(
-                    path,
-                    f"the source `{config.name}` signs nothing and has no `path_token`",
-                    "add one: `path_token: {env: NAME}`; the vendor sends to /hooks/NAME/TOKEN",
-                )
-        elif not secrets:
-            self._faults.find(
-                path,
-                f"the source `{config.name}` has no secret to verify deliveries with",
-                "add one: `secrets: [{env: NAME}]`",
-            )
-            return
-        try:
-            incoming.verifier(options, [Secret(value) for value in secrets])
-        except ConfigurationError as error:
-            self._faults.find((*path, "options"), error.message, error.hint)
-
-    def _check_account(
-        self,
-        path: TreePath,
-        config: SourceConfig,
-        vendor: Vendor,
-        connections: Mapping[str, ConnectionConfig],
-    ) -> None:
-        name = config.connection
-        if name is not None and name not in connections:
-            self._faults.find(
-                (*path, "connection"),
-                f"there is no connection `{name}`",
-                did_you_mean(name, connections)
-                or "no connection is declared yet; add it under `connections:`",
-            )
-        elif name is not None and connections[name].vendor != vendor.name:
-            self._faults.find(
-                (*path, "connection"),
-                f"the connection `{name}` belongs to {connections[name].vendor}",
-                f"name one with `vendor: {vendor.name}`",
-            )
-        if config.reconcile is None:
-            return
-        of_vendor = [one for one in connections.values() if one.vendor == vendor.name]
-        if not vendor.records:
-            self._faults.find(
-                (*path, "reconcile"),
-                f"{vendor.title} keeps no record to compare with",
-                "remove `reconcile`",
-                key=True,
-            )
-        elif name is None and len(of_vendor) != 1:
-            self._faults.find(
-                (*path, "reconcile"),
-                f"the source `{config.name}` names no connection to ask {vendor.title} with",
-                "add `connection: NAME` to the source",
-                key=True,
-            )
-        else:
-            self._check_records((*path, "reconcile", "records"), config.reconcile, vendor)
-
-    def _check_records(self, path: TreePath, config: ReconcileConfig, vendor: Vendor) -> None:
-        records = {record.name: record for record in vendor.records}
-        for name, options in config.records.items():
-            if name not in records:
-                hint = did_you_mean(name, records)
-                message = f"{vendor.title} has no record `{name}`"
-                self._faults.find((*path, name), message, hint, key=True)
-            elif records[name].learn is None:
-                self._faults.fit((*path, name), records[name].options, options)
-
-    def _connections(self) -> Iterator[DeclaredConnection]:
-        for path, config, _lost in self._faults.items("connections", ConnectionConfig):
-            owner = f"connection `{config.name}`"
-            found = {
-                name: self._secret((*path, "credentials", name), reference, owner)
-                for name, reference in config.credentials.items()
-            }
-            credentials = {name: value for name, value in found.items() if value}
-            vendor = self._vendor(path, config.vendor)
-            if vendor is not None and vendor.outgoing is None:
-                self._faults.find((*path, "vendor"), f"{vendor.title} is not called by Hookwright")
-            elif vendor is not None and vendor.outgoing is not None:
-                self._faults.fit((*path, "options"), vendor.outgoing.options, config.options)
-                # One that is missing was named already; the model would say it again.
-                if len(credentials) == len(found):
-                    self._faults.fit(
-                        (*path, "credentials"), vendor.outgoing.credentials, credentials
-                    )
-            yield DeclaredConnection(config, credentials)
-
-    def _polls(self, connections: Mapping[str, ConnectionConfig]) -> Iterator[PollConfig]:
-        for path, config, _lost in self._faults.items("polls", PollConfig):
-            connection = connections.get(config.connection)
-            if connection is None:
-                self._faults.find(
-                    (*path, "connection"),
-                    f"there is no connection `{config.connection}`",
-                    did_you_mean(config.connection, connections)
-                    or "no connection is declared yet; add it under `connections:`",
-                )
-            elif (vendor := self._vendors.get(connection.vendor)) is not None:
-                polls = {poll.name: poll for poll in vendor.polls}
-                if config.poll in polls:
-                    self._faults.fit((*path, "options"), polls[config.poll].options, config.options)
-                else:
-                    self._faults.find(
-                        (*path, "poll"),
-                        f"{vendor.title} has no poll `{config.poll}`",
-                        did_you_mean(config.poll, polls),
-                    )
-            yield config
+    def sources(self) -> Iterator[DeclaredSource]:
+        """Give the sources alone; whether the connections they name exist is not looked at."""
+        return self._by_vendor.sources() if isinstance(self._tree.value, dict) else iter(())
 
     def _workflows(self, connections: set[str]) -> Iterator[DeclaredWorkflow]:
         catalogue = build_catalogue(vendors=self._vendors.values(), connections=connections)
@@ -396,22 +222,6 @@ class _Reader:
                     did_you_mean(name, document.vars),
                     key=True,
                 )
-
-    # --- pieces --------------------------------------------------------------------------------
-
-    def _vendor(self, path: TreePath, name: str) -> Vendor | None:
-        vendor = self._vendors.get(name)
-        if vendor is None:
-            hint = did_you_mean(name, self._vendors)
-            self._faults.find((*path, "vendor"), f"there is no vendor `{name}`", hint)
-        return vendor
-
-    def _secret(self, path: TreePath, reference: SecretReference, owner: str) -> str | None:
-        try:
-            return resolve_secret(reference, self._folder, self._environment)
-        except SecretMissingError as error:
-            self._faults.find(path, f"{error.message} (for {owner})", error.hint)
-            return None
 
 
 def _lift_file(value: object) -> object:

@@ -1,7 +1,7 @@
 """What is wrong with a configuration file: found part by part, each with its place and a hint.
 
 Lives here: turning the faults of typed models into findings. What a part must mean besides its type
-is checked in `configuration.py`.
+is checked in `configuration.py` and `configuration_sources.py`.
 """
 
 from __future__ import annotations

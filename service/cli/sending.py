@@ -13,7 +13,8 @@ from rich.progress import Progress
 from schemas.clock import utc_now
 from service.cli.client import check_address, is_local
 from service.cli.output import console, json_option, print_json, state
-from service.configuration import DeclaredSource, read_source
+from service.configuration import read_source
+from service.configuration_sources import DeclaredSource
 from service.errors import ConfigurationError, NotFound, Unreachable
 from service.settings import Settings, environment, load_settings
 from service.vendors import BY_NAME, samples
