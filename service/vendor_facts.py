@@ -20,8 +20,6 @@ from service.own_actions import OwnAction
 from service.vendors.base import Action, Rate, Safety, Vendor
 from service.yaml_text import flow_yaml
 
-NEEDED = "**needed**"
-
 _PLAIN_TYPES: Mapping[Any, str] = {
     str: "text",
     int: "whole number",

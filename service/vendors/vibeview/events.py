@@ -55,7 +55,6 @@ TYPES: Mapping[str, str] = {
     "*": "vibeview.*",
 }
 _RUN_WARNING = "run.warning."
-_RUN_FAMILIES = ("test_run.", "test_case.", "visual_regression.")
 _TERMINAL = frozenset(
     {
         "test_run.passed",

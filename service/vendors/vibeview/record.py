@@ -50,7 +50,7 @@ from service.vendors.vibeview.options import VibeViewOptions
 from service.vendors.vibeview.signing import delivery_headers
 
 _MAY_BE_CUT = "-+.…eE0123456789"
-"""What numbers are written with, and how a cut is shown: at the end of an excerpt it means little."""
+"""What numbers are written with and cuts are shown by: at an excerpt's end it means nothing."""
 _BEFORE_THE_END = frozenset(
     {"run.started", "visual.regression_warning", "visual.regression_detected"}
 )
