@@ -1,15 +1,14 @@
 """One process per twin and test module, fresh before each test, and a receiver for webhooks."""
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
 
 from examples.twins.launch import TwinProcess, start_twin
+from tests.listening import Headers, listen
 
 
 @dataclass
@@ -35,27 +34,13 @@ class Receiver:
 def receiver() -> Iterator[Receiver]:
     inbox = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            inbox.received.append(({k.lower(): v for k, v in self.headers.items()}, body))
-            self.send_response(inbox.answers.pop(0) if inbox.answers else 202)
-            self.end_headers()
-            self.wfile.write(b'{"status":"stored"}')
+    def take(headers: Headers, body: bytes) -> int:
+        inbox.received.append((dict(headers), body))
+        return inbox.answers.pop(0) if inbox.answers else 202
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 128
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        inbox.url = f"http://127.0.0.1:{server.server_port}/hooks/source"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with listen("/hooks/source", take) as url:
+        inbox.url = url
         yield inbox
-        server.shutdown()
-        thread.join()
 
 
 def _client(base_url: str, authorization: str) -> httpx.Client:

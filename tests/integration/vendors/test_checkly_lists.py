@@ -2,144 +2,44 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from examples.twins.launch import TwinProcess
-from schemas.events import CheckFacts, EventDraft
+from schemas.events import CheckFacts
 from schemas.events import TestRunFacts as RunFacts
-from service.errors import HookwrightError, Refused, VendorBroken
-from service.vendors.base import Delivery, Headers, PollAnswer, Record, Recorded, Secret, Window
+from service.errors import Refused, VendorBroken
+from service.vendors.base import Record, Recorded, Window
 from service.vendors.checkly import VENDOR
 from service.vendors.checkly.alert_calls import ChannelOrder, WebhookConfig
 from service.vendors.checkly.alert_rows import AlertRowOptions
 from service.vendors.checkly.client import client_of
 from service.vendors.checkly.options import ChecklyOptions
 from service.vendors.checkly.session_events import repository_of
+from tests.integration.vendors import asking
+from tests.integration.vendors.asking import Polling
+from tests.integration.vendors.checkly_account import CREDENTIALS, SECRET, install
 from tests.integration.vendors.conftest import Caller, Start
+from tests.integration.vendors.inbox import Inbox, open_inbox
 
-ACCOUNT = "4e1a7c52-90b3-4d68-8f21-6ab5c0d9e374"
-CREDENTIALS = {"api_key": "checkly-key", "account_id": ACCOUNT}
-SECRET = "checkly-webhook-secret"
 SOURCE = ChecklyOptions(max_lateness_s=60)
 LONG_AGO = {"look_back": "2h"}
 
 
-@dataclass
-class Inbox:
-    """What a source stored: proven, kept by delivery key; what cannot be read is kept apart."""
-
-    url: str = ""
-    answer: int = 202
-    stored: dict[str, Delivery] = field(default_factory=dict)
-    refused: int = 0
-
-    def events(self) -> list[EventDraft]:
-        assert VENDOR.incoming is not None
-        found: list[EventDraft] = []
-        for delivery in self.stored.values():
-            try:
-                found += VENDOR.incoming.normalise(delivery, SOURCE)
-            except ValueError:
-                continue
-        return found
-
-    def facts(self) -> list[str]:
-        return [event.fact for event in self.events()]
-
-
 @pytest.fixture
 def inbox() -> Iterator[Inbox]:
-    box = Inbox()
-    assert VENDOR.incoming is not None
-    incoming = VENDOR.incoming
-    verify = incoming.verifier(SOURCE, [Secret(SECRET)])
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            names = [(name.lower(), value) for name, value in self.headers.items()]
-            delivery = Delivery("checkly", Headers(names), body, datetime.now(UTC))
-            try:
-                verify(delivery, datetime.now(UTC))
-            except HookwrightError:
-                box.refused += 1
-                self.send_response(401)
-            else:
-                box.stored.setdefault(incoming.delivery_key(delivery, SOURCE), delivery)
-                self.send_response(box.answer)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 128
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        box.url = f"http://127.0.0.1:{server.server_port}/hooks/checkly"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield box
-        server.shutdown()
-        thread.join()
+    with open_inbox(VENDOR, secret=SECRET, options=SOURCE) as found:
+        yield found
 
 
 @pytest.fixture
 def checkly(twin: Start, inbox: Inbox) -> TwinProcess:
-    process = twin("checkly")
-    process.set(
-        pace=1000,
-        receiver=inbox.url,
-        secret=SECRET,
-        retry_pause_s=0.01,
-        timestamp_unit="ms",
-        arrays="repeat",
-        time_unit="s",
-        newest_first=True,
-        rows_name_result=False,
-        retry_after=False,
-    )
-    process.limit("api", limit=600)
-    return process
-
-
-class Polling:
-    """Asks a poll as the product does: the position goes through JSON, `more` is asked at once."""
-
-    def __init__(self, caller: Caller, name: str, **options: Any) -> None:
-        self.caller = caller
-        self.name = name
-        self.options = options
-        self.position: Any = None
-        self.told: list[EventDraft] = []
-
-    def ask(self) -> PollAnswer:
-        self.caller.now = datetime.now(UTC) + self.ahead
-        answer = self.caller.ask(self.name, self.position, **self.options)
-        self.position = json.loads(json.dumps(answer.position))
-        self.told += answer.events
-        return answer
-
-    ahead = timedelta()
-
-    def sweep(self) -> list[EventDraft]:
-        before = len(self.told)
-        while self.ask().more:
-            pass
-        return self.told[before:]
-
-    def facts(self) -> list[str]:
-        return [event.fact for event in self.told]
+    return install(twin("checkly"), receiver=inbox.url)
 
 
 @pytest.fixture
@@ -266,17 +166,17 @@ def test_details_that_are_gone_cost_nothing_but_themselves(
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-def test_a_thousand_sessions_are_told_once_however_they_are_ordered(
+def test_many_sessions_are_told_once_however_they_are_ordered(
     checkly: TwinProcess, sessions: Polling, *, newest_first: bool
 ) -> None:
     checkly.set(newest_first=newest_first)
     rows = rows_of(
-        checkly.lever("sessions", {"count": 1000, "ago_s": 100, "duration_s": 1, "every_s": 2})
+        checkly.lever("sessions", {"count": 250, "ago_s": 100, "duration_s": 1, "every_s": 2})
     )
     sessions.sweep()
     assert Counter(sessions.facts()) == Counter(f"session:{row['id']}:failed" for row in rows)
     pages = checkly.calls(path="/v1/test-sessions")
-    assert len(pages) == 20
+    assert len(pages) == 5
     assert sessions.sweep() == []
 
 
@@ -452,11 +352,11 @@ def test_webhook_poll_and_record_give_one_fact_and_one_type(
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
-def test_a_thousand_alerts_are_polled_once_over_restarts_of_the_position(
+def test_many_alerts_are_polled_once_over_restarts_of_the_position(
     checkly: TwinProcess, alerts: Polling, *, newest_first: bool
 ) -> None:
     checkly.set(newest_first=newest_first, receiver=None)
-    rows = rows_of(checkly.lever("alerts", {"count": 1000, "types": KINDS, "every_s": 6}))
+    rows = rows_of(checkly.lever("alerts", {"count": 550, "types": KINDS, "every_s": 6}))
     checkly.fault("status", path="/v1/check-alerts", status=500, skip=3, times=3)
     with pytest.raises(VendorBroken):
         alerts.sweep()
@@ -528,24 +428,15 @@ def last_hours(hours: float = 2) -> Window:
 def read_all(
     caller: Caller, record: Record, window: Window | None = None, **options: Any
 ) -> list[Recorded]:
-    chosen = record.options.model_validate(options)
-    wanted = window or last_hours()
-    found: list[Recorded] = []
-    position: Mapping[str, Any] | None = None
-    while True:
-        page = record.read(caller.context(), chosen, wanted, position)
-        found += page.entries
-        if page.next is None:
-            return found
-        position = json.loads(json.dumps(page.next))
+    return asking.read_all(caller, record, window or last_hours(), **options)
 
 
-def test_of_a_thousand_alerts_a_twentieth_is_withheld_and_read_from_the_record(
+def test_of_all_alerts_a_twentieth_is_withheld_and_read_from_the_record(
     checkly: TwinProcess, caller: Caller, inbox: Inbox
 ) -> None:
-    rows = rows_of(checkly.lever("alerts", {"count": 1000, "withheld": 50, "types": KINDS}))
+    rows = rows_of(checkly.lever("alerts", {"count": 120, "withheld": 6, "types": KINDS}))
     stored = inbox.facts()
-    assert len(stored) == len(set(stored)) == 950
+    assert len(stored) == len(set(stored)) == 114
     known = set(stored)
     gaps = [
         entry

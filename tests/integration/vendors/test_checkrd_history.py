@@ -12,19 +12,18 @@ from pydantic import ValidationError
 from examples.twins.checkrd.account import AGENT_ID, RULE_ID
 from examples.twins.launch import TwinProcess
 from service.errors import RateLimited, Refused, VendorBroken
-from service.vendors.base import RecordPage, Window
+from service.vendors.base import Recorded, RecordPage, Window
 from service.vendors.checkrd import VENDOR
-from service.vendors.checkrd.events import delivery_key
-from service.vendors.checkrd.options import CheckrdOptions
+from tests.integration.vendors import asking
+from tests.integration.vendors.asking import read_page
 from tests.integration.vendors.checkrd_account import (
+    SECRET,
     START,
-    Inbox,
     caller_of,
-    events_of,
     install,
-    open_inbox,
 )
 from tests.integration.vendors.conftest import Caller, Start
+from tests.integration.vendors.inbox import Inbox, open_inbox
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def caller(checkrd: TwinProcess) -> Caller:
 
 @pytest.fixture
 def inbox() -> Iterator[Inbox]:
-    with open_inbox() as found:
+    with open_inbox(VENDOR, secret=SECRET) as found:
         yield found
 
 
@@ -209,19 +208,14 @@ def test_a_poll_can_be_narrowed(checkrd: TwinProcess, caller: Caller) -> None:
 # --- the record ---------------------------------------------------------------------------------
 
 
-def read(caller: Caller, window: Window, position: Any = None, **options: Any) -> RecordPage:
+def read(caller: Caller, window: Window, position: Any = None) -> RecordPage:
     (record,) = VENDOR.records
-    return record.read(caller.context(), record.options.model_validate(options), window, position)
+    return read_page(caller, record, window, position)
 
 
-def read_all(caller: Caller, window: Window, **options: Any) -> list[Any]:
-    entries, position = [], None
-    while True:
-        page = read(caller, window, position, **options)
-        entries += page.entries
-        position = page.next
-        if position is None:
-            return entries
+def read_all(caller: Caller, window: Window, **options: Any) -> list[Recorded]:
+    (record,) = VENDOR.records
+    return asking.read_all(caller, record, window, **options)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +226,7 @@ def test_webhook_poll_and_record_tell_the_same_facts(
 ) -> None:
     checkrd.set(receiver=inbox.url, **shape)
     checkrd.lever("history", {"count": 20, "until": START.isoformat(), "withhold_every": 5})
-    sent = events_of(inbox)
+    sent = inbox.events()
     caller.now = START + timedelta(minutes=1)
     polled = caller.ask("alert_history", None, look_back="1h").events
     window = Window(START - timedelta(hours=1), START + timedelta(hours=1))
@@ -252,7 +246,7 @@ def test_webhook_poll_and_record_tell_the_same_facts(
     webhook_ids = {event.facts["alert_id"] for event in sent}
     found = {entry.reference.removeprefix("alert-history:") for entry in by_id} & webhook_ids
     assert len(found) == (0 if shape.get("own_ids") else 16)
-    keys = {delivery_key(one, CheckrdOptions()) for one in inbox.received}
+    keys = set(inbox.keys())
     by_key = [entry for entry in recorded if keys & set(entry.delivery_keys)]
     assert len(by_key) == (0 if shape.get("own_ids") else 16)
 
@@ -263,13 +257,13 @@ def test_the_record_finds_what_was_withheld(
     checkrd.set(receiver=inbox.url)
     past_of: Any = checkrd.lever(
         "history",
-        {"count": 1000, "until": START.isoformat(), "spacing_s": 30, "withhold_every": 20},
+        {"count": 120, "until": START.isoformat(), "spacing_s": 30, "withhold_every": 20},
     )
-    facts = {event.fact for event in events_of(inbox)}
-    assert len(facts) == 950
+    facts = {event.fact for event in inbox.events()}
+    assert len(facts) == 114
     window = Window(START - timedelta(hours=24), START + timedelta(seconds=1))
     entries = read_all(caller, window)
-    assert len({entry.reference for entry in entries}) == len(entries) == 1000
+    assert len({entry.reference for entry in entries}) == len(entries) == 120
     missing = [
         event.facts["alert_id"]
         for entry in entries

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -23,11 +21,13 @@ from service.errors import (
     Transient,
     VendorBroken,
 )
-from service.vendors.base import Delivery, Incoming, PollAnswer, Record, Recorded, Window
+from service.vendors.base import Delivery, Incoming, Recorded, Window
 from service.vendors.checkview import VENDOR
 from service.vendors.checkview.client import CheckViewClient
 from service.vendors.checkview.options import CheckViewOptions
+from tests.integration.vendors.asking import Polling, read_all
 from tests.integration.vendors.conftest import Caller, Start
+from tests.integration.vendors.inbox import Inbox, open_inbox
 from tests.vendors.deliveries import make_delivery
 from tests.vendors.listed.checkview import LISTED
 
@@ -548,28 +548,8 @@ def test_an_end_of_an_unknown_name_is_told_as_such(checkview: TwinProcess, calle
 # --- the poll -----------------------------------------------------------------------------------
 
 
-class Poller:
-    """Asks again and again, with the position as it comes back from the database."""
-
-    def __init__(self, caller: Caller, **options: Any) -> None:
-        self.caller = caller
-        self.options = options
-        self.position: Any = None
-        self.told: list[EventDraft] = []
-
-    def ask(self) -> PollAnswer:
-        self.caller.now = max(self.caller.now, datetime.now(UTC))
-        answer = self.caller.ask("test_runs", self.position, **self.options)
-        self.position = json.loads(json.dumps(answer.position))
-        self.told += answer.events
-        return answer
-
-    def drain(self) -> list[str]:
-        """Ask until there is no more, and give what was told now."""
-        before = len(self.told)
-        while self.ask().more:
-            assert len(self.told) < 10_000
-        return [event.fact for event in self.told[before:]]
+def polling_of(caller: Caller, **options: Any) -> Polling:
+    return Polling(caller, "test_runs", **options)
 
 
 HOUR_S = 3600
@@ -578,7 +558,7 @@ HOUR_S = 3600
 def test_ends_are_told_once_each_whatever_happens_between(
     checkview: TwinProcess, caller: Caller
 ) -> None:
-    poller = Poller(caller)
+    poller = polling_of(caller)
     assert poller.drain() == []
     first = add_runs(checkview, count=250, statuses=["failed", "passed", "error"], every_s=1)
     assert sorted(poller.drain()) == sorted(facts_of(first))
@@ -593,7 +573,7 @@ def test_ends_are_told_once_each_whatever_happens_between(
 
 
 def test_one_question_is_one_call(checkview: TwinProcess, caller: Caller) -> None:
-    poller = Poller(caller)
+    poller = polling_of(caller)
     add_runs(checkview, count=250, every_s=1)
     for asked in (1, 2, 3):
         assert poller.ask().more is (asked < 3)
@@ -605,18 +585,18 @@ def test_one_question_is_one_call(checkview: TwinProcess, caller: Caller) -> Non
 def test_runs_that_overtake_one_another_are_all_told(
     checkview: TwinProcess, caller: Caller
 ) -> None:
-    poller = Poller(caller)
+    poller = polling_of(caller)
     slow = add_runs(checkview, ends_in_s=5 * HOUR_S, duration_ms=5 * HOUR_S * 1000)
     poller.drain()
     quick = []
     for _ in range(4):
         checkview.advance(HOUR_S)
-        caller.now += timedelta(hours=1)
+        poller.ahead += timedelta(hours=1)
         quick += add_runs(checkview, count=5, statuses=["passed"])
         poller.drain()
-    assert sorted(event.fact for event in poller.told) == sorted(facts_of(quick))
+    assert sorted(poller.facts()) == sorted(facts_of(quick))
     checkview.advance(HOUR_S)
-    caller.now += timedelta(hours=1)
+    poller.ahead += timedelta(hours=1)
     assert poller.drain() == facts_of(slow)
     assert poller.drain() == []
 
@@ -625,7 +605,7 @@ def test_a_queued_run_without_a_time_is_not_lost(checkview: TwinProcess, caller:
     def listed(**over: Any) -> dict[str, Any]:
         return {"id": "r-1", "status": "passed", **over}
 
-    poller = Poller(caller)
+    poller = polling_of(caller)
     now = datetime.now(UTC)
     old = listed(id="r-0", finished_at=now.isoformat())
     for rows, told in (
@@ -643,7 +623,7 @@ def test_a_queued_run_without_a_time_is_not_lost(checkview: TwinProcess, caller:
 def test_without_any_times_new_ends_are_told_all_the_same(
     checkview: TwinProcess, caller: Caller
 ) -> None:
-    poller = Poller(caller)
+    poller = polling_of(caller)
     old = {"id": "r-1", "status": "failed"}
     for rows, told in (
         ([old], []),
@@ -658,7 +638,7 @@ def test_without_any_times_new_ends_are_told_all_the_same(
 def test_a_question_that_fails_loses_and_repeats_nothing(
     checkview: TwinProcess, caller: Caller
 ) -> None:
-    poller = Poller(caller)
+    poller = polling_of(caller)
     added = add_runs(checkview, count=350, every_s=1)
     asked = 0
     while True:
@@ -670,30 +650,30 @@ def test_a_question_that_fails_loses_and_repeats_nothing(
         if not poller.ask().more:
             break
     assert asked == 4
-    assert sorted(event.fact for event in poller.told) == sorted(facts_of(added))
+    assert sorted(poller.facts()) == sorted(facts_of(added))
 
 
 def test_runs_that_arrive_during_a_scan_are_told(checkview: TwinProcess, caller: Caller) -> None:
-    poller = Poller(caller)
+    poller = polling_of(caller)
     added = add_runs(checkview, count=150, every_s=1)
     assert poller.ask().more
     added += add_runs(checkview, count=120)
     poller.drain()
     poller.drain()
-    assert sorted(event.fact for event in poller.told) == sorted(facts_of(added))
+    assert sorted(poller.facts()) == sorted(facts_of(added))
 
 
 def test_a_lost_cursor_begins_the_scan_again(checkview: TwinProcess, caller: Caller) -> None:
-    poller = Poller(caller)
+    poller = polling_of(caller)
     added = add_runs(checkview, count=150, every_s=1)
     assert poller.ask().more
     poller.position["scan"]["cursor"] = "ended"
     poller.drain()
-    assert sorted(event.fact for event in poller.told) == sorted(facts_of(added))
+    assert sorted(poller.facts()) == sorted(facts_of(added))
 
 
 def test_a_cursor_that_is_always_lost_is_an_error(checkview: TwinProcess, caller: Caller) -> None:
-    poller = Poller(caller)
+    poller = polling_of(caller)
     add_runs(checkview, count=150, every_s=1)
     checkview.fault("status", status=410, path="*/test-runs", skip=1, times=1)
     checkview.fault("status", status=410, path="*/test-runs", skip=2, times=1)
@@ -706,23 +686,23 @@ def test_the_first_question_goes_back_an_hour_unless_told_otherwise(
 ) -> None:
     old = add_runs(checkview, ends_in_s=-2 * HOUR_S)
     new = add_runs(checkview, ends_in_s=-60)
-    assert Poller(caller).drain() == facts_of(new)
-    assert Poller(caller, look_back="3h").drain() == facts_of(new + old)
+    assert polling_of(caller).drain() == facts_of(new)
+    assert polling_of(caller, look_back="3h").drain() == facts_of(new + old)
 
 
 def test_one_flow_can_be_polled_alone(checkview: TwinProcess, caller: Caller) -> None:
     add_runs(checkview)
     other = add_runs(checkview, test_flow_id="def-456")
-    assert Poller(caller, test_flow_id="def-456").drain() == facts_of(other)
+    assert polling_of(caller, test_flow_id="def-456").drain() == facts_of(other)
 
 
 def test_the_position_does_not_grow(checkview: TwinProcess, caller: Caller) -> None:
-    poller = Poller(caller)
+    poller = polling_of(caller)
     for _ in range(6):
         add_runs(checkview, count=20)
         poller.drain()
         checkview.advance(30 * 60)
-        caller.now += timedelta(minutes=30)
+        poller.ahead += timedelta(minutes=30)
     assert len(poller.told) == 120
     assert len(poller.position["told"]) <= 20
 
@@ -730,7 +710,7 @@ def test_the_position_does_not_grow(checkview: TwinProcess, caller: Caller) -> N
 def test_the_poll_keeps_the_limit(checkview: TwinProcess, connect_to: Connect) -> None:
     checkview.limit("api", limit=60, window_s=60)
     checkview.set(max_page=1)
-    poller = Poller(connect_to(per_minute=60))
+    poller = polling_of(connect_to(per_minute=60))
     added = add_runs(checkview, count=100)
     with pytest.raises(RateLimited):
         poller.drain()
@@ -738,7 +718,7 @@ def test_the_poll_keeps_the_limit(checkview: TwinProcess, connect_to: Connect) -
     checkview.advance(60)
     poller.caller = connect_to(per_minute=60)
     poller.drain()
-    assert sorted(event.fact for event in poller.told) == sorted(facts_of(added))
+    assert sorted(poller.facts()) == sorted(facts_of(added))
     assert {call["status"] for call in checkview.calls()} == {200}
 
 
@@ -746,41 +726,13 @@ def test_the_poll_keeps_the_limit(checkview: TwinProcess, connect_to: Connect) -
 
 
 @pytest.fixture
-def received() -> Iterator[tuple[str, list[bytes]]]:
-    """An address that takes webhooks, and their bodies."""
-    bodies: list[bytes] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            bodies.append(self.rfile.read(int(self.headers["content-length"])))
-            self.send_response(202)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 128
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/hooks/checkview/token", bodies
-        server.shutdown()
-        thread.join()
+def inbox() -> Iterator[Inbox]:
+    with open_inbox(VENDOR) as found:
+        yield found
 
 
 def read_record(caller: Caller, window: Window, **options: Any) -> list[Recorded]:
-    record: Record = VENDOR.records[0]
-    typed = record.options.model_validate(options)
-    found: list[Recorded] = []
-    position: Any = None
-    while True:
-        page = record.read(caller.context(), typed, window, position)
-        found += page.entries
-        if page.next is None:
-            return found
-        position = json.loads(json.dumps(page.next))
+    return read_all(caller, VENDOR.records[0], window, **options)
 
 
 def last(hours: float) -> Window:
@@ -789,19 +741,14 @@ def last(hours: float) -> Window:
 
 
 def test_the_record_names_exactly_what_was_withheld(
-    checkview: TwinProcess, caller: Caller, received: tuple[str, list[bytes]]
+    checkview: TwinProcess, caller: Caller, inbox: Inbox
 ) -> None:
-    url, bodies = received
-    checkview.set(receiver=url)
+    checkview.set(receiver=inbox.url)
     added = add_runs(
-        checkview, count=300, withheld=15, every_s=2, statuses=["failed", "passed", "error"]
+        checkview, count=120, withheld=6, every_s=2, statuses=["failed", "passed", "error"]
     )
-    stored = [
-        draft.fact
-        for body in bodies
-        for draft in incoming().normalise(make_delivery([], body), CheckViewOptions())
-    ]
-    assert len(set(stored)) == len(stored) == 285
+    stored = inbox.facts()
+    assert len(set(stored)) == len(stored) == 114
     recorded = {
         event.fact: event for entry in read_record(caller, last(1)) for event in entry.events
     }
@@ -811,17 +758,16 @@ def test_the_record_names_exactly_what_was_withheld(
 
 
 def test_webhook_poll_record_and_truth_tell_one_fact(
-    checkview: TwinProcess, caller: Caller, received: tuple[str, list[bytes]]
+    checkview: TwinProcess, caller: Caller, inbox: Inbox
 ) -> None:
-    url, bodies = received
-    checkview.set(receiver=url, dialect="camel")
+    checkview.set(receiver=inbox.url, dialect="camel")
     add_runs(checkview, statuses=["error"])
-    (by_webhook,) = incoming().normalise(make_delivery([], bodies[0]), CheckViewOptions())
+    (by_webhook,) = inbox.events()
     ((by_record,),) = (entry.events for entry in read_record(caller, last(1)))
-    poller = Poller(caller)
+    poller = polling_of(caller)
     poller.drain()
     (by_poll,) = poller.told
-    by_api = truth(caller, make_delivery([], bodies[0]))
+    by_api = truth(caller, inbox.received[0])
     events = (by_webhook, by_record, by_poll, by_api)
     assert len({(event.type, event.fact, event.subject, event.time) for event in events}) == 1
     assert by_webhook.fact
