@@ -153,7 +153,9 @@ def test_a_secret_is_never_an_argument_and_never_printed(tmp_path: Path) -> None
     said = printed("source", "identify", "--delivery-file", file, "--secret-file", str(secret))
     assert "X-Buildkite-Token" in said
     assert "hush" not in said
-    assert not any("--secret " in line for line in printed("source", "identify", "-h").splitlines())
+    assert not any(
+        "--secret " in line for line in printed("source", "identify", "--help").splitlines()
+    )
 
 
 def test_nothing_that_fits_is_a_failure(tmp_path: Path) -> None:
