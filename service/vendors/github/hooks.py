@@ -73,7 +73,9 @@ class HookClient(GitHubAsking):
         params = {"per_page": PAGE, "cursor": cursor}
         answer = self.ask("GET", place.path, needs=_READ, params=params, as_app=place.as_app)
         rows = [answer.fit(HookDelivery, row) for row in answer.items()]
-        return DeliveryPage(rows, (next_page(answer) or {}).get("cursor"))
+        following = (next_page(answer) or {}).get("cursor")
+        # The same cursor again would be read for ever.
+        return DeliveryPage(rows, None if following == cursor else following)
 
     def deliveries(self, place: HookPlace) -> Iterator[HookDelivery]:
         """Give every delivery that GitHub still has, newest first."""
@@ -81,7 +83,7 @@ class HookClient(GitHubAsking):
         while True:
             page = self.deliveries_page(place, cursor)
             yield from page.rows
-            if page.cursor is None or page.cursor == cursor:
+            if page.cursor is None:
                 return
             cursor = page.cursor
 

@@ -1,0 +1,72 @@
+"""Answers that no vendor should give: what is asked of them ends all the same, with our errors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.events import Json
+from service.http_connect import connect
+from service.vendors import BY_NAME
+from service.vendors.base import CallContext, Window
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+WINDOW = Window(NOW - timedelta(hours=1), NOW)
+
+
+def context_of(
+    vendor_name: str,
+    body: Json,
+    credentials: Mapping[str, str],
+    headers: Mapping[str, str] | None = None,
+    **options: Any,
+) -> CallContext:
+    """A connection whose every call is answered with this body."""
+    content = json.dumps(body).encode()
+    vendor = BY_NAME[vendor_name]
+    assert vendor.outgoing is not None
+    typed = vendor.outgoing.credentials.model_validate(credentials)
+    chosen = vendor.outgoing.options.model_validate(options)
+    http = connect(
+        vendor,
+        base_url="https://vendor.test",
+        credentials=typed,
+        options=chosen,
+        transport=httpx.MockTransport(
+            lambda _request: httpx.Response(200, headers=headers, stream=httpx.ByteStream(content))
+        ),
+    )
+    return CallContext(http=http, credentials=typed, options=chosen, connection="c", now=NOW)
+
+
+def test_a_record_of_github_whose_pages_lead_back_ends() -> None:
+    """The link of a page names the very page; read on, it would be read for ever."""
+    row = {
+        "id": 1,
+        "guid": "g-1",
+        "delivered_at": NOW.isoformat(),
+        "redelivery": False,
+        "status": "OK",
+        "status_code": 200,
+        "event": "push",
+    }
+    link = '<https://vendor.test/hooks/1/deliveries?cursor=same>; rel="next"'
+    context = context_of("github", [row], {"token": "t"}, {"link": link})
+    record = BY_NAME["github"].records[0]
+    options = record.options.model_validate({"repository": "acme/webapp", "hook_id": 1})
+    first = record.read(context, options, WINDOW, None)
+    assert first.next is not None
+    assert record.read(context, options, WINDOW, first.next).next is None
+
+
+@pytest.mark.parametrize("lasts", [1e300, -1e300, "9" * 300])
+def test_a_log_in_of_checkrd_that_lasts_for_ages_is_used(lasts: Json) -> None:
+    """A number of seconds beyond the calendar is no reason to fail."""
+    body = {"access_token": "a.b.c", "expires_in": lasts}
+    context = context_of("checkrd", body, {"refresh_token": "r"})
+    assert context.http.request("GET", "/v1/agents/ag-1").status == 200
