@@ -24,6 +24,8 @@ from service.vendors.reading import as_mapping, as_text, as_time
 
 SESSION = "checkrd-session"
 ENDS_SOON = timedelta(seconds=60)
+LONGEST_S = 10 * 365 * 86_400.0
+"""More seconds than any log-in lasts; what is said beyond them is not believed."""
 _UNUSABLE = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 )
@@ -185,8 +187,9 @@ class _Session:
         following = as_text(dig(told, options.refresh_token_path))
         self._refresh = SecretStr(following) if following else self._refresh
         lasts = as_number(dig(told, options.expires_in_path))
-        end = end_of(fresh) if lasts is None else now + timedelta(seconds=lasts)
-        return Token(_bearer(fresh), end)
+        if lasts is None or not 0 < lasts < LONGEST_S:
+            return Token(_bearer(fresh), end_of(fresh))
+        return Token(_bearer(fresh), now + timedelta(seconds=lasts))
 
     def _renew(self, http: VendorHttp, options: CheckrdConnectionOptions) -> object:
         try:
