@@ -5,7 +5,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from examples.twins.control import Control
 from examples.twins.faults import FaultBook
@@ -31,12 +31,22 @@ class VendorPart:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one call of the vendor."""
+        read: list[Message] = []
+
+        async def remember() -> Message:
+            read.append(await receive())
+            return read[-1]
+
+        async def again() -> Message:
+            return read.pop(0) if read else await receive()
+
         try:
-            await self._twin.admit(Request(scope, receive))
+            # A token may be in the body, which the route is to read as well.
+            await self._twin.admit(Request(scope, remember))
         except Refusal as refusal:
             await refusal.response()(scope, receive, send)
             return
-        await self._routed(scope, receive, send)
+        await self._routed(scope, again, send)
 
     async def _refuse(self, _: Request, error: Exception) -> Response:
         if not isinstance(error, Refusal):
