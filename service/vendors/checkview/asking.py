@@ -19,7 +19,6 @@ Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 MOST_FLOWS = 500
 MOST_AUDITS = 500
 """Audits that are looked through for one: no call for a single audit is known."""
-_UNFINISHED_AUDITS = frozenset({"queued", "pending", "running", "processing", "in_progress"})
 
 
 def client_of(context: CallContext) -> CheckViewClient:
@@ -198,14 +197,15 @@ class UxAuditOutputs(Outputs):
     report_url: str | None = Field(description="The page of its report.")
 
 
-def audit_outputs(audit: UxAudit) -> UxAuditOutputs:
+def audit_outputs(context: CallContext, audit: UxAudit) -> UxAuditOutputs:
     """Give an audit as steps read it."""
+    connection: CheckViewConnectionOptions = context.options
     status = (audit.status or "").lower()
     return UxAuditOutputs(
         ux_audit_id=audit.id or "",
         status=audit.status or "unknown",
         finished=audit.finished_at is not None
-        or (bool(status) and status not in _UNFINISHED_AUDITS),
+        or (bool(status) and status not in connection.unfinished_audits),
         score=audit.score,
         url=audit.url or audit.website.url,
         report_url=audit.report_url,
@@ -227,4 +227,4 @@ def ux_audit(context: CallContext, params: UxAuditParams) -> Done:
             f"CheckView has no UX audit {params.ux_audit_id} among its newest {MOST_AUDITS}",
             hint="check the id: it is what checkview.create_ux_audit gave",
         )
-    return Done(audit_outputs(found), changed=False)
+    return Done(audit_outputs(context, found), changed=False)

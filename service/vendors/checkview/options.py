@@ -124,7 +124,8 @@ class CheckViewConnectionOptions(Options):
 
     `paths` are the places of the calls, `flow_parameter` and `status_parameter` what narrows the
     list of runs, `website_member` and `url_member` what names the thing an audit is for, and
-    `wrappers` the members in which an answer may be wrapped. `statuses` adds names for statuses.
+    `wrappers` the members in which an answer may be wrapped. `statuses` adds names for statuses;
+    `unfinished_audits` are those of UX audits that go on, in small letters.
     """
 
     per_minute: float = Field(default=60, gt=0)
@@ -137,3 +138,10 @@ class CheckViewConnectionOptions(Options):
     url_member: str = Field(default="url", min_length=1)
     wrappers: tuple[str, ...] = ("data",)
     statuses: dict[str, Outcome] = Field(default_factory=dict)
+    unfinished_audits: tuple[str, ...] = (
+        "queued",
+        "pending",
+        "running",
+        "processing",
+        "in_progress",
+    )

@@ -83,7 +83,7 @@ def create_ux_audit(context: CallContext, params: CreateUxAuditParams) -> Done:
         url=params.url,
         body=params.body,
     )
-    return Done(audit_outputs(audit), reference={"ux_audit_id": audit.id})
+    return Done(audit_outputs(context, audit), reference={"ux_audit_id": audit.id})
 
 
 def look_up_audit(context: CallContext, params: CreateUxAuditParams) -> Done | None:

@@ -70,3 +70,16 @@ def test_a_log_in_of_checkrd_that_lasts_for_ages_is_used(lasts: Json) -> None:
     body = {"access_token": "a.b.c", "expires_in": lasts}
     context = context_of("checkrd", body, {"refresh_token": "r"})
     assert context.http.request("GET", "/v1/agents/ag-1").status == 200
+
+
+def test_which_words_of_checkview_say_that_an_audit_goes_on_is_an_option() -> None:
+    audits = [{"id": "a-1", "status": "Crawling"}]
+    action = next(one for one in BY_NAME["checkview"].actions if one.name == "checkview.ux_audit")
+    params = action.params.model_validate({"ux_audit_id": "a-1"})
+    usual = context_of("checkview", audits, {"api_token": "t"})
+    told = context_of("checkview", audits, {"api_token": "t"}, unfinished_audits=["crawling"])
+    ends = [
+        action.perform(context, params).outputs.model_dump()["finished"]
+        for context in (usual, told)
+    ]
+    assert ends == [True, False]
