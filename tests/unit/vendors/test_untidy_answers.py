@@ -13,7 +13,7 @@ import pytest
 from schemas.events import Json
 from service.http_connect import connect
 from service.vendors import BY_NAME
-from service.vendors.base import CallContext, Window
+from service.vendors.base import CallContext, Recorded, Window
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 WINDOW = Window(NOW - timedelta(hours=1), NOW)
@@ -83,3 +83,17 @@ def test_which_words_of_checkview_say_that_an_audit_goes_on_is_an_option() -> No
         for context in (usual, told)
     ]
     assert ends == [True, False]
+
+
+@pytest.mark.parametrize("body", ["queued", True, ["d-2"], None, {"id": "d-2"}])
+def test_a_redelivery_that_vibeview_took_is_taken_whatever_it_says(body: Json) -> None:
+    """The answer's form is not published; asking again would send the event again."""
+    context = context_of("vibeview", body, {"api_token": "t"})
+    record = BY_NAME["vibeview"].records[0]
+    detail = {"webhook_id": "wh-1", "delivery_id": "d-1", "event_id": "evt_1"}
+    assert record.redeliver is not None
+    record.redeliver(
+        context,
+        record.options.model_validate({}),
+        Recorded(reference="evt_1", time=NOW, vendor_type="run.failed", detail=detail),
+    )
