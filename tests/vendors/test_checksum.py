@@ -232,22 +232,3 @@ def test_standard_webhooks_signed_by_the_reference_library():
 def test_the_key_is_the_id_of_the_body():
     delivery = make_delivery([], samples.read("checksum", "bug.detected"))
     assert INCOMING.delivery_key(delivery, ChecksumSourceOptions()) == "evt_12"
-
-
-def test_every_field_that_is_configured_or_given_is_described():
-    vendor = BY_NAME["checksum"]
-    models = [
-        *(action.params for action in vendor.actions),
-        *(action.outputs for action in vendor.actions),
-        *(poll.options for poll in vendor.polls),
-        vendor.incoming.options,
-        vendor.outgoing.options,
-        vendor.outgoing.credentials,
-    ]
-    silent = [
-        f"{model.__name__}.{name}"
-        for model in models
-        for name, field in model.model_fields.items()
-        if not field.description
-    ]
-    assert silent == []

@@ -292,22 +292,3 @@ def test_the_table_of_types_tells_what_the_samples_become(name):
     for draft in read(sample(name)):
         assert INCOMING.types[draft.vendor_type] == draft.type
     assert INCOMING.types["*"] == "slack.*"
-
-
-def test_every_field_that_is_configured_or_given_is_described():
-    vendor = BY_NAME["slack"]
-    models = [
-        *(action.params for action in vendor.actions),
-        *(action.outputs for action in vendor.actions),
-        *(poll.options for poll in vendor.polls),
-        vendor.incoming.options,
-        vendor.outgoing.options,
-        vendor.outgoing.credentials,
-    ]
-    silent = [
-        f"{model.__name__}.{name}"
-        for model in models
-        for name, field in model.model_fields.items()
-        if not field.description
-    ]
-    assert silent == []

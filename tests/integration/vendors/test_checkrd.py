@@ -30,6 +30,7 @@ from tests.integration.vendors.checkrd_account import (
     install,
 )
 from tests.integration.vendors.conftest import Caller, SkippedTime, Start
+from tests.vendors.listed.call import unlisted, unmade
 from tests.vendors.listed.checkrd import LISTED
 
 
@@ -141,17 +142,10 @@ def test_every_listed_call_is_made(checkrd: TwinProcess, client: CheckrdClient) 
     use_dashboard(client, checkrd)
     use_account(client)
     calls = checkrd.calls()
-    made = [(str(call["method"]), str(call["path"])) for call in calls]
-    assert [call for call in LISTED if not any(call.is_made_by(*one) for one in made)] == []
-    assert [one for one in made if not any(call.is_made_by(*one) for call in LISTED)] == []
+    assert (unmade(LISTED, calls), unlisted(LISTED, calls)) == ([], [])
     assert {header(call, "checkrd-version") for call in calls} == {"2026-04-06"}
     writes = [call for call in calls if call["method"] != "GET"]
     assert {bool(header(call, "idempotency-key")) for call in writes} <= {True}
-
-
-def test_every_listed_call_names_a_method_of_the_client() -> None:
-    for call in LISTED:
-        assert callable(getattr(CheckrdClient, call.by)), call
 
 
 def test_the_pinned_version_is_an_option(checkrd: TwinProcess) -> None:
@@ -749,10 +743,3 @@ def test_what_happened_lately(checkrd: TwinProcess, caller: Caller) -> None:
     )
     assert (requests.count, requests.more) == (3, False)
     assert {one.deny_reason for one in requests.requests} == {"not on the list"}
-
-
-def test_every_field_of_an_action_is_described() -> None:
-    for action in VENDOR.actions:
-        for model in (action.params, action.outputs):
-            for name, told in model.model_fields.items():
-                assert told.description, f"{action.name}: {name}"

@@ -19,6 +19,7 @@ from service.vendors.checksum.client import ChecksumClient
 from service.vendors.checksum.options import ChecksumSourceOptions
 from tests.integration.vendors.conftest import Caller, Start
 from tests.vendors.deliveries import make_delivery
+from tests.vendors.listed.call import unlisted, unmade
 from tests.vendors.listed.checksum import LISTED
 
 REPO = "acme-co/my-tests"
@@ -1064,6 +1065,5 @@ def test_every_listed_call_is_made(checksum: TwinProcess, caller: Caller) -> Non
     client.generation(generation.batch_id)
     heal = client.auto_heal(test_run_id=run_id, auto_create_pr=True, repo=REPO)
     client.heal(heal.batch_id)
-    made = [(str(one["method"]), str(one["path"])) for one in checksum.calls()]
-    missing = [call for call in LISTED if not any(call.is_made_by(*one) for one in made)]
-    assert missing == []
+    calls = checksum.calls()
+    assert (unmade(LISTED, calls), unlisted(LISTED, calls)) == ([], [])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from examples.twins.launch import TwinProcess
 from service.errors import RateLimited, Refused, VendorBroken
@@ -640,19 +640,3 @@ def test_a_past_event_is_asked_for_again(vibeview: TwinProcess, caller: Caller) 
     assert (done.status, done.response_code) == ("failed", 401)
     with pytest.raises(Refused, match="Delivery not found"):
         caller.do("vibeview.redeliver", webhook_id="1", delivery_id="d-none")
-
-
-def test_everything_that_is_configured_or_given_back_is_described() -> None:
-    assert VENDOR.incoming is not None
-    assert VENDOR.outgoing is not None
-    models: list[type[BaseModel]] = [
-        VENDOR.incoming.options,
-        VENDOR.outgoing.options,
-        VENDOR.outgoing.credentials,
-        *(poll.options for poll in VENDOR.polls),
-        *(record.options for record in VENDOR.records),
-        *(model for action in VENDOR.actions for model in (action.params, action.outputs)),
-    ]
-    for model in models:
-        for name, field in model.model_fields.items():
-            assert (field.description or "").endswith("."), f"{model.__name__}: {name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.vendors.listed.call import Call
+from tests.vendors.listed.call import Call, in_section
 
 _SESSIONS = "/v1/test-sessions"
 _RUNS = "/v2/check-sessions"
@@ -57,6 +57,6 @@ _OF_ERRORS = (
 )
 
 LISTED: tuple[Call, ...] = (
-    *(Call(method, path, by, "2.3") for method, path, by in _OF_SESSIONS),
-    *(Call(method, path, by, "2.4") for method, path, by in _OF_CHECKS + _OF_ALERTS + _OF_ERRORS),
+    *in_section("2.3", *_OF_SESSIONS),
+    *in_section("2.4", *_OF_CHECKS, *_OF_ALERTS, *_OF_ERRORS),
 )

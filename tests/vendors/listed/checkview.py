@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from tests.vendors.listed.call import Call
+from tests.vendors.listed.call import Call, in_section
 
-LISTED: tuple[Call, ...] = (
-    Call("GET", "/api/v1/websites", "websites", "3.2"),
-    Call("GET", "/api/v1/test-flows", "test_flows", "3.2"),
-    Call("GET", "/api/v1/test-flows/{id}", "test_flow", "3.2"),
-    Call("POST", "/api/v1/test-flows/{id}/run", "run_test_flow", "3.2"),
-    Call("GET", "/api/v1/test-runs", "test_runs", "3.2"),
-    Call("GET", "/api/v1/test-runs/{id}", "test_run", "3.2"),
-    Call("GET", "/api/v1/ux-audits", "ux_audits", "3.2"),
-    Call("POST", "/api/v1/ux-audits", "create_ux_audit", "3.2"),
-    Call("GET", "/health", "health", "3.2"),
-    Call("GET", "/health/ready", "health", "3.2"),
-    Call("GET", "/health/live", "health", "3.2"),
+LISTED: tuple[Call, ...] = in_section(
+    "3.2",
+    ("GET", "/api/v1/websites", "websites"),
+    ("GET", "/api/v1/test-flows", "test_flows"),
+    ("GET", "/api/v1/test-flows/{id}", "test_flow"),
+    ("POST", "/api/v1/test-flows/{id}/run", "run_test_flow"),
+    ("GET", "/api/v1/test-runs", "test_runs"),
+    ("GET", "/api/v1/test-runs/{id}", "test_run"),
+    ("GET", "/api/v1/ux-audits", "ux_audits"),
+    ("POST", "/api/v1/ux-audits", "create_ux_audit"),
+    ("GET", "/health", "health"),
+    ("GET", "/health/ready", "health"),
+    ("GET", "/health/live", "health"),
 )

@@ -6,6 +6,7 @@ from tests.vendors.listed.call import Call
 
 _REPO = "/repos/{owner}/{repo}"
 _HOOK = f"{_REPO}/hooks/{{hook_id}}/deliveries"
+_ORGANIZATION_HOOK = "/orgs/{organization}/hooks/{hook_id}/deliveries"
 _APP_HOOK = "/app/hook/deliveries"
 
 LISTED: tuple[Call, ...] = (
@@ -33,7 +34,9 @@ LISTED: tuple[Call, ...] = (
 BESIDE: tuple[Call, ...] = (
     Call("POST", "/app/installations/{id}/access_tokens", "fetch_token", "6.2"),
     Call("GET", "/rate_limit", "rate_limits", "6.3"),
-    Call("GET", "/orgs/{organization}/hooks/{hook_id}/deliveries", "deliveries", "6.1"),
+    Call("GET", _ORGANIZATION_HOOK, "deliveries", "6.1"),
+    Call("GET", f"{_ORGANIZATION_HOOK}/{{delivery_id}}", "delivery", "6.1"),
+    Call("POST", f"{_ORGANIZATION_HOOK}/{{delivery_id}}/attempts", "redeliver", "6.1"),
     Call("GET", f"{_REPO}/pulls/{{number}}", "pull_request", "6.2"),
     Call("GET", f"{_REPO}/commits/{{sha}}/statuses", "statuses", "6.2"),
     Call("GET", f"{_REPO}/commits/{{sha}}/check-runs", "check_runs", "6.2"),

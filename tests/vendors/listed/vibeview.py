@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.vendors.listed.call import Call
+from tests.vendors.listed.call import Call, in_section
 
 _API = "/api/v1"
 _HOOK = f"{_API}/integrations/webhooks/{{id}}"
@@ -76,8 +76,9 @@ _CREDIT = (
     ("GET", f"{_API}/ai/usage", "ai.usage"),
     ("PATCH", f"{_ORGANISATION}/session-defaults", "organisations.set_session_defaults"),
 )
-_SECTIONS = (("1.1", _WEBHOOKS), ("1.3", _CI), ("1.4", _TESTS), ("1.5", _CREDIT))
-
-LISTED: tuple[Call, ...] = tuple(
-    Call(method, path, by, section) for section, calls in _SECTIONS for method, path, by in calls
+LISTED: tuple[Call, ...] = (
+    *in_section("1.1", *_WEBHOOKS),
+    *in_section("1.3", *_CI),
+    *in_section("1.4", *_TESTS),
+    *in_section("1.5", *_CREDIT),
 )
