@@ -3,12 +3,39 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.events import EventDraft
 from service.vendors.base import PollAnswer, Record, Recorded, RecordPage, Window
 from tests.integration.vendors.conftest import Caller
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a poll told until there was no more, and how often it was asked for that."""
+
+    events: list[EventDraft]
+    position: Any
+    times: int
+
+    @property
+    def facts(self) -> list[str]:
+        return [event.fact for event in self.events]
+
+
+def ask_all(caller: Caller, poll: str, position: Any = None, /, **options: Any) -> Asked:
+    """Ask until there is no more, all of it at the caller's time."""
+    events: list[EventDraft] = []
+    for times in range(1, 100):
+        answer = caller.ask(poll, position, **options)
+        events += answer.events
+        position = json.loads(json.dumps(answer.position))
+        if not answer.more:
+            return Asked(events, position, times)
+    message = f"of {poll} there was always more"
+    raise AssertionError(message)
 
 
 class Polling:

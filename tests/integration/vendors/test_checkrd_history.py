@@ -52,15 +52,11 @@ def past(twin: TwinProcess, until: datetime, count: int, **more: Any) -> list[st
     return list(told["created"])
 
 
-def ask_all(caller: Caller, position: Any, facts: list[str], **options: Any) -> tuple[Any, int]:
-    """Ask until there is no more; gives the position and how often was asked."""
-    for asked in range(1, 100):
-        answer = caller.ask("alert_history", position, **options)
-        facts += [event.fact for event in answer.events]
-        position = dict(answer.position)
-        if not answer.more:
-            return position, asked
-    raise AssertionError("there was always more")
+def ask_all(caller: Caller, position: Any, facts: list[str], **options: Any) -> dict[str, Any]:
+    """Ask until there is no more, add the facts to those of before, and give the position."""
+    asked = asking.ask_all(caller, "alert_history", position, **options)
+    facts += asked.facts
+    return dict(asked.position)
 
 
 def test_the_first_question_notes_where_it_begins(checkrd: TwinProcess, caller: Caller) -> None:
@@ -94,7 +90,7 @@ def test_a_poll_loses_and_repeats_nothing(checkrd: TwinProcess, caller: Caller) 
     for _round in range(6):
         caller.now += timedelta(minutes=3)
         made += past(checkrd, caller.now - timedelta(seconds=1), 40, spacing_s=4)
-        position, _ = ask_all(caller, position, facts)
+        position = ask_all(caller, position, facts)
     assert len(made) == len(facts) == len(set(facts)) == 240
 
 
@@ -103,7 +99,7 @@ def test_a_change_that_is_listed_late_is_told(checkrd: TwinProcess, caller: Call
     caller.now += timedelta(minutes=20)
     past(checkrd, caller.now - timedelta(minutes=2), 2, spacing_s=10)
     facts: list[str] = []
-    position, _ = ask_all(caller, position, facts)
+    position = ask_all(caller, position, facts)
     past(checkrd, caller.now - timedelta(minutes=5), 1)
     caller.now += timedelta(minutes=1)
     ask_all(caller, position, facts)
@@ -139,13 +135,8 @@ def test_a_long_history_is_read_in_parts_over_limits_and_restarts(
 
 def test_days_are_told_in_their_order(checkrd: TwinProcess, caller: Caller) -> None:
     past(checkrd, START - timedelta(minutes=1), 30, spacing_s=2 * 3600)
-    found, position = [], None
-    while True:
-        answer = caller.ask("alert_history", position, look_back="3d")
-        found += [event.time for event in answer.events]
-        position = answer.position
-        if not answer.more:
-            break
+    asked = asking.ask_all(caller, "alert_history", look_back="3d")
+    found = [event.time for event in asked.events]
     assert len(found) == 30
     assert found == sorted(found, key=lambda time: time or START)
 

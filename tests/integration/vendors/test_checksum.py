@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from examples.twins.launch import TwinProcess
 from service.errors import Permanent, RateLimited, Refused, TimedOut, VendorBroken
 from service.http import AddressGuard, VendorHttp
-from service.vendors.base import PollAnswer
 from service.vendors.checksum import VENDOR
 from service.vendors.checksum.client import ChecksumClient
 from service.vendors.checksum.options import ChecksumSourceOptions
+from tests.integration.vendors.asking import ask_all
 from tests.integration.vendors.conftest import Caller, Start
 from tests.vendors.deliveries import make_delivery
 from tests.vendors.listed.call import unlisted, unmade
@@ -736,31 +736,18 @@ def test_more_than_a_thousand_bugs_come_once_each(checksum: TwinProcess, caller:
     assert len(list(client.bugs(severity="critical"))) == 617
 
 
-def ask_to_the_end(caller: Caller, name: str, position: Any, **options: Any) -> PollAnswer:
-    """Ask until nothing is left for now, and give all of it as one answer."""
-    events: list[Any] = []
-    while True:
-        # What is stored between two questions is JSON.
-        kept = None if position is None else json.loads(json.dumps(position))
-        answer = caller.ask(name, kept, **options)
-        events += answer.events
-        position = answer.position
-        if not answer.more:
-            return PollAnswer(events, position)
-
-
 def test_the_poll_of_bugs_reads_few_pages_a_time(checksum: TwinProcess, caller: Caller) -> None:
     checksum.lever("fill", {"bugs": 1234})
     first = caller.ask("bugs")
     assert (len(first.events), first.more, len(checksum.calls(path="*/bugs"))) == (0, True, 4)
-    begun = ask_to_the_end(caller, "bugs", first.position)
+    begun = ask_all(caller, "bugs", first.position)
     assert list(begun.events) == [], "those that are there are no news"
     checksum.lever("fill", {"bugs": 300})
-    second = ask_to_the_end(caller, "bugs", begun.position)
+    second = ask_all(caller, "bugs", begun.position)
     told = [event.subject for event in second.events]
     assert sorted(told) == sorted(f"bug-{number}" for number in range(1234, 1534))
     assert {event.type for event in second.events} == {"bug.found"}
-    assert list(ask_to_the_end(caller, "bugs", second.position).events) == []
+    assert list(ask_all(caller, "bugs", second.position).events) == []
 
 
 def test_the_poll_of_bugs_loses_and_repeats_nothing_when_a_page_fails(
@@ -830,14 +817,14 @@ def test_many_runs_are_watched_ten_at_a_time(checksum: TwinProcess, caller: Call
     position: Any = caller.ask("runs").position
     for _ in range(23):
         caller.do("checksum.run_suite")
-        position = ask_to_the_end(caller, "runs", position).position
+        position = ask_all(caller, "runs", position).position
     assert len(position["watched"]) == 23
     checksum.advance(5)
     before = len(checksum.calls(path="*/results"))
     first = caller.ask("runs", position)
     assert (len(first.events), first.more) == (10, True)
     assert len(checksum.calls(path="*/results")) - before == 10
-    rest = ask_to_the_end(caller, "runs", first.position)
+    rest = ask_all(caller, "runs", first.position)
     facts = [event.fact for event in (*first.events, *rest.events)]
     assert len(set(facts)) == len(facts) == 23
     assert rest.position["watched"] == {}
@@ -853,13 +840,13 @@ def test_runs_we_started_are_told_though_another_overtook_them(
     position: Any = caller.ask("runs").position
     ours = {caller.outputs("checksum.run_suite").run_id for _ in range(3)}
     other = failed_run(checksum)
-    begun = ask_to_the_end(caller, "runs", position)
+    begun = ask_all(caller, "runs", position)
     assert [event.subject for event in begun.events] == [other]
     checksum.advance(5)
-    ended = ask_to_the_end(caller, "runs", begun.position)
+    ended = ask_all(caller, "runs", begun.position)
     assert {event.subject for event in ended.events} == ours
     assert old not in ours
-    assert list(ask_to_the_end(caller, "runs", ended.position).events) == []
+    assert list(ask_all(caller, "runs", ended.position).events) == []
 
 
 def test_a_run_has_the_same_fact_by_poll_and_by_webhook(
@@ -1008,7 +995,7 @@ def test_many_heals_are_asked_for_ten_at_a_time(checksum: TwinProcess, caller: C
     checksum.advance(10)
     first = caller.ask("heal_batches", position)
     assert (len(first.events), first.more) == (20, True)
-    rest = ask_to_the_end(caller, "heal_batches", first.position)
+    rest = ask_all(caller, "heal_batches", first.position)
     facts = [event.fact for event in (*first.events, *rest.events)]
     assert len(set(facts)) == len(facts) == 46
 
@@ -1035,8 +1022,8 @@ def test_an_odd_position_of_heals_is_read_as_far_as_possible(
     checksum: TwinProcess, caller: Caller, position: dict[str, Any]
 ) -> None:
     batch = begin_heal(checksum, caller)
-    told = ask_to_the_end(caller, "heal_batches", position)
-    told = ask_to_the_end(caller, "heal_batches", told.position) if not told.events else told
+    told = ask_all(caller, "heal_batches", position)
+    told = ask_all(caller, "heal_batches", told.position) if not told.events else told
     assert [event.subject for event in told.events] == [batch]
 
 

@@ -13,6 +13,7 @@ from examples.twins.launch import TwinProcess
 from service.errors import RateLimited, Refused, VendorBroken
 from service.vendors.vibeview import VENDOR
 from service.vendors.vibeview.client import VibeViewClient
+from tests.integration.vendors.asking import ask_all
 from tests.integration.vendors.conftest import Caller, Start
 
 KEY = "tok_vibeview_twin_key"
@@ -399,18 +400,6 @@ def test_a_ledger_that_begins_empty_tells_its_first_entry(
     assert len(caller.ask("ledger", begun.position).events) == 1
 
 
-def read_on(caller: Caller, position: Any, **options: Any) -> tuple[list[Any], Any, int]:
-    """Ask as often as there is more at once; positions are stored between."""
-    events: list[Any] = []
-    for turn in range(1, 100):
-        answer = caller.ask("ledger", position, **options)
-        events += answer.events
-        position = json.loads(json.dumps(answer.position))
-        if not answer.more:
-            return events, position, turn
-    pytest.fail("there was always more")
-
-
 @pytest.mark.parametrize("count", [99, 100, 101, 500, 1050])
 @pytest.mark.parametrize("before", [0, 1])
 def test_a_long_ledger_is_told_in_chunks_oldest_first(
@@ -421,14 +410,14 @@ def test_a_long_ledger_is_told_in_chunks_oldest_first(
         vibeview.lever("ledger", {"amount_micro": 1})
     begun = caller.ask("ledger")
     vibeview.lever("ledger", {"amount_micro": -1, "count": count})
-    events, position, turns = read_on(caller, begun.position, entry_types=[])
-    assert [event.subject for event in events] == [
+    told = ask_all(caller, "ledger", begun.position, entry_types=[])
+    assert [event.subject for event in told.events] == [
         str(number) for number in range(before + 1, before + count + 1)
     ]
-    assert all(event.fact == event.key == f"ledger:{event.subject}" for event in events)
-    assert (turns > 1) == (count > 400)
-    assert len(vibeview.calls(path="*/ledger")) <= 2 + 2 * (count // 100 + 1) + turns
-    assert read_on(caller, position, entry_types=[])[0] == []
+    assert all(event.fact == event.key == f"ledger:{event.subject}" for event in told.events)
+    assert (told.times > 1) == (count > 400)
+    assert len(vibeview.calls(path="*/ledger")) <= 2 + 2 * (count // 100 + 1) + told.times
+    assert ask_all(caller, "ledger", told.position, entry_types=[]).events == []
 
 
 def test_entries_that_come_while_a_long_ledger_is_told_are_neither_lost_nor_repeated(
@@ -461,8 +450,8 @@ def test_a_ledger_that_breaks_off_goes_on_where_it_was(
     vibeview.fault("status", path="*/ledger", status=500, skip=2, times=3)
     with pytest.raises(VendorBroken):
         caller.ask("ledger", first.position, entry_types=[])
-    events, _, _ = read_on(caller, first.position, entry_types=[])
-    told = [event.subject for event in (*first.events, *events)]
+    rest = ask_all(caller, "ledger", first.position, entry_types=[])
+    told = [event.subject for event in (*first.events, *rest.events)]
     assert told == [str(number) for number in range(1, 621)]
 
 
