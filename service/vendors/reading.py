@@ -73,7 +73,19 @@ def as_list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def as_texts(value: object) -> tuple[str, ...]:
+    """Give the texts of an array; whatever else is in it is left out."""
+    return tuple(text for item in as_list(value) if (text := as_text(item)) is not None)
+
+
+def as_flag(value: object) -> bool | None:
+    """Give a truth value; None for anything else."""
+    return value if isinstance(value, bool) else None
+
+
 Text: TypeAlias = Annotated[str | None, BeforeValidator(as_text)]
+Texts: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(as_texts)]
+Flag: TypeAlias = Annotated[bool | None, BeforeValidator(as_flag)]
 Whole: TypeAlias = Annotated[int | None, BeforeValidator(as_whole)]
 Time: TypeAlias = Annotated[datetime | None, BeforeValidator(as_time)]
 Object: TypeAlias = Annotated[dict[str, Any], BeforeValidator(as_mapping)]

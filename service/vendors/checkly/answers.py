@@ -12,23 +12,21 @@ from pydantic import AliasChoices, AliasGenerator, BeforeValidator, ConfigDict, 
 from pydantic.alias_generators import to_camel
 
 from service.vendors.checkly.payloads import Milliseconds
-from service.vendors.reading import Object, Payload, Text, Time, Whole, as_list, as_text
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(text for item in as_list(value) if (text := as_text(item)) is not None)
+from service.vendors.reading import (
+    Flag,
+    Object,
+    Payload,
+    Text,
+    Texts,
+    Time,
+    Whole,
+    as_list,
+)
 
 
 def _objects(value: object) -> list[dict[str, object]]:
     return [item for item in as_list(value) if isinstance(item, dict)]
 
-
-def _flag(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
-Flag = Annotated[bool | None, BeforeValidator(_flag)]
 
 RUNNING, FAILED, CANCELLED, PASSED = "running", "failed", "cancelled", "passed"
 SESSION_ENDS = frozenset({"FAILED", "PASSED", "CANCELLED"})

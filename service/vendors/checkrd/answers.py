@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import AliasChoices, ConfigDict, Field
 
-from service.vendors.checkrd.payloads import AlertChange, Number, Truth
-from service.vendors.reading import Object, Payload, Text, Time, Whole
+from service.vendors.checkrd.payloads import AlertChange, Number
+from service.vendors.reading import Flag, Object, Payload, Text, Time, Whole
 
 
 class Answer(Payload):
@@ -42,7 +42,7 @@ class ControlEvent(Answer):
     """One message of the control stream: `init`, `kill_switch`, `policy_updated`, `heartbeat`."""
 
     event: str
-    kill_switch_active: Truth = Field(
+    kill_switch_active: Flag = Field(
         default=None, validation_alias=AliasChoices("kill_switch_active", "active")
     )
     active_policy_hash: Text = Field(
@@ -63,7 +63,7 @@ class AlertRule(Answer):
     channel: Text = None
     channel_target: Text = None
     cooldown_minutes: Whole = None
-    is_enabled: Truth = None
+    is_enabled: Flag = None
     alert_state: Text = None
     last_value: Number = None
     last_triggered_at: Time = None

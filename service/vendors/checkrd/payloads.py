@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import AliasChoices, BeforeValidator, Field
 
-from service.vendors.reading import Payload, Text, Time
+from service.vendors.reading import Flag, Payload, Text, Time
 
 
 def as_number(value: object) -> float | None:
@@ -21,13 +21,7 @@ def as_number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def as_bool(value: object) -> bool | None:
-    """Give a truth value; None for anything else."""
-    return value if isinstance(value, bool) else None
-
-
 Number: TypeAlias = Annotated[float | None, BeforeValidator(as_number)]
-Truth: TypeAlias = Annotated[bool | None, BeforeValidator(as_bool)]
 
 
 class AlertChange(Payload):
@@ -52,7 +46,7 @@ class AgentData(Payload):
 
     agent_id: Text = None
     agent_name: Text = None
-    active: Truth = None
+    active: Flag = None
     reason: Text = None
     version: Text = None
     hash: Text = None

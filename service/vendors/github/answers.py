@@ -7,14 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator, Field, SecretStr
 
-from service.vendors.reading import Object, Payload, Text, Time, Whole, as_list, as_mapping
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(item for item in as_list(value) if isinstance(item, str))
-
-
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+from service.vendors.reading import Object, Payload, Text, Texts, Time, Whole, as_mapping
 
 
 class Account(Payload):

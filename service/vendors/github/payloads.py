@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from service.vendors.reading import Payload, Text, Time, Whole, as_list, as_mapping
+from service.vendors.reading import Flag, Payload, Text, Time, Whole, as_list, as_mapping
 
 
 def _as_payload(value: object) -> dict[str, object]:
@@ -15,13 +15,6 @@ def _as_payload(value: object) -> dict[str, object]:
 
 def _as_payloads(value: object) -> list[dict[str, object]]:
     return [as_mapping(item) for item in as_list(value)]
-
-
-def _as_flag(value: object) -> bool | None:
-    return value if isinstance(value, bool) else None
-
-
-Flag = Annotated[bool | None, BeforeValidator(_as_flag)]
 
 
 class Account(Payload):

@@ -36,13 +36,14 @@ from service.vendors.reading import (
     as_key,
     as_mapping,
     as_text,
+    as_texts,
     as_whole,
     body_id,
     first_text,
     header_text,
     put,
 )
-from service.vendors.vibeview.api.calling import Page, texts
+from service.vendors.vibeview.api.calling import Page
 from service.vendors.vibeview.api.webhooks import WebhookDelivery
 from service.vendors.vibeview.client import VibeViewClient
 from service.vendors.vibeview.events import fact_of, normalise
@@ -111,7 +112,7 @@ def read_deliveries(
     if not page.rows:
         return RecordPage([])
     entries = _entries(page.rows, options, window, webhook_id)
-    before = set(texts(known.get("seen")))
+    before = set(as_texts(known.get("seen")))
     fresh = [entry for name, entry in entries.items() if name not in before]
     offset += len(page.rows)
     if page.total is not None:

@@ -8,8 +8,8 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from service.errors import Refused
 from service.http import path_of
-from service.vendors.reading import Object, Payload, Text, Time, Whole
-from service.vendors.vibeview.api.calling import Calls, Texts, objects, rows_of
+from service.vendors.reading import Object, Payload, Text, Texts, Time, Whole
+from service.vendors.vibeview.api.calling import Calls, objects, rows_of
 from service.vendors.vibeview.api.uploads import make_form
 
 MAX_BUILD_BYTES = 500 * 1024 * 1024

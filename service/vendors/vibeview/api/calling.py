@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator
 from schemas.events import Json
 from service.errors import Refused
 from service.http import HttpAnswer, VendorHttp
-from service.vendors.reading import as_list, as_mapping, as_text, as_whole
+from service.vendors.reading import as_list, as_mapping, as_whole
 
 API = "/api/v1"
 PAGE = 100
@@ -137,16 +137,6 @@ def objects(value: object) -> list[dict[str, object]]:
     return [as_mapping(item) for item in as_list(value) if isinstance(item, dict)]
 
 
-def texts(value: object) -> list[str]:
-    """Give the texts of an array; whatever else is in it is left out."""
-    return [text for item in as_list(value) if (text := as_text(item)) is not None]
-
-
-def as_flag(value: object) -> bool | None:
-    """Give a truth value; None for anything else."""
-    return value if isinstance(value, bool) else None
-
-
 def as_number(value: object) -> float | None:
     """Give a number that may have a fraction; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -154,7 +144,5 @@ def as_number(value: object) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-Flag: TypeAlias = Annotated[bool | None, BeforeValidator(as_flag)]
 Number: TypeAlias = Annotated[float | None, BeforeValidator(as_number)]
 Objects: TypeAlias = Annotated[tuple[dict[str, Any], ...], BeforeValidator(objects)]
-Texts: TypeAlias = Annotated[tuple[str, ...], BeforeValidator(texts)]

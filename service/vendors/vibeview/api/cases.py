@@ -10,8 +10,8 @@ from pydantic import AliasChoices, Field
 from schemas.events import Json
 from service.errors import VendorBroken
 from service.http import path_of
-from service.vendors.reading import Payload, Text, Time, Whole, as_list
-from service.vendors.vibeview.api.calling import Calls, Flag, rows_of
+from service.vendors.reading import Flag, Payload, Text, Time, Whole, as_list
+from service.vendors.vibeview.api.calling import Calls, rows_of
 from service.vendors.vibeview.api.runs import RunRecord
 
 _JPEG = b"\xff\xd8"

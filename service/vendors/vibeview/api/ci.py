@@ -9,8 +9,8 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from schemas.events import Json
 from service.http import path_of
-from service.vendors.reading import Object, Payload, Text, Time, Whole
-from service.vendors.vibeview.api.calling import Calls, Texts, objects, rows_of
+from service.vendors.reading import Object, Payload, Text, Texts, Time, Whole
+from service.vendors.vibeview.api.calling import Calls, objects, rows_of
 from service.vendors.vibeview.payloads import CaseRun, Visual
 
 TERMINAL = frozenset({"passed", "failed", "cancelled", "error"})

@@ -9,17 +9,8 @@ from collections.abc import Iterator
 
 from pydantic import Field
 
-from service.vendors.reading import Payload, Text, Time, Whole
-from service.vendors.vibeview.api.calling import (
-    PAGE,
-    Calls,
-    Flag,
-    Number,
-    Objects,
-    Page,
-    page_of,
-    walk,
-)
+from service.vendors.reading import Flag, Payload, Text, Time, Whole
+from service.vendors.vibeview.api.calling import PAGE, Calls, Number, Objects, Page, page_of, walk
 
 REFILLS = frozenset({"prepaid_topup", "subscription_refill"})
 DEDUCTION = "usage_deduction"

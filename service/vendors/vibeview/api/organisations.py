@@ -8,8 +8,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from service.http import path_of
-from service.vendors.reading import Object, Payload, Text, Time
-from service.vendors.vibeview.api.calling import Calls, Flag, Page, Role, page_of, rows_of, walk
+from service.vendors.reading import Flag, Object, Payload, Text, Time
+from service.vendors.vibeview.api.calling import Calls, Page, Role, page_of, rows_of, walk
 
 AUDIT_PAGE = 200
 

@@ -9,8 +9,8 @@ from pydantic import AliasChoices, BeforeValidator, Field
 
 from schemas.events import Json
 from service.http import HttpAnswer, path_of
-from service.vendors.reading import Payload, Text, Time, Whole
-from service.vendors.vibeview.api.calling import Calls, Texts, objects
+from service.vendors.reading import Payload, Text, Texts, Time, Whole
+from service.vendors.vibeview.api.calling import Calls, objects
 from service.vendors.vibeview.api.ci import Mode
 
 RunStatus = Literal["pending", "running", "passed", "failed", "error"]

@@ -13,17 +13,8 @@ from pydantic import AliasChoices, Field, SecretStr
 
 from service.errors import VendorBroken
 from service.http import HttpAnswer, path_of
-from service.vendors.reading import Payload, Text, Time, Whole, as_text, first_text
-from service.vendors.vibeview.api.calling import (
-    PAGE,
-    Calls,
-    Flag,
-    Page,
-    page_of,
-    rows_of,
-    texts,
-    walk,
-)
+from service.vendors.reading import Flag, Payload, Text, Time, Whole, as_text, as_texts, first_text
+from service.vendors.vibeview.api.calling import PAGE, Calls, Page, page_of, rows_of, walk
 
 HOOKS = "/integrations/webhooks"
 _SECRET_PATHS = ("secret", "signing_secret", "webhook_secret", "webhook.secret", "data.secret")
@@ -138,4 +129,4 @@ def _event_types(answer: HttpAnswer) -> list[str]:
     """Give the event types in an answer, whether they are texts or objects."""
     rows = answer.items("event_types", "subscriptions", "events")
     entries = [answer.fit(CatalogEntry, row) for row in rows if isinstance(row, dict)]
-    return [*texts(rows), *(name for entry in entries if (name := as_text(entry.type)))]
+    return [*as_texts(rows), *(name for entry in entries if (name := as_text(entry.type)))]
