@@ -6,7 +6,15 @@ from uuid import uuid4
 
 import pytest
 
-from schemas.jobs import JOBS, AdvanceRun, IngestDeliveries, Job, PerformPoll
+from schemas.jobs import (
+    JOBS,
+    AdvanceRun,
+    IngestDeliveries,
+    Job,
+    PerformPoll,
+    ReadBackDelivery,
+    Reconcile,
+)
 from service.queue import to_message
 from workers.actors import ACTORS
 
@@ -14,6 +22,8 @@ EXAMPLES: list[Job] = [
     IngestDeliveries((uuid4(), uuid4())),
     AdvanceRun(uuid4()),
     PerformPoll(uuid4()),
+    ReadBackDelivery(uuid4()),
+    Reconcile(uuid4()),
 ]
 
 

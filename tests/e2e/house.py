@@ -68,7 +68,7 @@ class House:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, timeout_s: float = 60) -> str:
         """Run a command to its end; gives what it printed."""
         done = subprocess.run(
             [HOOKWRIGHT, *arguments],
@@ -76,7 +76,7 @@ class House:
             env=self._environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout_s,
             check=False,
         )
         assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"

@@ -18,6 +18,7 @@ FACTS, WITHHELD = 1000, 50
 FEW, FEW_WITHHELD = 300, 15
 PATH_TOKEN = "a-path-token-that-nobody-can-guess-0123456789"
 ARRIVE_S = 90.0
+COMPARE_S = 240.0
 
 
 @dataclass
@@ -71,10 +72,12 @@ CASES = (
     Case(
         "checkly",
         {"api_key": "checkly-key", "account_id": "4e1a7c52-90b3-4d68-8f21-6ab5c0d9e374"},
-        ("alerts", {"count": FACTS, "withheld": WITHHELD, "every_s": 1.0}),
+        ("alerts", {"count": FEW, "withheld": FEW_WITHHELD, "every_s": 1.0}),
         keys("id"),
         "check.*",
         secret="checkly-webhook-secret",
+        facts=FEW,
+        withheld=FEW_WITHHELD,
     ),
     Case(
         "checkview",
@@ -82,7 +85,6 @@ CASES = (
         ("runs", {"count": FEW, "withheld": FEW_WITHHELD, "ends_in_s": -1, "every_s": 0.5}),
         keys("id"),
         "test_run.*",
-        # Each of them is asked for over the API before it becomes an event.
         facts=FEW,
         withheld=FEW_WITHHELD,
         options={"per_minute": 60_000},
@@ -91,10 +93,12 @@ CASES = (
     Case(
         "checkrd",
         {"jwt": "jwt_twin"},
-        ("history", {"count": FACTS, "withhold_every": FACTS // WITHHELD, "spacing_s": 1.0}),
+        ("history", {"count": FEW, "withhold_every": FEW // FEW_WITHHELD, "spacing_s": 1.0}),
         lambda told: list(told["created"]),
         "agent_alert.*",
         secret="checkrd-webhook-secret",
+        facts=FEW,
+        withheld=FEW_WITHHELD,
     ),
 )
 
@@ -138,7 +142,7 @@ def all_events(house: House, **filters: str) -> list[dict[str, Any]]:
             return found
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(500)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.vendor)
 def test_after_one_pass_none_is_missing_and_none_is_doubled(tmp_path: Path, case: Case) -> None:
     with start_twin(case.vendor) as twin:
@@ -165,7 +169,9 @@ def _compare(house: House, case: Case, twin: TwinProcess) -> None:
     before = wait_until(arrived, ARRIVE_S, what="what was sent has come")
     assert len(before) == case.facts - case.withheld
 
-    report = json.loads(house.run("reconcile", "--source", case.vendor, "--json"))
+    report = json.loads(
+        house.run("reconcile", "--source", case.vendor, "--json", timeout_s=COMPARE_S)
+    )
     (row,) = report["data"]
     assert (row["state"], row["error"]) == ("succeeded", None)
     assert (row["missing"], row["filled"], row["unfilled"]) == (case.withheld, case.withheld, 0)
@@ -188,7 +194,7 @@ def _compare(house: House, case: Case, twin: TwinProcess) -> None:
     elif case.vendor in {"vibeview", "checkview"}:
         assert {event["subject"] for event in events} == set(subjects)
 
-    again = json.loads(house.run("reconcile", "--json"))["data"][0]
+    again = json.loads(house.run("reconcile", "--json", timeout_s=COMPARE_S))["data"][0]
     assert (again["checked"] >= case.facts, again["missing"]) == (True, 0)
     assert len(all_events(house, type=case.events)) == case.facts
 
