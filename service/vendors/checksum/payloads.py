@@ -11,17 +11,13 @@ from typing import Annotated
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from service.vendors.reading import Payload, Text, Time, Whole, as_list, as_text, as_whole
+from service.vendors.reading import Payload, Text, Texts, Time, Whole, as_list, as_whole
 
 APP = "https://app.checksum.ai/#"
 
 TERMINAL = frozenset({"passed", "healed", "failed", "process-error", "cancelled"})
 SUCCEEDED = frozenset({"passed", "healed"})
 """A status that is not known yet is not terminal: it is asked for again until a deadline."""
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(text for item in as_list(value) if (text := as_text(item)) is not None)
 
 
 def _count(value: object) -> int:
@@ -36,7 +32,6 @@ def _flag(value: object) -> bool:
     return value is True
 
 
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 Count = Annotated[int, BeforeValidator(_count)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 

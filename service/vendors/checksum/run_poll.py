@@ -23,7 +23,7 @@ from service.vendors.checksum.facts import run_draft, run_type
 from service.vendors.checksum.healing import DISPATCHING
 from service.vendors.checksum.payloads import TERMINAL, TestRun
 from service.vendors.checksum.questions import NOT_FOUND
-from service.vendors.reading import as_list, as_mapping, as_text, as_time
+from service.vendors.reading import as_mapping, as_text, as_texts, as_time
 
 RUNS_AT_ONCE = 10
 """Watched runs that are asked for in one go: one call each."""
@@ -71,9 +71,9 @@ class _Position:
         since = {key: as_time(value) or now for key, value in watched.items()}
         return cls(
             since=since,
-            told=_texts(known.get("told")),
-            left=[run_id for run_id in _texts(known.get("left")) if run_id in since],
-            ours=_texts(known.get("ours")) if "ours" in known else None,
+            told=list(as_texts(known.get("told"))),
+            left=[run_id for run_id in as_texts(known.get("left")) if run_id in since],
+            ours=list(as_texts(known.get("ours"))) if "ours" in known else None,
         )
 
     def write(self) -> dict[str, Json]:
@@ -140,10 +140,6 @@ def _started_by_us(context: CallContext) -> list[str]:
         for reference in context.earlier(action)
     )
     return sorted({run_id for run_id in found if run_id is not None})
-
-
-def _texts(value: Json) -> list[str]:
-    return [text for item in as_list(value) if (text := as_text(item)) is not None]
 
 
 def _mark(run_id: str, run: TestRun) -> str:
