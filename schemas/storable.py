@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
@@ -12,6 +13,15 @@ from schemas.events import Json
 MAX_JSON_DEPTH = 200
 _TOO_DEEP = f"the JSON has more than {MAX_JSON_DEPTH} levels"
 _SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def bounded(text: str, length: int) -> str:
+    """Cut a name to a column's length; two long ones that differ stay different."""
+    text = storable(text)
+    if len(text) <= length:
+        return text
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return f"{text[: length - len(digest) - 1]}:{digest}"
 
 
 def storable(value: Json, levels: int = MAX_JSON_DEPTH) -> Any:

@@ -19,7 +19,7 @@ import structlog
 from pydantic import BaseModel
 
 from schemas.events import Json
-from schemas.storable import storable
+from schemas.storable import bounded, storable
 from schemas.tables import EffectRow, EffectState
 from service.actions import VendorAction
 from service.connections import OpenConnection
@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 TARGET_LEASE = timedelta(seconds=90)
 """How long a target stays ours when we die with it: longer than any one call may last."""
 EARLIER = timedelta(days=7)
+KEY_LENGTH = 500
+TARGET_LENGTH = 400
 CONVERGING = {Safety.READ, Safety.VENDOR_KEY, Safety.FIND_AND_UPDATE}
 
 
@@ -104,7 +106,7 @@ def intend(
     call = Call(run_id, step, action, params, connection, timeout=timeout)
     if action.safety is Safety.READ:
         return call
-    target = action.target(params, connection.options) if action.target else None
+    target = _target(action, params, connection)
     if target is not None and not leases.acquire(
         session, _target_lease(connection.name, target), str(run_id), now=now, ttl=TARGET_LEASE
     ):
@@ -190,9 +192,7 @@ def shadow(
 
     Nothing is called, so a connection may be missing: whoever looks first has not set one up yet.
     """
-    target = None
-    if connection is not None and action.target is not None:
-        target = action.target(params, connection.options)
+    target = None if connection is None else _target(action, params, connection)
     if action.safety is not Safety.READ:
         store.intend(
             session,
@@ -240,7 +240,9 @@ def perform(call: Call, database: Database, *, now: datetime) -> Result:
         if call.effect_key is not None and call.action.safety not in CONVERGING:
             return Result(InDoubt(message), EffectState.IN_DOUBT)
         return Result(Failed("bug", message, retryable=False), EffectState.NOT_MADE)
-    return Result(Succeeded(done.outputs.model_dump(mode="json")), EffectState.MADE, done.reference)
+    output = storable(done.outputs.model_dump(mode="json"))
+    reference = None if done.reference is None else storable(dict(done.reference))
+    return Result(Succeeded(output), EffectState.MADE, reference)
 
 
 def record(session: Session, call: Call, result: Result, *, now: datetime) -> None:
@@ -304,9 +306,15 @@ def earlier_references(
 
 def _key(call: Call, round_number: int) -> str:
     if call.action.safety is Safety.NATURAL_KEY and call.action.key is not None:
-        return f"{call.connection.name}:{call.action.name}:{call.action.key(call.params)}"[:500]
+        key = call.action.key(call.params)
+        return bounded(f"{call.connection.name}:{call.action.name}:{key}", KEY_LENGTH)
     return f"{call.run_id}:{call.step}:{round_number}"
 
 
 def _target_lease(connection: str, target: str) -> str:
-    return f"target:{connection}:{target}"[:500]
+    return bounded(f"target:{connection}:{target}", KEY_LENGTH)
+
+
+def _target(action: Action, params: BaseModel, connection: OpenConnection) -> str | None:
+    target = action.target(params, connection.options) if action.target else None
+    return None if target is None else bounded(target, TARGET_LENGTH)

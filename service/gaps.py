@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from schemas.events import EventDraft, Json, Origin
-from schemas.storable import storable
+from schemas.storable import bounded, storable
 from schemas.tables import GapRow, GapState, SourceRow
 from service.db import Session
 from service.errors import Permanent, Refused
@@ -272,7 +271,4 @@ def _kept(entry: Recorded) -> dict[str, Json]:
 
 
 def _reference(entry: Recorded) -> str:
-    reference: str = storable(entry.reference)
-    if len(reference) <= REFERENCE_LENGTH:
-        return reference
-    return hashlib.sha256(reference.encode()).hexdigest()
+    return bounded(entry.reference, REFERENCE_LENGTH)

@@ -13,6 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from schemas.events import Json
+from schemas.storable import storable
 from service.errors import HookwrightError, RateLimited, Refused, VendorBroken
 from service.rate_limit import DEFAULT_LIMITED_WAIT_S, asked_wait, calls_left
 from service.redaction import redact
@@ -58,12 +59,12 @@ class HttpAnswer:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Json:
-        """Give the body as JSON.
+        """Give the body as JSON, with texts that every database can hold.
 
         Raises VendorBroken when it is none; the call may have been performed all the same.
         """
         try:
-            return json.loads(self.body)
+            return storable(json.loads(self.body))
         except (ValueError, RecursionError) as fault:
             raise self._broken("something that is no JSON") from fault
 
@@ -152,7 +153,7 @@ def _is_limit(answer: HttpAnswer, words: str) -> bool:
 
 def _json_or_none(answer: HttpAnswer) -> Json:
     try:
-        return json.loads(answer.body)
+        return storable(json.loads(answer.body))
     except (ValueError, RecursionError):
         return None
 

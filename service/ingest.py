@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,9 +13,10 @@ from pydantic import ValidationError
 from schemas.events import Event, EventDraft, Json, Origin
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun, ReadBackDelivery
-from schemas.storable import storable
+from schemas.storable import bounded, storable
 from schemas.tables import DeliveryRow, DeliveryState, EventRow, RunRow, SourceRow
 from schemas.workflow import RunStatus
+from service.db import Session
 from service.runtime import Runtime
 from service.store import deliveries as store
 from service.store import runs as runs_store
@@ -62,7 +62,7 @@ def store_events_and_start_runs(
     runtime: Runtime, work: UnitOfWork, events: Sequence[EventRow]
 ) -> list[EventRow]:
     """Store what is new of these events, start the runs they match; gives the new ones."""
-    new = store.store_events(work.session, events)
+    new = store.store_events(work.session, _without_known(work.session, events))
     versions = runtime.versions.current(work.session) if new else ()
     now = runtime.clock()
     runs: list[RunRow] = []
@@ -80,12 +80,37 @@ def store_events_and_start_runs(
 
 def account_of(source: SourceRow) -> str:
     """Give what facts of a source belong to: its vendor account, or itself when none is known."""
-    return f"source:{source.name}" if source.connection is None else account(source.connection)
+    if source.connection is None:
+        return _account_of_untied(source.name)
+    return account(source.connection)
+
+
+def _account_of_untied(source: str) -> str:
+    return f"source:{source}"
 
 
 def account(connection: str) -> str:
     """Give what facts of a connection belong to."""
     return f"connection:{connection}"
+
+
+def _without_known(session: Session, events: Sequence[EventRow]) -> list[EventRow]:
+    """Leave out facts that came by their source before it was tied to its account."""
+    former: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
+    for event in events:
+        beginning, _, rest = event.dedupe_key.partition("fact:connection:")
+        if beginning:
+            continue
+        connection, _, fact = rest.partition(":")
+        if connection not in names:
+            names[connection] = store.sources_tied_to(session, connection)
+        former[event.dedupe_key] = [
+            bounded(f"fact:{_account_of_untied(name)}:{fact}", KEY_LENGTH)
+            for name in names[connection]
+        ]
+    known = store.known_events(session, [key for keys in former.values() for key in keys])
+    return [event for event in events if known.isdisjoint(former.get(event.dedupe_key, ()))]
 
 
 def make_event(
@@ -106,7 +131,7 @@ def make_event(
     """
     key = f"fact:{account}:{draft.fact}" if draft.fact else dedupe_key
     return EventRow(
-        dedupe_key=_bounded(key),
+        dedupe_key=bounded(key, KEY_LENGTH),
         origin=origin,
         type=storable(draft.type)[:TYPE_LENGTH],
         vendor=vendor,
@@ -120,15 +145,6 @@ def make_event(
         payload=storable(draft.payload),
         correlation_id=new_id(),
     )
-
-
-def _bounded(key: str) -> str:
-    """Cut a key to what the table holds; two long keys that differ stay different."""
-    key = storable(key)
-    if len(key) <= KEY_LENGTH:
-        return key
-    digest = hashlib.sha256(key.encode()).hexdigest()
-    return f"{key[: KEY_LENGTH - len(digest) - 1]}:{digest}"
 
 
 def event_view(row: EventRow) -> dict[str, Json]:
@@ -177,7 +193,7 @@ def read_delivery(runtime: Runtime, row: DeliveryRow, source: SourceRow | None) 
             draft,
             vendor=row.vendor,
             source=row.source,
-            account=f"source:{row.source}" if source is None else account_of(source),
+            account=_account_of_untied(row.source) if source is None else account_of(source),
             dedupe_key=f"delivery:{row.id}:{draft.key or number}",
             received_at=row.received_at,
             origin=Origin.WEBHOOK,

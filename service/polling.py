@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from schemas.events import Origin
 from schemas.jobs import PerformPoll
+from schemas.storable import storable
 from schemas.tables import PollRow
 from service.connections import OpenConnection
 from service.effects import earlier_references
@@ -24,14 +25,13 @@ from service.errors import (
 )
 from service.ingest import account, make_event, store_events_and_start_runs
 from service.runtime import Runtime
+from service.store import leased
 from service.store import polls as store
 from service.unit_of_work import unit_of_work
 from service.vendors.base import CallContext, Poll, PollAnswer, Vendor
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=120)
-"""Longer than asking may take: a poll may page through lists."""
 LONGEST_PAUSE = timedelta(minutes=5)
 """After faults a poll is put off, but no longer than this (or its own interval): a vendor that is
 back should not go unasked for an hour."""
@@ -51,7 +51,12 @@ class Question:
 
 def perform_poll(runtime: Runtime, poll_id: UUID) -> None:
     """Ask once. Events and position are stored together: a crash loses and repeats nothing."""
-    question = _take(runtime, poll_id)
+    with runtime.holding() as owner:
+        _perform(runtime, poll_id, owner)
+
+
+def _perform(runtime: Runtime, poll_id: UUID, owner: str) -> None:
+    question = _take(runtime, poll_id, owner)
     if question is None:
         return
     now = runtime.clock()
@@ -70,20 +75,20 @@ def perform_poll(runtime: Runtime, poll_id: UUID) -> None:
     except Unavailable:
         raise
     except HookwrightError as error:
-        _later(runtime, poll_id, f"{error.code}: {error.message}", error)
+        _later(runtime, poll_id, owner, f"{error.code}: {error.message}", error)
         return
     except Exception as error:
         # The outermost frame around a vendor's code: one poll must not stop the others.
         log.exception("poll_raised", poll=question.name)
-        _later(runtime, poll_id, f"{type(error).__name__} while asking", None)
+        _later(runtime, poll_id, owner, f"{type(error).__name__} while asking", None)
         return
-    _store(runtime, poll_id, question, answer)
+    _store(runtime, poll_id, owner, question, answer)
 
 
-def _take(runtime: Runtime, poll_id: UUID) -> Question | None:
+def _take(runtime: Runtime, poll_id: UUID, owner: str) -> Question | None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         now = runtime.clock()
-        row = store.claim(work.session, poll_id, owner=runtime.owner, now=now, ttl=LEASE)
+        row = store.claim(work.session, poll_id, owner=owner, now=now, ttl=leased.LEASE)
         if row is None:
             return None
         try:
@@ -98,10 +103,12 @@ def _take(runtime: Runtime, poll_id: UUID) -> Question | None:
         return Question(row.name, vendor, poll, options, connection, row.position)
 
 
-def _store(runtime: Runtime, poll_id: UUID, question: Question, answer: PollAnswer) -> None:
+def _store(
+    runtime: Runtime, poll_id: UUID, owner: str, question: Question, answer: PollAnswer
+) -> None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         now = runtime.clock()
-        row = store.held(work.session, poll_id, runtime.owner)
+        row = store.held(work.session, poll_id, owner)
         if row is None:
             log.warning("poll_lease_lost", poll=question.name)
             return
@@ -118,7 +125,7 @@ def _store(runtime: Runtime, poll_id: UUID, question: Question, answer: PollAnsw
             for number, draft in enumerate(answer.events)
         ]
         new = store_events_and_start_runs(runtime, work, events)
-        row.position = dict(answer.position)
+        row.position = storable(dict(answer.position))
         row.failures = 0
         row.error = None
         row.asked_at = now
@@ -129,9 +136,11 @@ def _store(runtime: Runtime, poll_id: UUID, question: Question, answer: PollAnsw
     log.debug("poll_answered", poll=question.name, events=len(new))
 
 
-def _later(runtime: Runtime, poll_id: UUID, reason: str, error: HookwrightError | None) -> None:
+def _later(
+    runtime: Runtime, poll_id: UUID, owner: str, reason: str, error: HookwrightError | None
+) -> None:
     with unit_of_work(runtime.database, runtime.queue) as work:
-        row = store.held(work.session, poll_id, runtime.owner)
+        row = store.held(work.session, poll_id, owner)
         if row is not None:
             _postpone(row, runtime.clock(), reason, error)
 

@@ -21,6 +21,7 @@ from schemas.storable import storable
 from schemas.tables import DeliveryRow, DeliveryState, SourceRow
 from service.connections import OpenConnection
 from service.errors import (
+    Bug,
     ConfigurationError,
     HookwrightError,
     RateLimited,
@@ -45,6 +46,8 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=90)
 GIVE_UP = timedelta(hours=1)
 """After this time since it came, a delivery is taken at its word."""
+MAY_BE_LATE = timedelta(minutes=5)
+"""For so long a vendor may tell us of something that its API does not list yet."""
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=2)
 _UNKNOWN_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
@@ -79,14 +82,15 @@ def read_back_delivery(runtime: Runtime, delivery_id: UUID) -> None:
         drafts = hint.read_back(context, hint.delivery, hint.options)
     except Unavailable:
         raise
-    except ValueError:
-        _take_at_its_word(runtime, delivery_id, "it names nothing that could be asked for")
+    except ValueError as error:
+        # Nobody gets an event past the vendor by leaving out what it could be asked for.
+        _after(runtime, delivery_id, Refused(f"it names nothing that can be looked up: {error}"))
     except HookwrightError as error:
         _after(runtime, delivery_id, error)
     except Exception as error:
         # The outermost frame around a vendor's code: one delivery must not stop the others.
         log.exception("read_back_raised", delivery_id=str(delivery_id))
-        _take_at_its_word(runtime, delivery_id, f"{type(error).__name__} while it was looked up")
+        _after(runtime, delivery_id, Bug(f"{type(error).__name__} while it was looked up"))
     else:
         _store(runtime, delivery_id, drafts)
 
@@ -125,26 +129,26 @@ def _after(runtime: Runtime, delivery_id: UUID, error: HookwrightError) -> None:
         if found is None:
             return
         row, source = found
-        if isinstance(error, Refused) and error.status in _UNKNOWN_THERE:
+        if _is_final(error, runtime.clock() - row.received_at):
             row.state = DeliveryState.UNCONFIRMED
-            row.error = storable(f"the vendor knows nothing of it: {error.message}"[:2000])
+            row.error = storable(f"not confirmed by its vendor: {error.message}"[:2000])
             row.due_at = None
             log.warning(
                 "delivery_unconfirmed",
                 delivery_id=str(row.id),
                 source=row.source,
                 reason=error.message,
-                to_do="if this goes on, somebody else knows the path token: change it",
+                to_do="check the options and paths of its connection; if those are right, somebody "
+                "else knows the path token: change it",
             )
         else:
             _put_off(runtime, work, row, source, f"{error.code}: {error.message}", error)
 
 
-def _take_at_its_word(runtime: Runtime, delivery_id: UUID, reason: str) -> None:
-    with unit_of_work(runtime.database, runtime.queue) as work:
-        found = store.lock_one_received(work.session, delivery_id)
-        if found is not None:
-            _believe(runtime, work, *found, reason)
+def _is_final(error: HookwrightError, age: timedelta) -> bool:
+    if not isinstance(error, Refused):
+        return False
+    return error.status is None or (error.status in _UNKNOWN_THERE and age >= MAY_BE_LATE)
 
 
 def _believe(

@@ -37,14 +37,13 @@ from service.gaps import Comparison, close_by_reading, close_page, entry_of, not
 from service.ingest import as_it_came
 from service.reconcile_request import connection_of
 from service.runtime import Runtime
+from service.store import leased
 from service.store import reconciliations as store
 from service.unit_of_work import UnitOfWork, reading, unit_of_work
 from service.vendors.base import CallContext, Record, Recorded, RecordPage, Vendor, Window
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=180)
-"""Longer than one page may take: reading it and asking for each of its gaps."""
 GO_ON_FOR_S = 60.0
 """After this long another job goes on, so that one long record does not keep a worker."""
 MOST_FAILURES = 8
@@ -61,6 +60,7 @@ class Taken:
     """A comparison that was taken and is about to go on."""
 
     id: UUID
+    owner: str
     source: SourceRow
     vendor: Vendor
     config: ReconcileConfig
@@ -77,14 +77,18 @@ class Taken:
 
 def reconcile(runtime: Runtime, reconciliation_id: UUID) -> None:
     """Go on with a comparison for a while. Safe to run twice and at the same time."""
-    taken = _take(runtime, reconciliation_id)
-    if taken is None:
-        return
+    with runtime.holding() as owner:
+        taken = _take(runtime, reconciliation_id, owner)
+        if taken is not None:
+            _go_on(runtime, taken)
+
+
+def _go_on(runtime: Runtime, taken: Taken) -> None:
     end = runtime.monotonic() + GO_ON_FOR_S
     try:
         while _step(runtime, taken):
             if runtime.monotonic() > end or runtime.stopping.is_set():
-                _leave(runtime, reconciliation_id)
+                _leave(runtime, taken)
                 return
     except (Unavailable, _LeaseLostError):
         return
@@ -104,10 +108,10 @@ class _LeaseLostError(Exception):
     """Another worker goes on with the comparison."""
 
 
-def _take(runtime: Runtime, reconciliation_id: UUID) -> Taken | None:
+def _take(runtime: Runtime, reconciliation_id: UUID, owner: str) -> Taken | None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         now = runtime.clock()
-        row = store.claim(work.session, reconciliation_id, owner=runtime.owner, now=now, ttl=LEASE)
+        row = store.claim(work.session, reconciliation_id, owner=owner, now=now, ttl=leased.LEASE)
         if row is None:
             return None
         row.state = ReconciliationState.RUNNING
@@ -126,7 +130,8 @@ def _take(runtime: Runtime, reconciliation_id: UUID) -> Taken | None:
             return None
         work.session.expunge(source)
         window = Window(row.since, row.until)
-        return Taken(row.id, source, vendor, config, connection, window, dict(row.position or {}))
+        position = dict(row.position or {})
+        return Taken(row.id, owner, source, vendor, config, connection, window, position)
 
 
 def _step(runtime: Runtime, taken: Taken) -> bool:
@@ -148,12 +153,11 @@ def _step(runtime: Runtime, taken: Taken) -> bool:
     else:
         taken.position["page"] = dict(page.next)
     with unit_of_work(runtime.database, runtime.queue) as work:
-        row = _held(work, runtime, taken.id)
-        row.position = dict(taken.position)
+        row = _held(work, taken)
+        row.position = storable(dict(taken.position))
         row.checked += len(entries)
         _count(work.session, row)
         row.failures = 0
-        row.lease_until = runtime.clock() + LEASE
     return True
 
 
@@ -181,12 +185,12 @@ def _settle(runtime: Runtime, taken: Taken) -> bool:
         waiting = store.asked_gaps(work.session, taken.id)
         late = note_arrivals(runtime, work, taken.source, taken.vendor, waiting)
         work.session.flush()
-        row = _held(work, runtime, taken.id)
+        row = _held(work, taken)
         _count(work.session, row)
         looked: int = taken.position.get("looked", 0)
         if late and looked < SETTLE_TIMES:
             taken.position["looked"] = looked + 1
-            row.position = dict(taken.position)
+            row.position = storable(dict(taken.position))
             row.due_at = runtime.clock() + SETTLE_EVERY
             row.lease_owner = row.lease_until = None
             return False
@@ -194,10 +198,10 @@ def _settle(runtime: Runtime, taken: Taken) -> bool:
     for record_name, entry in entries:
         _read_instead(runtime, taken, record_name, entry)
     with unit_of_work(runtime.database, runtime.queue) as work:
-        row = _held(work, runtime, taken.id)
+        row = _held(work, taken)
         _count(work.session, row)
         errors: dict[str, str] = taken.position.get("errors", {})
-        _end(row, runtime.clock(), "; ".join(f"{name}: {why}" for name, why in errors.items()))
+        _end(row, runtime.clock(), _all(errors))
         _tell(row)
     return False
 
@@ -214,27 +218,27 @@ def _count(session: Session, row: ReconciliationRow) -> None:
     row.unfilled = counts.open
 
 
-def _held(work: UnitOfWork, runtime: Runtime, reconciliation_id: UUID) -> ReconciliationRow:
-    row = store.held(work.session, reconciliation_id, runtime.owner)
+def _held(work: UnitOfWork, taken: Taken) -> ReconciliationRow:
+    row = store.held(work.session, taken.id, taken.owner)
     if row is None:
         raise _LeaseLostError
     return row
 
 
-def _leave(runtime: Runtime, reconciliation_id: UUID) -> None:
+def _leave(runtime: Runtime, taken: Taken) -> None:
     """Give the comparison back; another job goes on at once."""
     with unit_of_work(runtime.database, runtime.queue) as work:
-        row = store.held(work.session, reconciliation_id, runtime.owner)
+        row = store.held(work.session, taken.id, taken.owner)
         if row is not None:
             row.due_at = runtime.clock()
             row.lease_owner = row.lease_until = None
-            work.ring(Reconcile(reconciliation_id))
+            work.ring(Reconcile(taken.id))
 
 
 def _put_off(runtime: Runtime, taken: Taken, error: Transient) -> None:
     limited = isinstance(error, RateLimited)
     with unit_of_work(runtime.database, runtime.queue) as work:
-        row = store.held(work.session, taken.id, runtime.owner)
+        row = store.held(work.session, taken.id, taken.owner)
         if row is None:
             return
         pause = min(FIRST_PAUSE * 2 ** min(row.failures, 16), LONGEST_PAUSE)
@@ -262,17 +266,21 @@ def _next_record(runtime: Runtime, taken: Taken, reason: str) -> None:
     name = taken.records[number].name if number < len(taken.records) else "settling"
     log.warning("record_not_read", source=taken.source.name, record=name, reason=reason)
     with unit_of_work(runtime.database, runtime.queue) as work:
-        row = store.held(work.session, taken.id, runtime.owner)
+        row = store.held(work.session, taken.id, taken.owner)
         if row is None:
             return
         errors = {**taken.position.get("errors", {}), name: storable(reason[:500])}
         row.position = {**taken.position, "record": number + 1, "page": None, "errors": errors}
         if number >= len(taken.records):
-            _end(row, runtime.clock(), reason)
+            _end(row, runtime.clock(), _all(errors))
             return
         row.due_at = runtime.clock()
         row.lease_owner = row.lease_until = None
         work.ring(Reconcile(taken.id))
+
+
+def _all(errors: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {why}" for name, why in errors.items())
 
 
 def _end(row: ReconciliationRow, now: datetime, error: str | None) -> None:

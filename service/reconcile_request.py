@@ -29,6 +29,8 @@ from service.vendors.base import Vendor
 
 log = structlog.get_logger(__name__)
 
+ON_ITS_WAY = timedelta(minutes=1)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -144,8 +146,10 @@ def start_due(runtime: Runtime, work: UnitOfWork, *, now: datetime, limit: int) 
         except Conflict as error:
             log.warning("reconciliation_impossible", source=source.name, reason=error.message)
             continue
-        # What happened before there was a source was never meant to arrive at it.
+        # What happened before there was a source was never meant to arrive at it, and what is
+        # happening now may be on its way.
         row.since = max(row.since, _made_at(source.id))
+        row.until = now - ON_ITS_WAY
     return len(sources)
 
 

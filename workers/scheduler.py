@@ -20,7 +20,7 @@ from service.errors import HookwrightError
 from service.reconcile_request import start_due
 from service.runs import LEASE
 from service.runtime import Runtime
-from service.store import deliveries, leases, polls, reconciliations, runs
+from service.store import deliveries, leased, leases, polls, reconciliations, runs
 from service.unit_of_work import unit_of_work
 
 log = structlog.get_logger(__name__)
@@ -100,12 +100,14 @@ class Scheduler:
         return leads
 
     def beat(self) -> None:
-        """Keep the runs this process carries on, and show that it is alive."""
+        """Keep what this process is working on, and show that it is alive."""
         runtime = self._runtime
         held = runtime.leases()
         if held:
             with unit_of_work(runtime.database, runtime.queue) as work:
-                runs.extend_leases(work.session, held, now=runtime.clock(), ttl=LEASE)
+                now = runtime.clock()
+                runs.extend_leases(work.session, held, now=now, ttl=LEASE)
+                leased.extend(work.session, held, now=now, ttl=leased.LEASE)
         if self._heartbeat_file is not None:
             self._heartbeat_file.touch()
 

@@ -23,6 +23,9 @@ COLUMNS = "id, source_id, source, vendor, delivery_key, received_at, headers, bo
 SWEEP_AFTER = timedelta(seconds=5)
 """A new delivery is due this long after it came: the sweeper rings again when the bell was lost."""
 
+_IN_VAIN = (DeliveryState.DEAD, DeliveryState.UNCONFIRMED)
+ENDED_IN_VAIN = ", ".join(f"'{state.value}'" for state in _IN_VAIN)
+"""In SQL: the states in which a delivery gave no event and may be tried anew."""
 ANSWER_TIMEOUT_MS = 4_000
 """How long the database may take over one statement or lock before the group is given up."""
 
@@ -100,5 +103,5 @@ def match(group: Sequence[Arrival], rows: Iterable[StoredRow], revived: set[UUID
 
 
 def dead_ids(rows: Iterable[StoredRow]) -> list[UUID]:
-    """Give the rows that are to be revived."""
-    return [row.id for row in rows if row.state == DeliveryState.DEAD]
+    """Give the rows that are to be revived: those that ended without an event."""
+    return [row.id for row in rows if row.state in _IN_VAIN]

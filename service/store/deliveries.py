@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -39,6 +39,18 @@ def lock_one_received(session: Session, id_: UUID) -> tuple[DeliveryRow, SourceR
         .with_for_update(of=DeliveryRow)
     )
     return session.exec(statement).first()
+
+
+def sources_tied_to(session: Session, connection: str) -> list[str]:
+    """Give the names of the sources whose events are those of this connection's account."""
+    return list(session.exec(select(SourceRow.name).where(SourceRow.connection == connection)))
+
+
+def known_events(session: Session, keys: Collection[str]) -> set[str]:
+    """Give which of these keys events are stored under."""
+    if not keys:
+        return set()
+    return set(session.exec(select(EventRow.dedupe_key).where(col(EventRow.dedupe_key).in_(keys))))
 
 
 def store_events(session: Session, rows: Sequence[EventRow]) -> list[EventRow]:

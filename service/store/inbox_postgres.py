@@ -24,6 +24,7 @@ from service.errors import Unavailable
 from service.store.arrivals import (
     ANSWER_TIMEOUT_MS,
     COLUMNS,
+    ENDED_IN_VAIN,
     SWEEP_AFTER,
     Arrival,
     Outcomes,
@@ -57,7 +58,7 @@ _FIND = """
 _REVIVE = f"""
     UPDATE deliveries
     SET state = '{DeliveryState.RECEIVED.value}', due_at = %s, failures = 0, error = NULL
-    WHERE id = ANY(%s) AND state = '{DeliveryState.DEAD.value}'
+    WHERE id = ANY(%s) AND state IN ({ENDED_IN_VAIN})
     RETURNING id
 """  # noqa: S608  # constants of this module
 # A commit is what the sender is promised, whatever the server's own default is.

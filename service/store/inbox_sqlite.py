@@ -19,6 +19,7 @@ from service.errors import Unavailable
 from service.store.arrivals import (
     ANSWER_TIMEOUT_MS,
     COLUMNS,
+    ENDED_IN_VAIN,
     SWEEP_AFTER,
     Arrival,
     Outcomes,
@@ -41,7 +42,7 @@ _FIND = """
 _REVIVE = f"""
     UPDATE deliveries
     SET state = '{DeliveryState.RECEIVED.value}', due_at = ?, failures = 0, error = NULL
-    WHERE id = ? AND state = '{DeliveryState.DEAD.value}'
+    WHERE id = ? AND state IN ({ENDED_IN_VAIN})
 """  # noqa: S608  # constants of this module
 
 

@@ -6,6 +6,7 @@ they are taken with a lock, or by a state.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 from uuid import UUID
@@ -16,6 +17,8 @@ from sqlmodel import Session, col, select
 from schemas.tables import PollRow, ReconciliationRow
 
 Row = TypeVar("Row", PollRow, ReconciliationRow)
+LEASE = timedelta(seconds=60)
+"""How long a row stays taken when its worker dies; a worker that lives keeps it for longer."""
 
 
 def claim(
@@ -43,6 +46,17 @@ def claim(
     if session.execute(statement).scalar_one_or_none() is None:
         return None
     return session.get(model, ident)
+
+
+def extend(session: Session, owners: Sequence[str], *, now: datetime, ttl: timedelta) -> None:
+    """Keep everything that these owners hold for a while longer."""
+    for model in (PollRow, ReconciliationRow):
+        session.execute(
+            update(model)
+            .where(col(model.lease_owner).in_(owners))
+            .values(lease_until=now + ttl)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def held(session: Session, model: type[Row], ident: UUID, owner: str) -> Row | None:

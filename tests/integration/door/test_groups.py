@@ -72,10 +72,13 @@ def set_state(database: Database, state: DeliveryState) -> None:
         session.commit()
 
 
-def test_a_redelivery_revives_what_is_dead(receiver: Receiver, bell: BellBook) -> None:
+@pytest.mark.parametrize("state", [DeliveryState.DEAD, DeliveryState.UNCONFIRMED])
+def test_a_redelivery_revives_what_ended_in_vain(
+    receiver: Receiver, bell: BellBook, state: DeliveryState
+) -> None:
     given = UUID(receiver.send("again").json()["id"])
     wait_until(lambda: bell.rung() == [given])
-    set_state(receiver.database, DeliveryState.DEAD)
+    set_state(receiver.database, state)
     before = utc_now()
     answer = receiver.send("again")
     assert (answer.status_code, answer.json()["id"]) == (200, str(given))

@@ -18,6 +18,7 @@ from service.polling import perform_poll
 from service.runtime import Runtime
 from service.vendors.base import CallContext, Options, Poll, PollAnswer
 from tests.integration.engine.installation import Installation
+from workers.scheduler import Scheduler
 
 
 class Ledger:
@@ -190,3 +191,41 @@ def test_a_poll_is_asked_by_one_worker_at_a_time(
     installation.runtime.vendors = other.vendors = {"robot": vendor}
     perform_poll(installation.runtime, poll_id)
     assert len(asked) == 1
+
+
+def test_a_position_with_odd_texts_is_stored(
+    installation: Installation, ledger: Ledger, poll_id: UUID
+) -> None:
+    def ask(*_given: Any) -> PollAnswer:
+        return PollAnswer([], {"cursor": "cut\ud83d\x00"})
+
+    poll = replace(installation.runtime.vendors["robot"].polls[0], ask=ask)
+    vendor = replace(installation.runtime.vendors["robot"], polls=(poll,))
+    installation.runtime.vendors = {"robot": vendor}
+    perform_poll(installation.runtime, poll_id)
+    assert stored(installation).position == {"cursor": "cut\ufffd\ufffd"}
+
+
+def test_a_worker_that_lives_keeps_its_poll_however_long_it_asks(
+    installation: Installation, ledger: Ledger, poll_id: UUID
+) -> None:
+    other = installation.another_worker()
+    other.vendors = installation.runtime.vendors
+    ask = ledger.ask
+    asked: list[int] = []
+
+    def slow(*given: Any) -> PollAnswer:
+        asked.append(1)
+        for _ in range(4):
+            installation.now += timedelta(seconds=50)
+            Scheduler(installation.runtime).beat()
+            perform_poll(other, poll_id)
+        return ask(*given)
+
+    ledger.entries = [1]
+    poll = replace(installation.runtime.vendors["robot"].polls[0], ask=slow)
+    vendor = replace(installation.runtime.vendors["robot"], polls=(poll,))
+    installation.runtime.vendors = other.vendors = {"robot": vendor}
+    perform_poll(installation.runtime, poll_id)
+    assert asked == [1]
+    assert len(installation.rows(EventRow)) == 1

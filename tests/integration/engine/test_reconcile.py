@@ -490,3 +490,25 @@ def test_long_facts_that_differ_stay_apart(installation: Installation, robot: Ro
         installation.deliver({"type": "go", "fact": f"{long}1"}, {"type": "go", "fact": f"{long}2"})
     )
     assert len(installation.rows(EventRow)) == 2
+
+
+def test_a_fact_that_came_before_its_source_was_tied_does_not_come_again(
+    installation: Installation, robot: Robot
+) -> None:
+    robot.tells_events = True
+    robot.happen(3)
+    row = source(installation)
+    row.connection = "robot"
+    installation.store(row)
+    robot.deliver(Entry("e1-by-another-id", installation.now))
+    assert figures(compare(installation)) == (3, 0, 0, 0, 0)
+    assert facts(installation) == ["e0", "e1", "e1-by-another-id", "e2"]
+
+
+def test_a_vendors_odd_texts_are_stored(installation: Installation, robot: Robot) -> None:
+    robot.tells_events = True
+    robot.entries.append(Entry("cut\ud83d\x00", installation.now - timedelta(minutes=1)))
+    robot.per_page = 1
+    robot.entries.append(Entry("whole", installation.now - timedelta(minutes=1)))
+    assert compare(installation).state == ReconciliationState.SUCCEEDED
+    assert len(installation.rows(EventRow)) == 2

@@ -407,3 +407,26 @@ def taken_over(installation: Installation, run_id: UUID) -> object:
     assert installation.run(run_id).status == RunStatus.RUNNING
     installation.now += LEASE + timedelta(seconds=1)
     return installation.advance(run_id)
+
+
+@pytest.mark.parametrize("action", ["upsert", "natural"])
+def test_a_name_longer_than_any_column_is_no_fault(installation: Installation, action: str) -> None:
+    installation.workflow(
+        f"{{name: w, on: [{{event: go}}], steps: [{{id: only, uses: robot.{action},"
+        ' with: {name: "' + "x" * 900 + '"}}]}'
+    )
+    for run_id in installation.ingest(installation.deliver({"type": "go", "subject": "s"})):
+        assert installation.advance(run_id).status == RunStatus.SUCCEEDED
+
+
+def test_what_a_vendor_leaves_behind_is_stored_whatever_its_texts(
+    installation: Installation,
+) -> None:
+    installation.script.answers = [
+        Done(Made(value=1, ready=True), reference={"id": "cut\ud83d", "note": "a\x00b"})
+    ]
+    installation.workflow(one_step("upsert"))
+    run_id = installation.start()
+    assert installation.advance(run_id).status == RunStatus.SUCCEEDED
+    (effect,) = installation.rows(EffectRow)
+    assert effect.reference == {"id": "cut\ufffd", "note": "a\ufffdb"}
