@@ -1,8 +1,10 @@
 """The poll `bugs`: bugs of the health dashboard that are new or have changed.
 
 The list is read from its beginning to its end, four pages at a time; the position is the place in
-the list and what is known of each bug. A bug that moves within the list while it is read is found
-where it went, in this pass or in the next.
+the list and what is known of each bug, with the number of the pass that read it last. A bug that
+moves within the list while it is read is found where it went, in this pass or in the next. A page
+of which all was read in this pass ends it: a server that knows no offset, or begins anew behind the
+end of its list, has no more to give.
 """
 
 from __future__ import annotations
@@ -14,13 +16,15 @@ from pydantic import Field
 
 from schemas.events import EventDraft, Json
 from service.vendors.base import CallContext, Options, PollAnswer
-from service.vendors.checksum.client import BUGS_A_PAGE, ChecksumClient
+from service.vendors.checksum.client import BUGS_A_PAGE, MAX_BUG_PAGES, ChecksumClient
 from service.vendors.checksum.facts import bug_draft, bug_fact, changed_bug_fact
 from service.vendors.checksum.payloads import BugRow
 from service.vendors.reading import as_key, as_list, as_mapping, as_whole
 
 PAGES_AT_ONCE = 4
 MOST_BUGS_KEPT = 5000
+MOST_BUGS_READ = MAX_BUG_PAGES * BUGS_A_PAGE
+"""A pass ends here, though the list seems to go on."""
 
 
 class BugsOptions(Options):
@@ -47,6 +51,7 @@ def ask_bugs(
     kept = {key: as_mapping(value) for key, value in as_mapping(known.get("bugs")).items()}
     offset = max(as_whole(known.get("offset")) or 0, 0)
     is_first = position is None or known.get("first") is True
+    number = as_whole(known.get("pass")) or 0
     events: list[EventDraft] = []
     is_end = False
     for _ in range(PAGES_AT_ONCE):
@@ -58,14 +63,18 @@ def ask_bugs(
             project=options.project,
             collection_name=options.collection_name,
         )
+        is_fresh = False
         for row in rows:
             if row.id is None:
                 continue
-            event, kept[row.id] = _compare(row, kept.pop(row.id, {}), context)
+            before = kept.pop(row.id, {})
+            is_fresh |= before.get("pass") != number
+            event, after = _compare(row, before, context)
+            kept[row.id] = {**after, "pass": number}
             if event is not None and (not is_first or options.report_existing):
                 events.append(event)
         offset += len(rows)
-        is_end = len(rows) < BUGS_A_PAGE
+        is_end = len(rows) < BUGS_A_PAGE or not is_fresh or offset >= MOST_BUGS_READ
         if is_end:
             break
     return PollAnswer(
@@ -74,6 +83,7 @@ def ask_bugs(
             "bugs": dict(list(kept.items())[-MOST_BUGS_KEPT:]),
             "offset": 0 if is_end else offset,
             "first": is_first and not is_end,
+            "pass": number + is_end,
         },
         more=not is_end,
     )

@@ -214,7 +214,8 @@ class ChecksumClient:
         project: str | None = None,
         collection_name: str | None = None,
     ) -> Iterator[BugRow]:
-        """Give every bug that fits, page by page."""
+        """Give every bug that fits once, page by page, up to a page that gives nothing new."""
+        seen: set[str] = set()
         for page in range(MAX_BUG_PAGES):
             rows = self.bugs_page(
                 offset=page * BUGS_A_PAGE,
@@ -225,8 +226,10 @@ class ChecksumClient:
                 project=project,
                 collection_name=collection_name,
             )
-            yield from rows
-            if len(rows) < BUGS_A_PAGE:
+            fresh = [row for row in rows if row.id is None or row.id not in seen]
+            yield from fresh
+            seen.update(row.id for row in fresh if row.id is not None)
+            if len(rows) < BUGS_A_PAGE or not fresh:
                 return
         raise VendorBroken("Checksum's list of bugs has no end")
 

@@ -1,0 +1,127 @@
+"""Lists that lead back to what was read: a poll or a record comes to an end all the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from schemas.events import EventDraft, Json
+from service.http_connect import connect
+from service.vendors import BY_NAME
+from service.vendors.base import CallContext, Recorded, Window
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+WINDOW = Window(NOW - timedelta(hours=1), NOW)
+ENOUGH = 20
+"""More questions than any list here has a right to."""
+
+Answer = Callable[[Mapping[str, str]], tuple[Json, dict[str, str]]]
+"""Given the parameters of a call, gives the body and the headers of its answer."""
+
+
+class Vendor:
+    """A connection to a vendor that answers every call as it is told to."""
+
+    def __init__(self, name: str, credentials: Mapping[str, str], answer: Answer) -> None:
+        self.answer = answer
+        self.calls = 0
+        vendor = BY_NAME[name]
+        assert vendor.outgoing is not None
+        self.vendor = vendor
+        self.credentials = vendor.outgoing.credentials.model_validate(credentials)
+        self.options = vendor.outgoing.options.model_validate({"per_minute": 6000})
+        self.http = connect(
+            vendor,
+            base_url="https://vendor.test",
+            credentials=self.credentials,
+            options=self.options,
+            transport=httpx.MockTransport(self._answer),
+        )
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.calls += 1
+        body, headers = self.answer(dict(request.url.params))
+        content = httpx.ByteStream(json.dumps(body).encode())
+        return httpx.Response(200, headers=headers, stream=content)
+
+    @property
+    def context(self) -> CallContext:
+        return CallContext(
+            http=self.http,
+            credentials=self.credentials,
+            options=self.options,
+            connection="c",
+            now=NOW,
+        )
+
+    def sweep(
+        self, name: str, position: Any = None, /, **options: Any
+    ) -> tuple[list[EventDraft], Any]:
+        """Ask a poll until there is no more; gives what it told and its position."""
+        poll = next(poll for poll in self.vendor.polls if poll.name == name)
+        typed = poll.options.model_validate(options)
+        events: list[EventDraft] = []
+        for _ in range(ENOUGH):
+            answer = poll.ask(self.context, typed, position)
+            events += answer.events
+            position = json.loads(json.dumps(answer.position))
+            if not answer.more:
+                return events, position
+        message = f"of {name} there was always more"
+        raise AssertionError(message)
+
+    def read(self, **options: Any) -> list[Recorded]:
+        """Read the vendor's first record to its end."""
+        record = self.vendor.records[0]
+        typed = record.options.model_validate(options)
+        entries: list[Recorded] = []
+        position: Any = None
+        for _ in range(ENOUGH):
+            page = record.read(self.context, typed, WINDOW, position)
+            entries += page.entries
+            if page.next is None:
+                return entries
+            position = json.loads(json.dumps(page.next))
+        message = f"of {record.name} there was always more"
+        raise AssertionError(message)
+
+
+# --- Checksum -----------------------------------------------------------------------------------
+
+
+def bugs(first: int, last: int) -> list[Json]:
+    return [{"id": f"bug-{number}", "status": "confirmed"} for number in range(first, last)]
+
+
+def test_bugs_end_where_the_vendor_knows_no_offset() -> None:
+    vendor = Vendor("checksum", {"api_key": "k"}, lambda _asked: ({"bugs": bugs(0, 50)}, {}))
+    told, position = vendor.sweep("bugs", report_existing=True)
+    assert [event.subject for event in told] == [f"bug-{number}" for number in range(50)]
+    assert vendor.calls == 2
+    vendor.answer = lambda _asked: ({"bugs": bugs(1, 51)}, {})
+    told, position = vendor.sweep("bugs", position)
+    assert [event.subject for event in told] == ["bug-50"]
+    assert vendor.sweep("bugs", position)[0] == []
+
+
+def test_bugs_end_where_the_list_begins_anew_behind_its_end() -> None:
+    def answer(asked: Mapping[str, str]) -> tuple[Json, dict[str, str]]:
+        first = int(asked["offset"]) % 100
+        return {"bugs": bugs(first, first + 50)}, {}
+
+    vendor = Vendor("checksum", {"api_key": "k"}, answer)
+    told, _ = vendor.sweep("bugs", report_existing=True)
+    assert len(told) == 100
+    assert vendor.calls == 3
+
+
+def test_bugs_that_are_asked_for_come_once_where_the_vendor_knows_no_offset() -> None:
+    vendor = Vendor("checksum", {"api_key": "k"}, lambda _asked: ({"bugs": bugs(0, 50)}, {}))
+    action = next(one for one in vendor.vendor.actions if one.name == "checksum.bugs")
+    done = action.perform(vendor.context, action.params.model_validate({"limit": 500}))
+    outputs = done.outputs.model_dump()
+    assert (outputs["count"], outputs["more"], vendor.calls) == (50, False, 2)
