@@ -13,7 +13,7 @@ from pydantic import Field
 from schemas.events import EventDraft, Json
 from service.vendors.base import CallContext, Options, Poll, PollAnswer
 from service.vendors.reading import as_list, as_mapping, as_text, as_whole
-from service.vendors.vibeview.api.calling import PAGE
+from service.vendors.vibeview.api.calling import PAGE, Page
 from service.vendors.vibeview.api.credits import REFILLS, LedgerEntry
 from service.vendors.vibeview.client import VibeViewClient
 from service.vendors.vibeview.credit_polling import CreditBalanceOptions, ask_credit_balance
@@ -21,6 +21,8 @@ from service.vendors.vibeview.events import EVENTS, KEPT
 
 PAGES_A_QUESTION = 5
 """How many pages of the ledger are read before others may use the connection's rate."""
+MOST_ENTRIES = 100_000
+"""A ledger that does not say how long it is ends here."""
 
 
 class LedgerOptions(Options):
@@ -44,29 +46,49 @@ class LedgerReader:
     page begins. First the mark is looked for downwards; then each page begins so that the mark is
     its last entry. New entries push the mark further down, where it is looked for again: so what
     is told always lies directly above the mark, and nothing is left out.
+
+    `before` is the digest of the page before on the way down: where it comes again, the newest page
+    shows whether entries were added or the server knows no offset and has but one page.
     """
 
     client: VibeViewClient
     mark: str
     offset: int
+    before: str = ""
 
     def read_page(self) -> tuple[list[LedgerEntry], bool]:
         """Give the page's entries above the mark, oldest first, and whether all are told.
 
         A ledger that does not hold the mark is read from its oldest entry.
         """
-        rows = self.client.credits.ledger_page(offset=self.offset).rows
+        page = self.client.credits.ledger_page(offset=self.offset)
+        rows = page.rows
         place = next((i for i, row in enumerate(rows) if self.mark and row.id == self.mark), None)
         if place is None:
-            if len(rows) == PAGE:
+            if self._is_all_there_is(page):
+                self.offset = 0
+            elif len(rows) == PAGE and not self._is_behind_the_end(page):
                 self.offset += PAGE
+                self.before = _digest_of(rows)
                 return [], False
-            place = len(rows)
+            place = 0 if page.total is not None and self.offset >= page.total else len(rows)
+        self.before = ""
         found = [row for row in rows[:place] if row.id is not None]
         self.mark = (found[0].id if found else None) or self.mark
         is_done = self.offset == 0
         self.offset = max(0, self.offset - PAGE + 1)
         return found[::-1], is_done
+
+    def _is_all_there_is(self, page: Page[LedgerEntry]) -> bool:
+        """Say whether a server without offsets gave its only page again."""
+        if self.offset == 0 or self.before != _digest_of(page.rows):
+            return False
+        return self.client.credits.ledger_page().rows == page.rows
+
+    def _is_behind_the_end(self, page: Page[LedgerEntry]) -> bool:
+        """Say whether the list has ended before this page, whatever is on it."""
+        total = MOST_ENTRIES if page.total is None else min(page.total, MOST_ENTRIES)
+        return self.offset > 0 and self.offset >= total
 
 
 def ask_ledger(
@@ -79,7 +101,10 @@ def ask_ledger(
         return PollAnswer([], {"mark": (newest[0].id or "") if newest else "", "offset": 0})
     known = as_mapping(position)
     reader = LedgerReader(
-        client, as_text(known.get("mark")) or "", max(0, as_whole(known.get("offset")) or 0)
+        client,
+        as_text(known.get("mark")) or "",
+        max(0, as_whole(known.get("offset")) or 0),
+        as_text(known.get("before")) or "",
     )
     events: list[EventDraft] = []
     is_done = False
@@ -88,7 +113,8 @@ def ask_ledger(
         events += [_movement(context, entry) for entry in entries if options.wants(entry)]
         if is_done:
             break
-    return PollAnswer(events, {"mark": reader.mark, "offset": reader.offset}, more=not is_done)
+    after = {"mark": reader.mark, "offset": reader.offset, "before": reader.before}
+    return PollAnswer(events, after, more=not is_done)
 
 
 def _movement(context: CallContext, entry: LedgerEntry) -> EventDraft:
@@ -148,6 +174,10 @@ def _change(context: CallContext, now: dict[str, Json], number: int) -> EventDra
         payload=now,
         key=f"catalog:{_digest(now.values())}:{number}",
     )
+
+
+def _digest_of(rows: Iterable[LedgerEntry]) -> str:
+    return _digest(row.model_dump(mode="json") for row in rows)
 
 
 def _digest(values: Iterable[Any]) -> str:

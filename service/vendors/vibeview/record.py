@@ -6,6 +6,7 @@ row does not name it, it stands at the beginning of the excerpt of what was sent
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from copy import deepcopy
@@ -70,6 +71,10 @@ _LATER = frozenset(
 )
 """What a run has only after its end, and events of before did not say."""
 
+MOST_AGAIN = 2
+"""How often a page may come again before it is the whole list."""
+MOST_ATTEMPTS = 1_000_000
+"""A list that seems to go on ends here."""
 _UNSERVED = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED})
 
 
@@ -102,7 +107,8 @@ def read_deliveries(
     """Give one page of the attempts that began within the window.
 
     Every redelivery adds an attempt at the list's beginning and pushes the rest along, so a page
-    may begin with entries of the page before: those are left out, and none is missed.
+    may begin with entries of the page before: those are left out, and none is missed. It may even
+    be the page before, once; a third time it is all that a server has which knows no pages.
     """
     known = as_mapping(position)
     client = VibeViewClient(context.http)
@@ -115,13 +121,31 @@ def read_deliveries(
     before = set(as_texts(known.get("seen")))
     fresh = [entry for name, entry in entries.items() if name not in before]
     offset += len(page.rows)
+    digest = _digest(page.rows)
+    again = (as_whole(known.get("again")) or 0) + 1 if known.get("page") == digest else 0
+    if again >= MOST_AGAIN or offset >= MOST_ATTEMPTS:
+        return RecordPage(fresh)
     if page.total is not None:
         is_last = offset >= page.total
     else:
         is_last = not known and not _goes_on(client, webhook_id, options, page)
     if is_last or _reaches_before(page.rows, window.since):
         return RecordPage(fresh)
-    return RecordPage(fresh, {"webhook_id": webhook_id, "offset": offset, "seen": list(entries)})
+    return RecordPage(
+        fresh,
+        {
+            "webhook_id": webhook_id,
+            "offset": offset,
+            "seen": list(entries),
+            "page": digest,
+            "again": again,
+        },
+    )
+
+
+def _digest(rows: Sequence[WebhookDelivery]) -> str:
+    written = json.dumps([row.model_dump(mode="json") for row in rows])
+    return hashlib.sha256(written.encode()).hexdigest()[:16]
 
 
 def _goes_on(

@@ -125,3 +125,74 @@ def test_bugs_that_are_asked_for_come_once_where_the_vendor_knows_no_offset() ->
     done = action.perform(vendor.context, action.params.model_validate({"limit": 500}))
     outputs = done.outputs.model_dump()
     assert (outputs["count"], outputs["more"], vendor.calls) == (50, False, 2)
+
+
+# --- VibeView -----------------------------------------------------------------------------------
+
+
+def entries(first: int, last: int) -> list[Json]:
+    """A part of the ledger; the entry with the lowest number is the newest."""
+    return [{"id": f"e-{number}", "entry_type": "prepaid_topup"} for number in range(first, last)]
+
+
+def test_a_ledger_that_knows_no_offset_ends_and_tells_its_page() -> None:
+    vendor = Vendor(
+        "vibeview", {"api_token": "t"}, lambda _asked: ({"entries": entries(0, 100)}, {})
+    )
+    told, position = vendor.sweep("ledger", {"mark": "gone", "offset": 0})
+    assert [event.subject for event in told] == [f"e-{number}" for number in range(99, -1, -1)]
+    assert vendor.calls == 3
+    assert vendor.sweep("ledger", position)[0] == []
+
+
+def test_a_ledger_that_has_ended_by_its_total_ends() -> None:
+    def answer(asked: Mapping[str, str]) -> tuple[Json, dict[str, str]]:
+        first = int(asked["offset"]) % 200
+        return {"total": 200, "entries": entries(first, first + 100)[: 200 - first]}, {}
+
+    vendor = Vendor("vibeview", {"api_token": "t"}, answer)
+    told, position = vendor.sweep("ledger", {"mark": "gone", "offset": 0})
+    assert {event.subject for event in told} == {f"e-{number}" for number in range(200)}
+    assert position["mark"] == "e-0"
+
+
+def test_a_ledger_that_grew_by_a_page_while_it_was_read_loses_nothing() -> None:
+    """The second page looks like the first, for a hundred entries were added above it."""
+    added = 0
+
+    def answer(asked: Mapping[str, str]) -> tuple[Json, dict[str, str]]:
+        nonlocal added
+        first = int(asked["offset"]) - added
+        added = 100
+        return {"entries": entries(first, min(first + 100, 150))}, {}
+
+    vendor = Vendor("vibeview", {"api_token": "t"}, answer)
+    told, _ = vendor.sweep("ledger", {"mark": "e-149", "offset": 0})
+    subjects = [event.subject for event in told]
+    assert subjects == [f"e-{number}" for number in range(148, -101, -1)]
+
+
+def deliveries(first: int, last: int) -> list[Json]:
+    return [
+        {
+            "id": f"d-{number}",
+            "event_id": f"evt_{number}",
+            "event_type": "run.failed",
+            "created_at": (NOW - timedelta(minutes=1)).isoformat(),
+        }
+        for number in range(first, last)
+    ]
+
+
+def test_a_record_of_deliveries_that_knows_no_offset_ends() -> None:
+    """A delivery that comes between the first two questions makes them look like two pages."""
+    newest = 0
+
+    def answer(_asked: Mapping[str, str]) -> tuple[Json, dict[str, str]]:
+        nonlocal newest
+        newest = max(newest - 1, -3)
+        return deliveries(newest, 10), {}
+
+    vendor = Vendor("vibeview", {"api_token": "t"}, answer)
+    read = vendor.read(webhook_id="wh-1")
+    assert {entry.reference for entry in read} == {f"evt_{number}" for number in range(-3, 10)}
