@@ -5,6 +5,7 @@ The vendor cannot be asked to send a webhook again, so every entry carries the e
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from schemas.events import Json
@@ -15,7 +16,8 @@ from service.vendors.checkly.events import alert_key
 from service.vendors.checkly.polling import row_event
 from service.vendors.checkly.session_calls import SessionFilter
 from service.vendors.checkly.session_events import SessionRule, session_event, status_of
-from service.vendors.reading import as_mapping, as_text
+from service.vendors.reading import as_mapping, as_text, as_texts
+from service.vendors.trail import follow
 
 
 def read_check_alerts(
@@ -25,12 +27,17 @@ def read_check_alerts(
     position: Mapping[str, Json] | None,
 ) -> RecordPage:
     """Give one page of the alerts of that time, in the vendor's order."""
-    number = as_text(as_mapping(position).get("page")) or "1"
+    known = as_mapping(position)
+    number = as_text(known.get("page")) or "1"
     page = client_of(context).alerts.alerts_page(
         since=window.since, until=window.until, page=int(number)
     )
     entries = [_alert_entry(raw, options, window) for raw in page.raw]
-    return RecordPage(entries, {"page": page.next} if page.next else None)
+    # A server that knows no pages gives the same one for every number.
+    read = follow(as_texts(known.get("read")), json.dumps(page.raw))
+    if page.next is None or read is None:
+        return RecordPage(entries)
+    return RecordPage(entries, {"page": page.next, "read": list(read)})
 
 
 def _alert_entry(raw: Json, options: AlertRowOptions, window: Window) -> Recorded:
@@ -57,7 +64,8 @@ def read_test_sessions(
 ) -> RecordPage:
     """Give one page of the test sessions created in that time, each as it stands now."""
     wanted = SessionFilter(since=window.since, until=window.until)
-    cursor = as_text(as_mapping(position).get("cursor"))
+    known = as_mapping(position)
+    cursor = as_text(known.get("cursor"))
     page = client_of(context).sessions.page(wanted, cursor=cursor)
     entries = []
     for session, raw in zip(page.rows, page.raw, strict=True):
@@ -73,7 +81,8 @@ def read_test_sessions(
                 events=(event,),
             )
         )
-    return RecordPage(entries, {"cursor": page.next} if page.next else None)
+    read = None if page.next is None else follow(as_texts(known.get("read")), page.next)
+    return RecordPage(entries, None if read is None else {"cursor": page.next, "read": list(read)})
 
 
 RECORDS = (

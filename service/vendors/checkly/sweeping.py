@@ -3,6 +3,8 @@
 Each sweep reads everything since a time that lies a little before the newest thing seen, because
 vendors list things late and clocks differ. What was told is kept as long as it can be read again.
 The order of the list does not matter. A sweep goes on where it was: its place is in the position.
+A page that comes a second time begins the sweep once again, for the list may have grown by a page;
+where that happens again, the list has no more to give and the sweep ends.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from datetime import datetime, timedelta
 from schemas.events import EventDraft, Json
 from service.errors import Refused
 from service.vendors.base import PollAnswer
-from service.vendors.reading import as_list, as_mapping, as_text, as_time
+from service.vendors.reading import as_list, as_mapping, as_text, as_texts, as_time
+from service.vendors.trail import follow
 
 PAGES_A_TIME = 2
 IDLE_REACH = timedelta(hours=6)
@@ -61,6 +64,7 @@ class _Sweep:
     open_since: datetime | None
     begun_again: bool
     told: dict[str, list[str]]
+    read: tuple[str, ...] = ()
 
     def position(self) -> dict[str, Json]:
         return {
@@ -70,6 +74,7 @@ class _Sweep:
             "open_since": self.open_since.isoformat() if self.open_since else None,
             "begun_again": self.begun_again,
             "told": self.told,
+            "read": list(self.read),
         }
 
 
@@ -86,17 +91,27 @@ def sweep(
             if state.place is None or state.begun_again or fault.status not in _NO_SUCH_PLACE:
                 raise
             # The place is not known any more; what was told is, so the sweep begins once again.
-            state.place, state.begun_again = None, True
+            _begin_again(state)
             break
         for sighting in sightings:
             _look(sighting, state, events, now, reach)
-        state.place = following
-        if following is None:
+        shown = "\n".join(sighting.mark for sighting in sightings) or state.place or ""
+        further = follow(state.read, shown)
+        if further is None and following is not None and not state.begun_again:
+            _begin_again(state)
+            break
+        state.place, state.read = following, further or ()
+        if following is None or further is None:
+            state.place = None
             _end(state, now, reach)
             events.sort(key=lambda event: event.time or now)
             return PollAnswer(events, state.position())
     events.sort(key=lambda event: event.time or now)
     return PollAnswer(events, state.position(), more=True)
+
+
+def _begin_again(state: _Sweep) -> None:
+    state.place, state.read, state.begun_again = None, (), True
 
 
 def _look(
@@ -131,6 +146,7 @@ def _end(state: _Sweep, now: datetime, reach: Reach) -> None:
         mark: seen for mark, seen in state.told.items() if (as_time(seen[1]) or now) >= kept_since
     }
     state.since, state.newest, state.open_since, state.begun_again = since, None, None, False
+    state.read = ()
 
 
 def _read_position(position: Mapping[str, Json] | None, first: datetime) -> _Sweep:
@@ -147,4 +163,5 @@ def _read_position(position: Mapping[str, Json] | None, first: datetime) -> _Swe
         open_since=as_time(known.get("open_since")),
         begun_again=known.get("begun_again") is True,
         told=told,
+        read=as_texts(known.get("read")),
     )

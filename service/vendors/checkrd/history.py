@@ -7,7 +7,7 @@ which the vendor sent nothing: of rules that tell by e-mail, that are muted or i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -33,7 +33,8 @@ from service.vendors.checkrd.calls import PAGE, Page, written
 from service.vendors.checkrd.client import CheckrdClient
 from service.vendors.checkrd.facts import alert_event
 from service.vendors.checkrd.options import Identity
-from service.vendors.reading import as_key, as_mapping, as_text, as_time
+from service.vendors.reading import as_key, as_mapping, as_text, as_texts, as_time
+from service.vendors.trail import follow
 
 PAGES_AT_ONCE = 5
 LONGEST_WINDOW = timedelta(days=1)
@@ -80,7 +81,7 @@ class AlertHistoryOptions(Options):
         self, context: CallContext, since: datetime, until: datetime, cursor: str | None
     ) -> Page[HistoryEntry]:
         """Give a page of the entries of this time."""
-        page = CheckrdClient.of(context).alert_history_page(
+        return CheckrdClient.of(context).alert_history_page(
             since=since,
             until=until,
             alert_rule_ids=self.alert_rule_ids,
@@ -88,9 +89,6 @@ class AlertHistoryOptions(Options):
             limit=PAGE,
             cursor=cursor,
         )
-        if cursor is not None and page.next_cursor == cursor:
-            raise VendorBroken("Checkrd's alert history leads back to the page that was read")
-        return page
 
 
 class PolledHistoryOptions(AlertHistoryOptions):
@@ -112,7 +110,7 @@ class _Place:
     """Where the poll is: within the time up to `until`, at this cursor, or before the next time.
 
     `begin` is where the poll began; nothing before it is told. `told` are the keys of what was
-    told and may be read again, with the moment each is of.
+    told and may be read again, with the moment each is of; `followed` are the cursors up to here.
     """
 
     begin: datetime
@@ -120,6 +118,7 @@ class _Place:
     until: datetime | None = None
     cursor: str | None = None
     told: Mapping[str, datetime] = field(default_factory=dict)
+    followed: tuple[str, ...] = ()
 
     @classmethod
     def read(
@@ -135,7 +134,9 @@ class _Place:
             if (moment := as_time(at))
         }
         begin, until = as_time(known.get("begin")) or since, as_time(known.get("until"))
-        return cls(begin, since, until, as_text(known.get("cursor")) if until else None, told)
+        cursor = as_text(known.get("cursor")) if until else None
+        followed = as_texts(known.get("followed")) if cursor else ()
+        return cls(begin, since, until, cursor, told, followed)
 
     def write(self) -> dict[str, Json]:
         return {
@@ -143,6 +144,7 @@ class _Place:
             "since": written(self.since),
             "until": written(self.until),
             "cursor": self.cursor,
+            "followed": list(self.followed),
             "told": {key: written(at) for key, at in list(self.told.items())[-MOST_TOLD:]},
         }
 
@@ -162,7 +164,7 @@ def ask_alert_history(
     if until <= place.since:
         return PollAnswer([], place.write())
     found: dict[str, EventDraft] = {}
-    cursor = place.cursor
+    cursor, followed = place.cursor, place.followed
     for number in range(PAGES_AT_ONCE):
         try:
             page = options.page(context, place.since, until, cursor)
@@ -171,7 +173,7 @@ def ask_alert_history(
                 raise
             # The vendor forgot the stored cursor. Begun anew, the same facts are told again,
             # and what is stored already is not stored twice.
-            page = options.page(context, place.since, until, None)
+            page, followed = options.page(context, place.since, until, None), ()
         for entry in page.rows:
             event = options.event_of(entry)
             if event is not None and event.key not in place.told:
@@ -179,16 +181,27 @@ def ask_alert_history(
         cursor = page.next_cursor
         if cursor is None:
             break
+        followed = _followed(followed, cursor)
     events = sorted(found.values(), key=lambda event: event.time or until)
     near = {
         event.key: event.time or until
         for event in events
         if (event.time or until) >= until - options.overlap
     }
-    reached = replace(place, until=until, cursor=cursor, told={**place.told, **near})
+    told = {**place.told, **near}
+    reached = replace(place, until=until, cursor=cursor, told=told, followed=followed)
     if cursor is None:
         reached = reached.behind(until, options.overlap)
     return PollAnswer(events, reached.write(), more=cursor is not None or until < context.now)
+
+
+def _followed(followed: Sequence[str], cursor: str) -> tuple[str, ...]:
+    """Give the cursors with this one. Raises VendorBroken for one that comes again."""
+    further = follow(followed, cursor)
+    if further is None:
+        # Ending here would lose rows without a word.
+        raise VendorBroken("Checkrd's alert history leads back to a page that was read, or on ever")
+    return further
 
 
 def read_alert_history(
@@ -198,8 +211,8 @@ def read_alert_history(
     position: Mapping[str, Json] | None,
 ) -> RecordPage:
     """Give a page of the changes within the window."""
-    cursor = as_text(as_mapping(position).get("cursor"))
-    page = options.page(context, window.since, window.until, cursor)
+    known = as_mapping(position)
+    page = options.page(context, window.since, window.until, as_text(known.get("cursor")))
     entries = [
         Recorded(
             reference=event.key,
@@ -213,7 +226,10 @@ def read_alert_history(
         if (event := options.event_of(entry)) is not None
         and (event.time is None or window.since <= event.time < window.until)
     ]
-    return RecordPage(entries, {"cursor": page.next_cursor} if page.next_cursor else None)
+    if page.next_cursor is None:
+        return RecordPage(entries)
+    followed = _followed(as_texts(known.get("followed")), page.next_cursor)
+    return RecordPage(entries, {"cursor": page.next_cursor, "followed": list(followed)})
 
 
 POLLS = (

@@ -22,7 +22,8 @@ from service.vendors.checkview.client import CheckViewClient, Page, of_flow
 from service.vendors.checkview.facts import event_of, has_ended
 from service.vendors.checkview.options import CheckViewConnectionOptions
 from service.vendors.checkview.payloads import TestRun
-from service.vendors.reading import as_mapping, as_text, as_time
+from service.vendors.reading import as_mapping, as_text, as_texts, as_time
+from service.vendors.trail import follow
 
 MOST_TOLD = 5000
 """Ends that are remembered: of the overlap, of what a run holds that does not end, and as many of
@@ -50,12 +51,14 @@ class TestRunsOptions(Options):
 class Scan:
     """A way down the list that is not finished: the next page, and what was seen on the way.
 
-    `newest` is the time of the newest run, `hold` that of the oldest one that has not ended.
+    `newest` is the time of the newest run, `hold` that of the oldest one that has not ended, `read`
+    the cursors that were followed: one that comes again leads nowhere.
     """
 
     cursor: str | None = None
     newest: datetime | None = None
     hold: datetime | None = None
+    read: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,10 @@ class RunsPosition:
             as_time(known.get("floor")) or beginning,
             {mark: as_time(at) for mark, at in told.items()},
             Scan(
-                as_text(scan.get("cursor")), as_time(scan.get("newest")), as_time(scan.get("hold"))
+                as_text(scan.get("cursor")),
+                as_time(scan.get("newest")),
+                as_time(scan.get("hold")),
+                as_texts(scan.get("read")),
             ),
             known.get("restarted") is True,
         )
@@ -95,6 +101,7 @@ class RunsPosition:
                 "cursor": scan.cursor,
                 "newest": _text(scan.newest),
                 "hold": _text(scan.hold),
+                "read": list(scan.read),
             },
             "restarted": self.restarted,
         }
@@ -133,8 +140,11 @@ def ask_test_runs(
         if event.fact not in told and (at is not None or position is not None):
             events.append(event)
         told[event.fact] = at
-    scan = Scan(page.next, newest, hold)
-    if _goes_on(page, known.floor, is_new=position is not None and not met_known):
+    read = None if page.next is None else follow(known.scan.read, page.next)
+    scan = Scan(page.next, newest, hold, read or ())
+    if read is not None and _goes_on(
+        page, known.floor, is_new=position is not None and not met_known
+    ):
         return PollAnswer(events, replace(known, told=told, scan=scan).write(), more=True)
     floor = _next_floor(known.floor, scan, options, context.now)
     return PollAnswer(events, _remembering(told, floor).write())

@@ -13,7 +13,8 @@ from service.vendors.checkview.client import CheckViewClient
 from service.vendors.checkview.facts import event_of, has_ended, outcome_of
 from service.vendors.checkview.options import CheckViewConnectionOptions
 from service.vendors.checkview.payloads import TestRun
-from service.vendors.reading import as_mapping, as_text
+from service.vendors.reading import as_mapping, as_text, as_texts
+from service.vendors.trail import follow
 
 End = Literal["passed", "failed", "error", "cancelled"]
 
@@ -38,14 +39,15 @@ def read_test_runs(
 ) -> RecordPage:
     """Give one page of the runs that ended within the window, newest first."""
     connection: CheckViewConnectionOptions = context.options
-    cursor = as_text(as_mapping(position).get("cursor"))
-    page = CheckViewClient(context.http, connection).test_runs_page(cursor)
+    known = as_mapping(position)
+    page = CheckViewClient(context.http, connection).test_runs_page(as_text(known.get("cursor")))
     entries = tuple(_entries(page.rows, options, window, connection))
     dated = [run.listed_at for run in page.rows if run.listed_at is not None]
     is_past = bool(dated) and dated[-1] < window.since - options.longest_run
-    if page.next is None or is_past:
+    read = None if page.next is None else follow(as_texts(known.get("read")), page.next)
+    if read is None or is_past:
         return RecordPage(entries)
-    return RecordPage(entries, {"cursor": page.next})
+    return RecordPage(entries, {"cursor": page.next, "read": list(read)})
 
 
 def _entries(

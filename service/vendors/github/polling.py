@@ -23,7 +23,8 @@ from service.vendors.github.app_tokens import NOT_FOUND
 from service.vendors.github.asking import GONE
 from service.vendors.github.hooks import HookClient, HookOptions, HookPlace, place_of
 from service.vendors.github.record import events_of
-from service.vendors.reading import as_list, as_text, as_time, as_whole
+from service.vendors.reading import as_list, as_text, as_texts, as_time, as_whole
+from service.vendors.trail import follow
 
 AT_ONCE = 20
 """Deliveries that are read whole in one asking."""
@@ -46,7 +47,8 @@ class _Stretch:
     """A stretch of time that is being read.
 
     `cursor` leads to the next page (None: the first), `sent` are the GUIDs that arrived on a later
-    try, `waiting` the failed deliveries that are still to be read whole.
+    try, `waiting` the failed deliveries that are still to be read whole. `read` are the cursors
+    that were followed: one that comes again leads nowhere.
     """
 
     since: datetime
@@ -55,6 +57,7 @@ class _Stretch:
     cursor: str | None = None
     sent: tuple[str, ...] = ()
     waiting: tuple[int, ...] = ()
+    read: tuple[str, ...] = ()
 
     def position(self) -> dict[str, Json]:
         """Give where the next asking goes on."""
@@ -67,6 +70,7 @@ class _Stretch:
             "cursor": self.cursor,
             "sent": list(self.sent),
             "waiting": list(self.waiting),
+            "read": list(self.read),
         }
 
 
@@ -102,8 +106,9 @@ def _stretch(
             until=until,
             is_listed=known.get("is_listed") is True,
             cursor=as_text(known.get("cursor")),
-            sent=tuple(guid for guid in as_list(known.get("sent")) if isinstance(guid, str)),
+            sent=as_texts(known.get("sent")),
             waiting=_numbers(known.get("waiting")),
+            read=as_texts(known.get("read")),
         )
     settled = now - timedelta(seconds=options.settle_s)
     begin = until or settled - timedelta(hours=options.first_hours)
@@ -128,13 +133,15 @@ def _list(client: HookClient, place: HookPlace, stretch: _Stretch) -> _Stretch:
             if not row.succeeded and row.guid not in sent:
                 waiting.append(row.id)
             sent.discard(row.guid)
-    is_listed = page.cursor is None or _is_before(page.rows, stretch.since)
+    read = None if page.cursor is None else follow(stretch.read, page.cursor)
+    is_listed = read is None or _is_before(page.rows, stretch.since)
     return replace(
         stretch,
         is_listed=is_listed,
         cursor=page.cursor,
         sent=() if is_listed else tuple(sorted(sent)),
         waiting=tuple(waiting),
+        read=() if is_listed else read or (),
     )
 
 

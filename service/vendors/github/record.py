@@ -29,11 +29,13 @@ from service.vendors.reading import (
     as_key,
     as_list,
     as_text,
+    as_texts,
     as_whole,
     is_form,
     read_form,
     read_object,
 )
+from service.vendors.trail import follow
 
 _SOURCE = "hook_deliveries"
 _HOOK = "x-github-hook-id"
@@ -75,9 +77,17 @@ def read(
             )
         )
     is_past = bool(page.rows) and page.rows[-1].delivered_at < window.since
-    if page.cursor is None or is_past:
+    followed = None if page.cursor is None else follow(as_texts(known.get("read")), page.cursor)
+    if followed is None or is_past:
         return RecordPage(entries)
-    return RecordPage(entries, {"cursor": page.cursor, "told": sorted(_repeated(page.rows, told))})
+    return RecordPage(
+        entries,
+        {
+            "cursor": page.cursor,
+            "told": sorted(_repeated(page.rows, told)),
+            "read": list(followed),
+        },
+    )
 
 
 def _repeated(rows: Sequence[Any], told: set[str]) -> set[str]:

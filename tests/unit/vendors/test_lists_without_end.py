@@ -8,11 +8,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest
 
 from schemas.events import EventDraft, Json
+from service.errors import VendorBroken
 from service.http_connect import connect
 from service.vendors import BY_NAME
-from service.vendors.base import CallContext, Recorded, Window
+from service.vendors.base import CallContext, Record, Recorded, Window
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 WINDOW = Window(NOW - timedelta(hours=1), NOW)
@@ -74,9 +76,9 @@ class Vendor:
         message = f"of {name} there was always more"
         raise AssertionError(message)
 
-    def read(self, **options: Any) -> list[Recorded]:
-        """Read the vendor's first record to its end."""
-        record = self.vendor.records[0]
+    def read(self, *, record: Record | None = None, **options: Any) -> list[Recorded]:
+        """Read a record, the vendor's first when none is named, to its end."""
+        record = record or self.vendor.records[0]
         typed = record.options.model_validate(options)
         entries: list[Recorded] = []
         position: Any = None
@@ -196,3 +198,105 @@ def test_a_record_of_deliveries_that_knows_no_offset_ends() -> None:
     vendor = Vendor("vibeview", {"api_token": "t"}, answer)
     read = vendor.read(webhook_id="wh-1")
     assert {entry.reference for entry in read} == {f"evt_{number}" for number in range(-3, 10)}
+
+
+# --- cursors that go round ----------------------------------------------------------------------
+
+
+def going_round(page: Callable[[str], tuple[Json, dict[str, str]]]) -> Answer:
+    """The first page leads to `a`, that one to `b`, and `b` to `a` again."""
+    return lambda asked: page("b" if asked.get("cursor", asked.get("nextId")) == "a" else "a")
+
+
+def checkview_page(following: str) -> tuple[Json, dict[str, str]]:
+    runs = [
+        {
+            "id": f"run-{following}-{number}",
+            "status": "failed",
+            "created_at": (NOW - timedelta(minutes=number + 1)).isoformat(),
+        }
+        for number in range(3)
+    ]
+    return {"data": runs}, {"x-has-more": "true", "x-next-cursor": following}
+
+
+def test_runs_of_checkview_end_where_cursors_go_round() -> None:
+    vendor = Vendor("checkview", {"api_token": "t"}, going_round(checkview_page))
+    told, position = vendor.sweep("test_runs")
+    assert len(told) == len({event.fact for event in told}) == 6
+    assert vendor.sweep("test_runs", position)[0] == []
+    assert len({entry.reference for entry in vendor.read()}) == 6
+
+
+def github_page(following: str) -> tuple[Json, dict[str, str]]:
+    row = {
+        "id": ord(following),
+        "guid": f"g-{following}",
+        "delivered_at": (NOW - timedelta(minutes=5)).isoformat(),
+        "redelivery": False,
+        "status": "OK",
+        "status_code": 200,
+        "event": "push",
+    }
+    return [row], {"link": f'<https://vendor.test/x?cursor={following}>; rel="next"'}
+
+
+def test_deliveries_of_github_end_where_cursors_go_round() -> None:
+    vendor = Vendor("github", {"token": "t"}, going_round(github_page))
+    hook: dict[str, Any] = {"repository": "acme/webapp", "hook_id": 1}
+    _, position = vendor.sweep("hook_deliveries", **hook)
+    assert set(position) == {"until"}
+    assert {entry.reference for entry in vendor.read(**hook)} == {"g-a", "g-b"}
+
+
+def checkrd_page(following: str) -> tuple[Json, dict[str, str]]:
+    return {"data": [], "has_more": True, "next_cursor": following}, {}
+
+
+def test_the_history_of_checkrd_says_that_its_cursors_go_round() -> None:
+    """Its reader would rather fail aloud than leave out what it cannot reach."""
+    vendor = Vendor("checkrd", {"jwt": "a.b.c"}, going_round(checkrd_page))
+    with pytest.raises(VendorBroken, match="leads back"):
+        vendor.sweep("alert_history", look_back="1h")
+    with pytest.raises(VendorBroken, match="leads back"):
+        vendor.read()
+
+
+# --- Checkly ------------------------------------------------------------------------------------
+
+
+def checkly_page(following: str) -> tuple[Json, dict[str, str]]:
+    session = {
+        "id": f"s-{following}",
+        "status": "PASSED",
+        "createdAt": (NOW - timedelta(minutes=1)).isoformat(),
+    }
+    return {"entries": [session], "nextId": following}, {}
+
+
+CHECKLY = {"api_key": "k", "account_id": "a"}
+
+
+def test_sessions_of_checkly_end_where_cursors_go_round() -> None:
+    vendor = Vendor("checkly", CHECKLY, going_round(checkly_page))
+    told, position = vendor.sweep("test_sessions")
+    assert {event.subject for event in told} == {"s-a", "s-b"}
+    assert len(told) == 2
+    assert position["place"] is None
+    assert vendor.sweep("test_sessions", position)[0] == []
+    record = next(one for one in vendor.vendor.records if one.name == "test_sessions")
+    assert len({entry.reference for entry in vendor.read(record=record)}) == 2
+
+
+def test_alerts_of_checkly_end_where_the_vendor_knows_no_pages() -> None:
+    rows: list[Json] = [
+        {"id": f"a-{number}", "alertType": "ALERT_FAILURE", "startedAt": NOW.isoformat()}
+        for number in range(10)
+    ]
+    answer: tuple[Json, dict[str, str]] = {"data": rows}, {"content-range": "0-9/1000"}
+    vendor = Vendor("checkly", CHECKLY, lambda _asked: answer)
+    told, position = vendor.sweep("check_alerts")
+    assert len(told) == len({event.key for event in told})
+    assert vendor.sweep("check_alerts", position)[0] == []
+    record = next(one for one in vendor.vendor.records if one.name == "check_alerts")
+    assert len({entry.reference for entry in vendor.read(record=record)}) == len(told)
