@@ -66,13 +66,15 @@ class RunsPosition:
     """What the poll remembers.
 
     `told` has the ends that were told, each with the time of its run (None: it has none).
-    `restarted` says that the cursor of a scan was lost since the last scan that was finished.
+    `restarted` says that the cursor of a scan was lost since the last scan that was finished,
+    `first` that none was finished yet.
     """
 
     floor: datetime
     told: Mapping[str, datetime | None]
     scan: Scan = Scan()
     restarted: bool = False
+    first: bool = False
 
     @classmethod
     def read(cls, position: Mapping[str, Json] | None, beginning: datetime) -> RunsPosition:
@@ -89,6 +91,7 @@ class RunsPosition:
                 as_texts(scan.get("read")),
             ),
             known.get("restarted") is True,
+            position is None or known.get("first") is True,
         )
 
     def write(self) -> dict[str, Json]:
@@ -104,6 +107,7 @@ class RunsPosition:
                 "read": list(scan.read),
             },
             "restarted": self.restarted,
+            "first": self.first,
         }
 
 
@@ -137,14 +141,12 @@ def ask_test_runs(
         event = event_of(run, connection.statuses)
         met_known |= event.fact in told
         # Nobody knows how old a run without a time is; at first all of them are old.
-        if event.fact not in told and (at is not None or position is not None):
+        if event.fact not in told and not (at is None and known.first):
             events.append(event)
         told[event.fact] = at
     read = None if page.next is None else follow(known.scan.read, page.next)
     scan = Scan(page.next, newest, hold, read or ())
-    if read is not None and _goes_on(
-        page, known.floor, is_new=position is not None and not met_known
-    ):
+    if read is not None and _goes_on(page, known.floor, is_new=not (known.first or met_known)):
         return PollAnswer(events, replace(known, told=told, scan=scan).write(), more=True)
     floor = _next_floor(known.floor, scan, options, context.now)
     return PollAnswer(events, _remembering(told, floor).write())
