@@ -6,9 +6,10 @@ Each comes with an address of its own that takes five answers within 30 minutes 
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, SecretStr
 
 from schemas.events import Json
 from service.errors import Permanent
@@ -21,7 +22,19 @@ from service.vendors.slack.credentials import SlackConnectionOptions
 MOST_ANSWERS = 5
 """Slack takes no more at one address."""
 
-Address = Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+_ADDRESS = re.compile(r"https?://\S+")
+
+
+def _checked_address(address: SecretStr) -> SecretStr:
+    """Give the address. Raises ValueError, without showing it, for what is none."""
+    if _ADDRESS.fullmatch(address.get_secret_value()) is None:
+        message = "it must be an address that begins with http:// or https://"
+        raise ValueError(message)
+    return address
+
+
+# Whoever has the address may answer in our name for half an hour: it is not written into effects.
+Address = Annotated[SecretStr, AfterValidator(_checked_address)]
 
 
 class RespondParams(Params):
@@ -65,7 +78,7 @@ def respond(context: CallContext, params: RespondParams) -> Done:
         raise Permanent("the answer says nothing", hint="give text, blocks or delete_original")
     answer_press(
         context.http,
-        params.response_url,
+        params.response_url.get_secret_value(),
         text=fit_text(params.text),
         blocks=fit_blocks(params.blocks),
         response_type=params.response_type,
@@ -78,4 +91,4 @@ def respond(context: CallContext, params: RespondParams) -> Done:
 
 def respond_target(params: RespondParams, _options: SlackConnectionOptions) -> str:
     """Name the press, without the address, which is a secret."""
-    return f"press:{hashlib.sha256(params.response_url.encode()).hexdigest()}"
+    return f"press:{hashlib.sha256(params.response_url.get_secret_value().encode()).hexdigest()}"

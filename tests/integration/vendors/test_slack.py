@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,8 @@ from service.http import AddressGuard, VendorHttp
 from service.vendors.slack import VENDOR
 from service.vendors.slack.client import SlackClient, answer_press, post_to_webhook
 from service.vendors.slack.web import GuardedWebClient
+from service.workflows.catalogue import ActionSignature
+from service.workflows.parameters import check_parameters
 from tests.integration.vendors.conftest import Caller, Start
 from tests.vendors.listed.call import unlisted, unmade
 from tests.vendors.listed.slack import LISTED
@@ -507,8 +510,8 @@ def response_url(slack: TwinProcess, caller: Caller) -> str:
     """The address at which a press may be answered; the press itself goes nowhere."""
     caller.do("slack.message", text="Approve?", blocks=BUTTONS, effect="question:step:0")
     press = {"action_id": "approve", "receiver": "http://127.0.0.1:9/", "secret": "s"}
-    (sent,) = slack.lever("press", press)  # type: ignore[misc]  # the lever gives a list
-    return str(sent["payload"]["response_url"])
+    sent: Any = slack.lever("press", press)
+    return str(sent[0]["payload"]["response_url"])
 
 
 def answers(twin: TwinProcess) -> list[dict[str, Any]]:
@@ -566,6 +569,33 @@ def test_an_address_that_is_used_up_or_too_old_is_told_in_words(
     assert "30 minutes" in (caught.value.hint or "")
     code = response_url.rpartition("/")[2]
     assert code not in f"{caught.value!r} {caught.value.hint} {caller.references}"
+
+
+def test_the_address_of_a_press_is_kept_out_of_what_is_stored(caller: Caller) -> None:
+    """Whoever reads it may answer in our name for half an hour."""
+    address = "https://hooks.slack.com/actions/T1/2/secret-code"
+    action = caller.action("slack.respond")
+    params = action.params.model_validate({"response_url": address, "text": "Done"})
+    stored = json.dumps(params.model_dump(mode="json"))
+    assert "Done" in stored
+    assert "secret-code" not in f"{stored} {params!r}"
+    assert action.target is not None
+    assert "secret-code" not in str(action.target(params, caller.options))
+
+
+@pytest.mark.parametrize("address", ["hooks.slack.com/x", "https://a b", "ftp://x/y", "", 4])
+def test_the_address_of_a_press_is_an_address(caller: Caller, address: object) -> None:
+    with pytest.raises(ValidationError):
+        caller.do("slack.respond", response_url=address, text="x")
+
+
+def test_a_workflow_gives_the_address_of_a_press_as_text() -> None:
+    action = next(one for one in VENDOR.actions if one.name == "slack.respond")
+    signature = ActionSignature(action.name, action.params, action.outputs)
+    written = {"response_url": "${{ event.payload.response_url }}", "text": "x"}
+    assert list(check_parameters(signature, written)) == []
+    literal = {"response_url": "https://hooks.slack.com/x", "text": "x"}
+    assert list(check_parameters(signature, literal)) == []
 
 
 def test_an_answer_that_slack_refuses_with_200_is_refused(
