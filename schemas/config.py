@@ -19,6 +19,13 @@ _DURATION_UNITS = {
     "h": timedelta(hours=1),
     "d": timedelta(days=1),
 }
+LONGEST_DURATION = timedelta(days=36500)
+"""A century: times that lie a duration away from now are still times."""
+LONGEST_LOOK_BACK = timedelta(days=90)
+"""How far back a comparison with a vendor's record may look."""
+SHORTEST_PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(days=365)
+_SHOWN_CHARS = 40
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|kB|MB)?")
 _SIZE_UNITS = {
     None: 1,
@@ -34,7 +41,7 @@ _SIZE_UNITS = {
 def parse_duration(value: object) -> object:
     """Read `500ms`, `15s`, `5m`, `2h`, `30d`; anything that is no text passes unchanged.
 
-    Raises ValueError for a text of another form.
+    Raises ValueError for a text of another form and for more than a century.
     """
     if not isinstance(value, str):
         return value
@@ -42,7 +49,12 @@ def parse_duration(value: object) -> object:
     if match is None:
         message = f"{value!r} is no duration; write a number and ms, s, m, h or d, such as 15s"
         raise ValueError(message)
-    return float(match[1]) * _DURATION_UNITS[match[2]]
+    seconds = float(match[1]) * _DURATION_UNITS[match[2]].total_seconds()
+    if seconds > LONGEST_DURATION.total_seconds():
+        shown = value.strip()[:_SHOWN_CHARS]
+        message = f"{shown!r} is too long a duration; at most {LONGEST_DURATION.days} days"
+        raise ValueError(message)
+    return timedelta(seconds=seconds)
 
 
 def parse_size(value: object) -> object:
@@ -59,7 +71,13 @@ def parse_size(value: object) -> object:
     return int(match[1]) * _SIZE_UNITS[match[2]]
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0))]
+Duration = Annotated[
+    timedelta, BeforeValidator(parse_duration), Field(gt=timedelta(0), le=LONGEST_DURATION)
+]
+Pause = Annotated[
+    timedelta, BeforeValidator(parse_duration), Field(ge=SHORTEST_PAUSE, le=LONGEST_PAUSE)
+]
+"""Time from one asking to the next."""
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
 
 
@@ -99,8 +117,8 @@ class ReconcileConfig(Section):
     to compare with their options (none: all of the vendor's).
     """
 
-    every: Duration | None = None
-    since: Duration = timedelta(hours=24)
+    every: Pause | None = None
+    since: Duration = Field(default=timedelta(hours=24), le=LONGEST_LOOK_BACK)
     records: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
@@ -137,7 +155,7 @@ class PollConfig(Section):
     name: Name
     connection: Name
     poll: str
-    every: Duration = timedelta(minutes=5)
+    every: Pause = timedelta(minutes=5)
     options: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.api import Answer, TimedQuestion
-from schemas.config import Duration
+from schemas.config import LONGEST_LOOK_BACK, Duration
 from schemas.tables import GapState, ReconciliationState
-
-LONGEST = timedelta(days=90)
 
 
 class ReconcileRequest(BaseModel):
@@ -20,7 +18,7 @@ class ReconcileRequest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str | None = Field(default=None, max_length=200)
-    since: Duration | None = Field(default=None, le=LONGEST)
+    since: Duration | None = Field(default=None, le=LONGEST_LOOK_BACK)
 
 
 class ReconciliationQuestion(TimedQuestion):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,8 @@ _WORDS = {
     "model_attributes_type": "must hold keys with values, such as `key: value`",
     "model_type": "must hold keys with values, such as `key: value`",
     "string_type": "must be a text",
+    "time_delta_parsing": "must be a duration, such as 15s",
+    "time_delta_type": "must be a duration, such as 15s",
     "timezone_aware": "must carry a time zone, such as 2026-11-21T12:00:00Z",
     "tuple_type": "must be a list",
     "uuid_parsing": "must be a whole id, such as 0197c9bb-6f0e-7c21-9d4e-0a51f0c3b7aa",
@@ -33,6 +36,8 @@ _BOUNDS = {
     "less_than": ("lt", "must be less than"),
     "less_than_equal": ("le", "must be at most"),
 }
+_TIMEDELTA = re.compile(r"datetime\.timedelta\((.*)\)")
+_AMOUNT = re.compile(r"(\w+)s=(\d+)")
 
 
 def in_plain_words(fault: Mapping[str, Any]) -> str:
@@ -42,7 +47,7 @@ def in_plain_words(fault: Mapping[str, Any]) -> str:
         return _WORDS[kind]
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
-        return f"{words} {context[name]}"
+        return f"{words} {_bound_in_words(context[name])}"
     if kind in {"enum", "literal_error"}:
         return f"must be one of {str(context['expected']).replace(' or ', ', ')}"
     if kind == "string_pattern_mismatch":
@@ -52,3 +57,14 @@ def in_plain_words(fault: Mapping[str, Any]) -> str:
     message = str(fault["msg"]).removeprefix("Value error, ")
     message = message.replace("Input should be", "must be").replace("String should", "must")
     return f"{message[:1].lower()}{message[1:]}"
+
+
+def _bound_in_words(bound: object) -> str:
+    """Give a limit; pydantic gives those of durations as the code that makes them."""
+    found = _TIMEDELTA.fullmatch(str(bound))
+    if found is None:
+        return str(bound)
+    parts = [
+        f"{number} {unit}" + "s" * (number != "1") for unit, number in _AMOUNT.findall(found[1])
+    ]
+    return " and ".join(parts) or "0"
