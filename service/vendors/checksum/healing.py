@@ -7,6 +7,7 @@ with an `autoHeal` block, since such a run heals by itself.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from pydantic import Field
@@ -25,8 +26,7 @@ DISPATCHING = (
     "checksum.run_collection",
     "checksum.run_tests",
 )
-MOST_ASKED = 20
-"""How many earlier runs are asked for their UUID before a heal: one call each."""
+STARTED_RUNS = "checksum-started-runs"
 
 
 class AutoHealParams(Params):
@@ -69,7 +69,11 @@ class AutoHealOutputs(Outputs):
 
 
 def auto_heal(context: CallContext, params: AutoHealParams) -> Done:
-    """Heal a failed run, unless it was started by us to heal by itself."""
+    """Heal a failed run, unless it was started by us to heal by itself.
+
+    Every such run of the last seven days is asked which one it is, one or two calls each. Where
+    that is more than the rate allows, the step is tried again and goes on where it was.
+    """
     options: ChecksumOptions = context.options
     client = ChecksumClient(context.http, options)
     run_id = str(params.test_run_id)
@@ -99,22 +103,43 @@ def auto_heal(context: CallContext, params: AutoHealParams) -> Done:
     return Done(outputs, {"batch_id": told.batch_id, "test_run_id": run_id})
 
 
+@dataclass(frozen=True, slots=True)
+class StartedRuns:
+    """What this process has learnt of the runs we started to heal by themselves.
+
+    `ids` are the UUIDs of those that have ended; `others` are, by step, those that were asked and
+    are not the run which the step is to heal: one that still goes on may be the next step's.
+    """
+
+    ids: dict[str, str] = field(default_factory=dict)
+    others: dict[str, set[str]] = field(default_factory=dict)
+
+
 def _started_healing(
     client: ChecksumClient, context: CallContext, test_run_id: str
 ) -> RunState | None:
     """Give the state of the run we started with an `autoHeal` block, if this is one."""
-    asked = 0
+    started = context.http.remember(STARTED_RUNS, StartedRuns)
+    others = started.others.setdefault(context.idempotency_key, set())
+    found: RunState | None = None
     for reference in healing_references(context):
-        known = reference.get("test_run_id") or reference.get("run_id")
+        named = f"{reference.get('run_id')} {reference.get('name')}"
+        known = started.ids.get(named) or reference.get("test_run_id") or reference.get("run_id")
         if isinstance(known, str) and known.lower() == test_run_id:
-            return state_of(client, reference) or RunState("failed", True, test_run_id)
-        if asked == MOST_ASKED or isinstance(reference.get("test_run_id"), str):
+            found = state_of(client, reference) or RunState("failed", True, test_run_id)
+            started.ids[named] = test_run_id
+            break
+        if named in started.ids or named in others:
             continue
-        asked += 1
         state = state_of(client, reference)
+        if state and state.terminal and state.test_run_id:
+            started.ids[named] = state.test_run_id
         if state and state.test_run_id and state.test_run_id.lower() == test_run_id:
-            return state
-    return None
+            found = state
+            break
+        others.add(named)
+    started.others.pop(context.idempotency_key, None)
+    return found
 
 
 def healing_references(context: CallContext) -> Iterator[Mapping[str, Json]]:

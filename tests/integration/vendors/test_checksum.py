@@ -173,6 +173,52 @@ def test_a_run_that_heals_by_itself_is_not_healed_again(
     assert checksum.calls(path="*/auto-heal") == []
 
 
+@pytest.mark.parametrize("shape", ["name", "run_id"])
+def test_a_run_that_heals_by_itself_is_found_behind_many_others(
+    checksum: TwinProcess, caller: Caller, shape: str
+) -> None:
+    checksum.set(dispatch_answer=shape)
+    checksum.lever("outcomes", {"runs": ["failed"]})
+    told = caller.outputs("checksum.run_grep", grep="@login", auto_heal={"pr_number": 42})
+    for _ in range(30):
+        caller.do("checksum.run_grep", grep="@cart", auto_heal={"pr_number": 42})
+    checksum.advance(3)
+    run_id = caller.outputs("checksum.run_status", name=told.name, run_id=told.run_id).test_run_id
+    before = len(checksum.calls(path="*/status*"))
+    assert caller.outputs("checksum.auto_heal", test_run_id=run_id).already_healing is True
+    assert checksum.calls(path="*/auto-heal") == []
+    asked = len(checksum.calls(path="*/status*")) - before
+    assert asked >= 31
+    caller.do("checksum.auto_heal", effect="run:other:0", test_run_id=failed_run(checksum))
+    again = len(checksum.calls(path="*/status*")) - before - asked
+    assert again == 0, "of a run that has ended it is known which one it is"
+
+
+def test_a_heal_that_must_ask_more_than_the_rate_allows_goes_on_where_it_was(
+    checksum: TwinProcess,
+) -> None:
+    starter = caller_of(checksum)
+    starter.do("checksum.run_grep", grep="@login", auto_heal={"pr_number": 42})
+    checksum.lever("outcomes", {"runs": ["failed"]})
+    for _ in range(30):
+        starter.do("checksum.run_grep", grep="@cart", auto_heal={"pr_number": 42})
+    hasty = caller_of(checksum, per_minute=10)
+    hasty.earlier = starter.earlier
+    run_id = failed_run(checksum)  # the others still run, and so name no run of theirs
+    limited = 0
+    outputs: Any = None
+    for _ in range(10):
+        try:
+            outputs = hasty.outputs("checksum.auto_heal", test_run_id=run_id)
+            break
+        except RateLimited as fault:
+            limited += 1
+            hasty.time.sleep((fault.retry_after or timedelta()).total_seconds())
+    assert outputs.already_healing is False
+    assert limited == 3
+    assert len(checksum.effects(path="*/auto-heal")) == 1
+
+
 def test_runs_started_without_heal_or_by_somebody_else_are_healed(
     checksum: TwinProcess, caller: Caller
 ) -> None:
