@@ -32,19 +32,24 @@ _CURSOR_LOST = frozenset({400, 404, 410})
 
 
 class TestRunsOptions(Options):
-    """Options of the poll `test_runs`.
-
-    `test_flow_id` narrows it to one flow. `look_back` is how far the first question goes back.
-    `overlap` is how much later than others a run may turn up in the list. A run that has not ended
-    is waited for as long as `patience`.
-    """
+    """Options of the poll `test_runs`."""
 
     __test__ = False  # the name begins with Test; pytest must not collect it
 
-    test_flow_id: str | None = Field(default=None, min_length=1)
-    look_back: Duration = timedelta(hours=1)
-    overlap: Duration = timedelta(minutes=10)
-    patience: Duration = timedelta(hours=24)
+    test_flow_id: str | None = Field(
+        default=None, min_length=1, description="Only runs of this test flow."
+    )
+    look_back: Duration = Field(
+        default=timedelta(hours=1), description="How far the first question goes back."
+    )
+    overlap: Duration = Field(
+        default=timedelta(minutes=10),
+        description="How much later than others a run may turn up in the list.",
+    )
+    patience: Duration = Field(
+        default=timedelta(hours=24),
+        description="How long a run that has not ended is waited for.",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Literal
 
+from pydantic import Field
+
 from schemas.config import Duration
 from schemas.events import Json
 from service.vendors.base import CallContext, Options, Record, Recorded, RecordPage, Window
@@ -20,15 +22,18 @@ End = Literal["passed", "failed", "error", "cancelled"]
 
 
 class RecordOptions(Options):
-    """Options of the record `test_runs`.
+    """Options of the record `test_runs`."""
 
-    `ends` are those that should have reached us. With another frequency at the vendor than every
-    pass and fail, name `failed` and `error` alone, or passes that were never sent count as missed.
-    `longest_run` is how long before its end a run may have been made.
-    """
-
-    ends: tuple[End, ...] = ("passed", "failed", "error")
-    longest_run: Duration = timedelta(hours=2)
+    ends: tuple[End, ...] = Field(
+        default=("passed", "failed", "error"),
+        description="Which ends should have reached us. With another frequency at the vendor than "
+        "every pass and fail, name failed and error alone, or passes that were never sent count as "
+        "missed.",
+    )
+    longest_run: Duration = Field(
+        default=timedelta(hours=2),
+        description="How long before its end a run may have been made.",
+    )
 
 
 def read_test_runs(

@@ -33,21 +33,27 @@ _PASTE = "paste the whole .pem file that GitHub gave when the key was made, or n
 
 
 class GitHubCredentials(BaseModel):
-    """A token (personal, or of an installation and made elsewhere), or the three parts of an App.
-
-    `app_id` is the App's number or its client id. `private_key` is a PEM text; its line breaks may
-    be written as backslash and n, as environments that hold one line want it.
-    """
+    """A token, or the three parts of a GitHub App."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    token: SecretStr | None = Field(default=None, min_length=1)
+    token: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        description="A personal token, or one of an installation that is made elsewhere.",
+    )
     app_id: Annotated[
         Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]+$")] | None,
         BeforeValidator(as_text),
-    ] = None
-    private_key: SecretStr | None = None
-    installation_id: int | None = Field(default=None, ge=1)
+    ] = Field(default=None, description="The App's number or its client id.")
+    private_key: SecretStr | None = Field(
+        default=None,
+        description="The App's private key, a PEM text; its line breaks may be written as "
+        "backslash and n, as environments that hold one line want it.",
+    )
+    installation_id: int | None = Field(
+        default=None, ge=1, description="The number of the App's installation."
+    )
 
     @field_validator("private_key")
     @classmethod
@@ -80,15 +86,20 @@ class GitHubCredentials(BaseModel):
 
 
 class GitHubConnectionOptions(Options):
-    """Options of a connection.
+    """Options of a connection."""
 
-    `login` names whose token it is where GitHub does not tell. `per_minute` replaces the 5000 calls
-    an hour that are kept otherwise; an App may have more.
-    """
-
-    api_version: str = Field(default=API_VERSION, pattern=r"^\d{4}-\d{2}-\d{2}$")
-    login: Text = None
-    per_minute: float | None = Field(default=None, gt=0)
+    api_version: str = Field(
+        default=API_VERSION,
+        pattern=r"^\d{4}-\d{2}-\d{2}$",
+        description="The version of the API that every call asks for.",
+    )
+    login: Text = Field(default=None, description="Whose token it is, where GitHub does not tell.")
+    per_minute: float | None = Field(
+        default=None,
+        gt=0,
+        description="Calls a minute, in place of the 5000 an hour that are kept otherwise; an App "
+        "may have more.",
+    )
 
 
 def fixed_headers(options: GitHubConnectionOptions) -> dict[str, str]:

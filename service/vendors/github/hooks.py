@@ -21,17 +21,27 @@ _WRITE = "“Webhooks” (write)"
 
 
 class HookOptions(Options):
-    """Which webhook: that of a repository, of an organisation, or of the GitHub App.
+    """Which webhook: that of a repository, of an organisation, or of the GitHub App."""
 
-    `hook_id` is the number at the end of the address of the webhook's settings page. Senders in
-    `ignore_senders` give no events, as at the source.
-    """
-
-    repository: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$")
-    organization: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_.-]+$")
-    app: bool = False
-    hook_id: int | None = Field(default=None, ge=1)
-    ignore_senders: tuple[str, ...] = ()
+    repository: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$",
+        description="The repository whose webhook it is, as owner/name.",
+    )
+    organization: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9_.-]+$",
+        description="The organisation whose webhook it is.",
+    )
+    app: bool = Field(default=False, description="It is the webhook of the GitHub App.")
+    hook_id: int | None = Field(
+        default=None,
+        ge=1,
+        description="The number at the end of the address of the webhook's settings page.",
+    )
+    ignore_senders: tuple[str, ...] = Field(
+        default=(), description="Logins whose doings give no events, as at the source."
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from service.vendors.base import Options
 
 
 class GitHubOptions(Options):
-    """`ignore_senders`: logins (such as our own app's) whose doings give no events."""
+    """How GitHub's webhooks are read."""
 
-    ignore_senders: tuple[str, ...] = ()
+    ignore_senders: tuple[str, ...] = Field(
+        default=(), description="Logins, such as our own app's, whose doings give no events."
+    )

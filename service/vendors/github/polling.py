@@ -32,14 +32,17 @@ _GONE = frozenset({NOT_FOUND, GONE})
 
 
 class HookPollOptions(HookOptions):
-    """Which webhook, and how the reading begins.
+    """Which webhook, and how the reading begins."""
 
-    The first reading goes back `first_hours`. A delivery is judged `settle_s` seconds after it was
-    made: GitHub waits up to 10 s (Enterprise Server 30 s) for an answer.
-    """
-
-    first_hours: float = Field(default=1, ge=0, le=72)
-    settle_s: float = Field(default=90, ge=0)
+    first_hours: float = Field(
+        default=1, ge=0, le=72, description="How many hours the first reading goes back."
+    )
+    settle_s: float = Field(
+        default=90,
+        ge=0,
+        description="How many seconds after it was made a delivery is judged: GitHub waits up to "
+        "10 s (Enterprise Server 30 s) for an answer.",
+    )
 
 
 @dataclass(frozen=True, slots=True)
