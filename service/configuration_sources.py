@@ -18,9 +18,10 @@ from schemas.config import (
     SourceConfig,
 )
 from service.configuration_faults import FaultFinder
+from service.connection_parts import checked_base_url, checked_headers, fits_header
 from service.errors import ConfigurationError
 from service.secret_references import SecretMissingError, resolve_secret
-from service.vendors.base import Incoming, Secret, Vendor
+from service.vendors.base import Incoming, Outgoing, Secret, Vendor
 from service.workflows.findings import did_you_mean
 from service.workflows.yaml_tree import Path as TreePath
 
@@ -166,7 +167,7 @@ class SourceReader:
 
     def connections(self) -> Iterator[DeclaredConnection]:
         """Give the connections, noting what is wrong with them."""
-        for path, config, _lost in self._faults.items("connections", ConnectionConfig):
+        for path, config, lost in self._faults.items("connections", ConnectionConfig):
             owner = f"connection `{config.name}`"
             found = {
                 name: self._secret((*path, "credentials", name), reference, owner)
@@ -177,13 +178,41 @@ class SourceReader:
             if vendor is not None and vendor.outgoing is None:
                 self._faults.find((*path, "vendor"), f"{vendor.title} is not called by Hookwright")
             elif vendor is not None and vendor.outgoing is not None:
-                self._faults.fit((*path, "options"), vendor.outgoing.options, config.options)
+                self._check_base_url(path, config)
                 # One that is missing was named already; the model would say it again.
-                if len(credentials) == len(found):
-                    self._faults.fit(
-                        (*path, "credentials"), vendor.outgoing.credentials, credentials
-                    )
+                complete = len(credentials) == len(found) and "credentials" not in lost
+                self._check_outgoing(
+                    path, config, vendor.outgoing, credentials if complete else None
+                )
             yield DeclaredConnection(config, credentials)
+
+    def _check_base_url(self, path: TreePath, config: ConnectionConfig) -> None:
+        if config.base_url is None:
+            return
+        try:
+            checked_base_url(config.base_url)
+        except ConfigurationError as error:
+            self._faults.find((*path, "base_url"), error.message, error.hint)
+
+    def _check_outgoing(
+        self,
+        path: TreePath,
+        config: ConnectionConfig,
+        outgoing: Outgoing,
+        given: Mapping[str, str] | None,
+    ) -> None:
+        options = self._faults.fit((*path, "options"), outgoing.options, config.options)
+        if given is None:
+            return
+        credentials = self._faults.fit((*path, "credentials"), outgoing.credentials, given)
+        if options is None or credentials is None:
+            return
+        try:
+            checked_headers(outgoing.headers(credentials, options))
+        except ConfigurationError as error:
+            odd = [name for name, value in given.items() if not fits_header(value)]
+            place = (*path, "credentials", *odd) if len(odd) == 1 else (*path, "credentials")
+            self._faults.find(place, error.message, error.hint)
 
     def polls(self, connections: Mapping[str, ConnectionConfig]) -> Iterator[PollConfig]:
         """Give the polls, noting what is wrong with them; `connections` are those of the file."""

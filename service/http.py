@@ -24,8 +24,8 @@ from schemas.clock import Clock, utc_now
 from schemas.events import Json
 from service.address_guard import AddressGuard
 from service.call_rates import Limiter
+from service.connection_parts import checked_base_url, checked_headers
 from service.errors import (
-    ConfigurationError,
     HookwrightError,
     Permanent,
     RateLimited,
@@ -112,10 +112,10 @@ class VendorHttp:
         timing: Timing | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._base_url = _checked_base(base_url)
+        self._base_url = checked_base_url(base_url)
         self._host = urlsplit(self._base_url).netloc
         self.who = who or self._host
-        self._headers = _checked_headers(headers or {})
+        self._headers = checked_headers(headers or {})
         self._fetch_token = fetch_token
         self._token = HeldToken()
         self._timing = timing or Timing()
@@ -296,7 +296,7 @@ class VendorHttp:
         if fetch is not None:
             now = self._timing.now()
             token = self._token.get(now, lambda: fetch(self, now))
-        asked = _checked_headers(token.headers) if token else {}
+        asked = checked_headers(token.headers) if token else {}
         return replace(call, headers={**self._headers, **asked, **call.headers}), token
 
     def _pause(self, call: Call, fault: Transient, attempt: int, began: float) -> float | None:
@@ -369,32 +369,6 @@ def path_of(*segments: str | int) -> str:
         if str(segment) in {"", ".", ".."}:
             raise Permanent(f"{str(segment)!r} cannot be part of an address")
     return "".join(f"/{quote(str(segment), safe='')}" for segment in segments)
-
-
-def _checked_base(base_url: str) -> str:
-    try:
-        parts = urlsplit(base_url.strip())
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        _ = parts.port
-    except ValueError:
-        usable = False
-        parts = urlsplit("")
-    if not usable or parts.username or parts.password or parts.query or parts.fragment:
-        raise ConfigurationError(
-            "base_url is no usable address",
-            hint="give scheme, host and path only, such as https://api.example.com",
-        )
-    return base_url.strip().rstrip("/")
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not value.isascii() or not value.isprintable():
-            raise ConfigurationError(
-                f"the value for the header {name} holds characters that no header can have",
-                hint="check the credential for line breaks and invisible characters",
-            )
-    return dict(headers)
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
