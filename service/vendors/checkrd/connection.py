@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Literal
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from service.errors import Refused, VendorBroken
@@ -29,6 +30,15 @@ LONGEST_S = 10 * 365 * 86_400.0
 _UNUSABLE = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 )
+
+
+_REPLACED = (
+    "Checkrd gives a new refresh token with every renewal and only this process knows it: other "
+    "processes, and this one after a restart, have the configured one, which may be refused; use a "
+    "refresh token that stays the same"
+)
+
+log = structlog.get_logger(__name__)
 
 
 class NotRenewed(Refused):
@@ -68,7 +78,7 @@ class CheckrdCredentials(BaseModel):
 
 
 class CheckrdConnectionOptions(Options):
-    """Options of a connection. How a log-in is renewed is not documented (vendors.md §4.2)."""
+    """Options of a connection. How a log-in is renewed is not documented."""
 
     key_header: Literal["x-api-key", "authorization"] = Field(
         default="x-api-key", description="The header the API key is sent under."
@@ -166,6 +176,7 @@ class _Session:
     def __init__(self, credentials: CheckrdCredentials) -> None:
         self._given = credentials.jwt
         self._refresh = credentials.refresh_token or SecretStr("")
+        self._is_replaced = False
 
     def next_token(
         self, http: VendorHttp, options: CheckrdConnectionOptions, now: datetime
@@ -185,7 +196,11 @@ class _Session:
             )
         # Where a refresh token counts only once, the answer brings the next.
         following = as_text(dig(told, options.refresh_token_path))
-        self._refresh = SecretStr(following) if following else self._refresh
+        if following and following != self._refresh.get_secret_value():
+            self._refresh = SecretStr(following)
+            if not self._is_replaced:
+                self._is_replaced = True
+                log.warning("checkrd_refresh_token_replaced", hint=_REPLACED)
         lasts = as_number(dig(told, options.expires_in_path))
         if lasts is None or not 0 < lasts < LONGEST_S:
             return Token(_bearer(fresh), end_of(fresh))

@@ -39,9 +39,11 @@ GUIDE = Guide(
             "connection stops working when it ends."
         ),
         (
-            "Where Checkrd gives a new refresh token with every renewal, only the running process "
-            "knows the newest. After a restart the configured one may be refused; then log in and "
-            "store both tokens again."
+            "Use a refresh token that can be used again and again. Where Checkrd gives a new one "
+            "with every renewal, only the process that renewed knows it: other processes (doors, "
+            "workers) and a restart have the configured one, which may be refused by then. The log "
+            "says checkrd_refresh_token_replaced where that happens; then run a single process, "
+            "and log in and store both tokens again after a restart."
         ),
         (
             "Stopping an agent is felt by its users. Let a person approve it in the workflow "

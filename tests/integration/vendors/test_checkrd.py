@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from examples.twins.checkrd.account import AGENT_ID, RULE_ID
 from examples.twins.launch import TwinProcess
@@ -510,6 +511,22 @@ def test_a_refresh_token_that_counts_once_is_followed_by_the_next(checkrd: TwinP
         client.agent(AGENT_ID)
         checkrd.lever("expire")
     assert [call["status"] for call in checkrd.calls(path="/auth/refresh")] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("rotating", [True, False])
+def test_the_log_says_once_that_only_this_process_knows_the_refresh_token(
+    checkrd: TwinProcess, *, rotating: bool
+) -> None:
+    checkrd.set(rotate_refresh=rotating)
+    client = client_of(caller_of(checkrd, {"refresh_token": "refresh_twin"}))
+    with capture_logs() as logged:
+        for _ in range(3):
+            client.agent(AGENT_ID)
+            checkrd.lever("expire")
+    said = [line for line in logged if line["event"] == "checkrd_refresh_token_replaced"]
+    assert len(said) == rotating
+    assert len(checkrd.calls(path="/auth/refresh")) == 3
+    assert "refresh_twin" not in str(said)
 
 
 def test_a_login_that_cannot_be_renewed_leaves_nothing_in_doubt(checkrd: TwinProcess) -> None:
