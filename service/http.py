@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
@@ -57,6 +57,8 @@ the word."""
 READ_ATTEMPTS = 3
 FIRST_PAUSE_S = 0.25
 MAX_REDIRECTS = 3
+LONGEST_FLOOR_S = 60.0
+MOST_COUNTED = 10
 
 _READS = frozenset({"GET", "HEAD"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -121,6 +123,7 @@ class VendorHttp:
         self._timing = timing or Timing()
         self._limiter = limiter
         self._keep_back = keep_back
+        self._limited_in_a_row = 0
         self._breaker = breaker or CircuitBreaker(monotonic=self._timing.monotonic)
         self._timeout_s = timeout_s
         self._exchange = Exchange(
@@ -321,6 +324,7 @@ class VendorHttp:
                 failed_is_undone=call.failed_is_undone,
             )
             if error is None:
+                self._limited_in_a_row = 0
                 return answer
             target = answer.headers.get("location")
             if call.method not in _READS or answer.status not in _REDIRECTS or not target:
@@ -333,8 +337,14 @@ class VendorHttp:
 
     def _noted(self, error: HookwrightError) -> HookwrightError:
         """Let a limit of the vendor hold everybody, and strike out what is secret."""
-        if isinstance(error, RateLimited) and error.retry_after and self._limiter:
-            self._limiter.hold(error.retry_after.total_seconds())
+        if isinstance(error, RateLimited):
+            # A wait of nothing, asked for again and again, would be a rush of refused calls.
+            floor = min(2.0**self._limited_in_a_row, LONGEST_FLOOR_S)
+            self._limited_in_a_row = min(self._limited_in_a_row + 1, MOST_COUNTED)
+            wait = max((error.retry_after or timedelta()).total_seconds(), floor)
+            error.retry_after = timedelta(seconds=wait)
+            if self._limiter:
+                self._limiter.hold(wait)
         error.message = redact(error.message, self._secrets())
         error.args = (error.message,)
         return error

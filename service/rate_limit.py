@@ -23,7 +23,8 @@ _EPOCH_SINCE = 1e9
 _EPOCH_MS_SINCE = 1e12
 _REMAINING = ("x-ratelimit-remaining", "ratelimit-remaining")
 _RESET = ("x-ratelimit-reset", "ratelimit-reset")
-_ITEM = re.compile(r";\s*([rt])\s*=\s*(\d+)")
+_ITEM = re.compile(r";\s*([rt])\s*=\s*(\d{1,18})", re.ASCII)
+_NO_LIMIT = 10**18
 
 
 def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -38,7 +39,7 @@ def asked_wait(headers: Mapping[str, str], now: datetime) -> float | None:
 def reset_wait(headers: Mapping[str, str], now: datetime) -> float | None:
     """Give the seconds until the window begins anew: a Unix time (s or ms) or already seconds."""
     texts = [headers[name] for name in _RESET if name in headers]
-    combined = dict(_ITEM.findall(headers.get("ratelimit", "")))
+    combined = _tightest(headers)
     if "t" in combined:
         texts.append(combined["t"])
     for text in texts:
@@ -54,7 +55,7 @@ def reset_wait(headers: Mapping[str, str], now: datetime) -> float | None:
 def calls_left(headers: Mapping[str, str]) -> int | None:
     """Give how many calls the vendor still allows in its window; None when it does not say."""
     texts = [headers[name] for name in _REMAINING if name in headers]
-    combined = dict(_ITEM.findall(headers.get("ratelimit", "")))
+    combined = _tightest(headers)
     if "r" in combined:
         texts.append(combined["r"])
     for text in texts:
@@ -62,6 +63,12 @@ def calls_left(headers: Mapping[str, str]) -> int | None:
         if number is not None:
             return int(number)
     return None
+
+
+def _tightest(headers: Mapping[str, str]) -> dict[str, str]:
+    """Give the items of the policy that leaves the fewest calls (`"a";r=0;t=5, "b";r=9;t=60`)."""
+    policies = [dict(_ITEM.findall(part)) for part in headers.get("ratelimit", "").split(",")]
+    return min(policies, key=lambda items: int(items.get("r", _NO_LIMIT)))
 
 
 def _retry_after(text: str | None, now: datetime) -> float | None:

@@ -21,9 +21,11 @@ from schemas.storable import storable
 from schemas.tables import DeliveryRow, DeliveryState, SourceRow
 from service.connections import OpenConnection
 from service.errors import (
+    AddressRefused,
     Bug,
     ConfigurationError,
     HookwrightError,
+    Permanent,
     RateLimited,
     Refused,
     Transient,
@@ -45,11 +47,14 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=90)
 GIVE_UP = timedelta(hours=1)
-"""After this time since it came, a delivery is taken at its word."""
+"""After this time since it came, a delivery whose vendor cannot be asked is taken at its word."""
+LONGEST_WAIT = timedelta(hours=24)
+"""So long a vendor is asked again that answers and has nothing final to tell."""
 MAY_BE_LATE = timedelta(minutes=5)
 """For so long a vendor may tell us of something that its API does not list yet."""
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=2)
+LONGEST_PAUSE_LATER = timedelta(minutes=15)
 _UNKNOWN_THERE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.GONE})
 
 
@@ -146,9 +151,17 @@ def _after(runtime: Runtime, delivery_id: UUID, error: HookwrightError) -> None:
 
 
 def _is_final(error: HookwrightError, age: timedelta) -> bool:
-    if not isinstance(error, Refused):
-        return False
-    return error.status is None or (error.status in _UNKNOWN_THERE and age >= MAY_BE_LATE)
+    """Say whether the vendor's answer is the last word: it was asked, and does not confirm."""
+    if isinstance(error, Refused) and error.status is not None:
+        return error.status in _UNKNOWN_THERE and age >= MAY_BE_LATE
+    if isinstance(error, Permanent):
+        return not isinstance(error, AddressRefused)
+    return _is_not_yet(error) and age >= LONGEST_WAIT
+
+
+def _is_not_yet(error: HookwrightError | None) -> bool:
+    """Say whether the vendor answered, and only had nothing final to tell."""
+    return type(error) is Transient
 
 
 def _believe(
@@ -196,10 +209,12 @@ def _put_off(
     reason: str,
     error: HookwrightError | None,
 ) -> None:
-    if runtime.clock() - row.received_at >= GIVE_UP:
+    age = runtime.clock() - row.received_at
+    if age >= GIVE_UP and not _is_not_yet(error):
         _believe(runtime, work, row, source, reason)
         return
-    pause = min(FIRST_PAUSE * 2 ** min(row.failures, 10), LONGEST_PAUSE)
+    longest = LONGEST_PAUSE if age < GIVE_UP else LONGEST_PAUSE_LATER
+    pause = min(FIRST_PAUSE * 2 ** min(row.failures, 10), longest)
     if isinstance(error, Transient) and error.retry_after is not None:
         pause = max(pause, error.retry_after)
     if not isinstance(error, RateLimited):

@@ -7,6 +7,8 @@ vendor, a crash or a restart only makes it go on later. How one gap is closed is
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,6 +32,7 @@ from service.errors import (
     ConfigurationError,
     HookwrightError,
     RateLimited,
+    Refused,
     Transient,
     Unavailable,
 )
@@ -47,6 +50,7 @@ log = structlog.get_logger(__name__)
 GO_ON_FOR_S = 60.0
 """After this long another job goes on, so that one long record does not keep a worker."""
 MOST_FAILURES = 8
+MOST_PAGES = 2_000
 FIRST_PAUSE = timedelta(seconds=5)
 LONGEST_PAUSE = timedelta(minutes=5)
 LEARN_FROM = 200
@@ -149,8 +153,9 @@ def _step(runtime: Runtime, taken: Taken) -> bool:
     ]
     close_page(runtime, comparison, entries)
     if page.next is None:
-        taken.position.update(record=number + 1, page=None)
+        taken.position.update(record=number + 1, page=None, seen=[])
     else:
+        taken.position["seen"] = _seen(taken.position.get("seen", []), page.next)
         taken.position["page"] = dict(page.next)
     with unit_of_work(runtime.database, runtime.queue) as work:
         row = _held(work, taken)
@@ -159,6 +164,15 @@ def _step(runtime: Runtime, taken: Taken) -> bool:
         _count(work.session, row)
         row.failures = 0
     return True
+
+
+def _seen(marks: list[str], position: Mapping[str, Any]) -> list[str]:
+    """Note a page's position. Raises Refused when the pages lead in a circle, or never end."""
+    text = json.dumps(position, sort_keys=True, default=str)
+    mark = hashlib.sha256(text.encode()).hexdigest()[:12]
+    if mark in marks or len(marks) >= MOST_PAGES:
+        raise Refused("its pages lead in a circle, or never end")
+    return [*marks, mark]
 
 
 def _comparison(runtime: Runtime, taken: Taken, record: Record) -> Comparison:
@@ -270,7 +284,13 @@ def _next_record(runtime: Runtime, taken: Taken, reason: str) -> None:
         if row is None:
             return
         errors = {**taken.position.get("errors", {}), name: storable(reason[:500])}
-        row.position = {**taken.position, "record": number + 1, "page": None, "errors": errors}
+        row.position = {
+            **taken.position,
+            "record": number + 1,
+            "page": None,
+            "seen": [],
+            "errors": errors,
+        }
         if number >= len(taken.records):
             _end(row, runtime.clock(), _all(errors))
             return

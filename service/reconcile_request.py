@@ -25,11 +25,13 @@ from service.store import connections as connections_store
 from service.store import reconciliations as store
 from service.store import sources as sources_store
 from service.unit_of_work import UnitOfWork, unit_of_work
-from service.vendors.base import Vendor
+from service.vendors.base import Vendor, Window
 
 log = structlog.get_logger(__name__)
 
 ON_ITS_WAY = timedelta(minutes=1)
+"""How long a webhook may take to us: what is younger is not missed yet."""
+AGAIN_AFTER_FAULT = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,6 @@ def ask_for_sources(
                     row,
                     since=since or configured.since,
                     now=clock(),
-                    by="person",
                 )
             except Conflict as error:
                 if source is not None:
@@ -91,13 +92,23 @@ def ask_to_reconcile(
     *,
     since: timedelta,
     now: datetime,
-    by: Literal["person", "schedule"],
 ) -> ReconciliationRow:
     """Write down that a source is to be compared with its vendor's record, and ring for it.
 
-    One that is under way is given instead of a second. Raises Conflict for a source that cannot
-    be compared, with the reason.
+    One that is under way and covers the same time is given instead of a second. Raises Conflict
+    for a source that cannot be compared, with the reason.
     """
+    _refuse_impossible(work, vendors, source)
+    window = Window(now - since, now)
+    store.take_turn(work.session, source.id)
+    for found in store.under_way(work.session, source.id):
+        if found.since <= window.since + ON_ITS_WAY and found.until >= window.until - ON_ITS_WAY:
+            work.ring(Reconcile(found.id))
+            return found
+    return _begin(work, source, window, now=now, by="person")
+
+
+def _refuse_impossible(work: UnitOfWork, vendors: Mapping[str, Vendor], source: SourceRow) -> None:
     vendor = vendors.get(source.vendor)
     if vendor is None or not vendor.records:
         title = source.vendor if vendor is None else vendor.title
@@ -107,22 +118,30 @@ def ask_to_reconcile(
             f"{source.name!r} is tied to no connection of {vendor.title}",
             hint="add `connection: NAME` to the source, or declare one connection of this vendor",
         )
-    found = store.under_way(work.session, source.id)
-    if found is None:
-        found = ReconciliationRow(
-            source_id=source.id,
-            source=source.name,
-            vendor=source.vendor,
-            by=by,
-            since=now - since,
-            until=now,
-            state=ReconciliationState.PENDING,
-            created_at=now,
-            due_at=now,
-        )
-        work.session.add(found)
-    work.ring(Reconcile(found.id))
-    return found
+
+
+def _begin(
+    work: UnitOfWork,
+    source: SourceRow,
+    window: Window,
+    *,
+    now: datetime,
+    by: Literal["person", "schedule"],
+) -> ReconciliationRow:
+    row = ReconciliationRow(
+        source_id=source.id,
+        source=source.name,
+        vendor=source.vendor,
+        by=by,
+        since=window.since,
+        until=window.until,
+        state=ReconciliationState.PENDING,
+        created_at=now,
+        due_at=now,
+    )
+    work.session.add(row)
+    work.ring(Reconcile(row.id))
+    return row
 
 
 def connection_of(session: Session, source: SourceRow) -> str | None:
@@ -134,23 +153,29 @@ def connection_of(session: Session, source: SourceRow) -> str | None:
 
 
 def start_due(runtime: Runtime, work: UnitOfWork, *, now: datetime, limit: int) -> int:
-    """Begin the comparisons that sources ask for by their schedule; gives how many."""
+    """Begin the comparisons that sources ask for by their schedule; gives how many were due."""
     sources = store.due_sources(work.session, now=now, limit=limit)
     for source in sources:
-        config = ReconcileConfig.model_validate(source.reconcile or {})
-        source.reconcile_due_at = None if config.every is None else now + config.every
         try:
-            row = ask_to_reconcile(
-                work, runtime.vendors, source, since=config.since, now=now, by="schedule"
-            )
-        except Conflict as error:
-            log.warning("reconciliation_impossible", source=source.name, reason=error.message)
-            continue
-        # What happened before there was a source was never meant to arrive at it, and what is
-        # happening now may be on its way.
-        row.since = max(row.since, _made_at(source.id))
-        row.until = now - ON_ITS_WAY
+            _start(runtime, work, source, now)
+        except (Conflict, ValueError, OverflowError) as error:
+            # One source that cannot be compared must not stop the timers of the others.
+            reason = error.message if isinstance(error, Conflict) else str(error)
+            log.warning("reconciliation_impossible", source=source.name, reason=reason)
+            source.reconcile_due_at = now + AGAIN_AFTER_FAULT
     return len(sources)
+
+
+def _start(runtime: Runtime, work: UnitOfWork, source: SourceRow, now: datetime) -> None:
+    config = ReconcileConfig.model_validate(source.reconcile or {})
+    source.reconcile_due_at = None if config.every is None else now + config.every
+    _refuse_impossible(work, runtime.vendors, source)
+    if store.under_way(work.session, source.id):
+        return  # the next one looks back far enough for both
+    # What happened before there was a source was never meant to arrive at it, and what is
+    # happening now may be on its way.
+    window = Window(max(now - config.since, _made_at(source.id)), now - ON_ITS_WAY)
+    _begin(work, source, window, now=now, by="schedule")
 
 
 def _made_at(id_: UUID) -> datetime:

@@ -60,13 +60,18 @@ def due_sources(session: Session, *, now: datetime, limit: int) -> Sequence[Sour
     ).all()
 
 
-def under_way(session: Session, source_id: UUID) -> ReconciliationRow | None:
-    """Give a comparison of this source that has not ended."""
+def take_turn(session: Session, source_id: UUID) -> None:
+    """Wait until nobody else asks for a comparison of this source."""
+    session.exec(select(SourceRow.id).where(SourceRow.id == source_id).with_for_update()).first()
+
+
+def under_way(session: Session, source_id: UUID) -> Sequence[ReconciliationRow]:
+    """Give the comparisons of this source that have not ended."""
     return session.exec(
-        select(ReconciliationRow)
-        .where(ReconciliationRow.source_id == source_id, col(ReconciliationRow.ended_at).is_(None))
-        .limit(1)
-    ).first()
+        select(ReconciliationRow).where(
+            ReconciliationRow.source_id == source_id, col(ReconciliationRow.ended_at).is_(None)
+        )
+    ).all()
 
 
 def newest_deliveries(session: Session, source_id: UUID, *, limit: int) -> Sequence[DeliveryRow]:

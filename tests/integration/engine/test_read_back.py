@@ -12,7 +12,7 @@ import pytest
 from schemas.events import EventDraft
 from schemas.jobs import ReadBackDelivery
 from schemas.tables import ConnectionRow, DeliveryRow, DeliveryState, EventRow, RunRow, SourceRow
-from service.errors import RateLimited, Refused, Unreachable
+from service.errors import Permanent, RateLimited, Refused, Transient, Unreachable
 from service.read_back import GIVE_UP, MAY_BE_LATE, read_back_delivery
 from service.vendors.base import CallContext, Delivery, Options
 from tests.integration.engine.installation import Installation
@@ -200,3 +200,23 @@ def test_a_connection_that_was_removed_is_waited_for(
     installation.now += GIVE_UP
     read_back_delivery(installation.runtime, delivery_id)
     assert [event.type for event in installation.rows(EventRow)] == ["lie"]
+
+
+def test_a_vendor_that_has_nothing_final_to_tell_is_not_overruled(
+    installation: Installation, truth: Truth
+) -> None:
+    truth.answers = [Transient("the run is still running")]
+    delivery_id = hint(installation)
+    installation.now += GIVE_UP
+    read_back_delivery(installation.runtime, delivery_id)
+    assert delivery(installation).state == DeliveryState.RECEIVED
+    installation.now += timedelta(hours=24)
+    read_back_delivery(installation.runtime, delivery_id)
+    assert delivery(installation).state == DeliveryState.UNCONFIRMED
+    assert installation.rows(EventRow) == []
+
+
+def test_an_id_that_is_none_proves_nothing(installation: Installation, truth: Truth) -> None:
+    truth.answers = [Permanent("'..' cannot be part of an address")]
+    read_back_delivery(installation.runtime, hint(installation))
+    assert delivery(installation).state == DeliveryState.UNCONFIRMED

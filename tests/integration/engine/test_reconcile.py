@@ -183,7 +183,6 @@ def begin(installation: Installation, since: timedelta = timedelta(hours=24)) ->
             row,
             since=since,
             now=installation.now,
-            by="person",
         )
         return found.id
 
@@ -512,3 +511,56 @@ def test_a_vendors_odd_texts_are_stored(installation: Installation, robot: Robot
     robot.entries.append(Entry("whole", installation.now - timedelta(minutes=1)))
     assert compare(installation).state == ReconciliationState.SUCCEEDED
     assert len(installation.rows(EventRow)) == 2
+
+
+def test_a_schedule_neither_changes_nor_doubles_what_a_person_asked_for(
+    installation: Installation, robot: Robot
+) -> None:
+    robot.happen(3, withheld=(0,))
+    id_ = begin(installation, since=timedelta(hours=36))
+    row = source(installation)
+    row.reconcile = {"every": 3600.0, "since": 60.0, "records": {}}
+    row.reconcile_due_at = installation.now
+    installation.store(row)
+    Scheduler(installation.runtime).ring_due()
+    (asked,) = installation.rows(ReconciliationRow)
+    assert (asked.id, asked.since) == (id_, installation.now - timedelta(hours=36))
+    assert figures(carry_on(installation, id_)) == (3, 1, 1, 1, 0)
+
+
+def test_who_asks_for_more_than_is_under_way_gets_a_comparison_of_his_own(
+    installation: Installation, robot: Robot
+) -> None:
+    short = begin(installation, since=timedelta(minutes=2))
+    long = begin(installation, since=timedelta(hours=36))
+    assert short != long
+    assert begin(installation, since=timedelta(hours=1)) == long
+    installation.now += timedelta(minutes=5)
+    assert begin(installation, since=timedelta(hours=1)) not in {short, long}
+
+
+def test_a_source_with_an_impossible_schedule_stops_no_timer_of_others(
+    installation: Installation, robot: Robot
+) -> None:
+    row = source(installation)
+    row.reconcile = {"every": 3600.0, "since": 9e12, "records": {}}
+    row.reconcile_due_at = installation.now
+    installation.store(row)
+    id_ = begin(installation)
+    installation.bell.rung.clear()
+    Scheduler(installation.runtime).ring_due()
+    assert Reconcile(id_) in installation.bell.rung
+    assert source(installation).reconcile_due_at > installation.now
+
+
+def test_pages_that_lead_in_a_circle_end_with_the_reason(
+    installation: Installation, robot: Robot
+) -> None:
+    def circle(*given: Any) -> RecordPage:
+        position = given[3]
+        return RecordPage([], {"at": "b" if position == {"at": "a"} else "a"})
+
+    keep(installation, replace(robot.record(), read=circle))
+    row = compare(installation)
+    assert row.state == ReconciliationState.FAILED
+    assert "circle" in (row.error or "")

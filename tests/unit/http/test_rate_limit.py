@@ -51,3 +51,9 @@ def test_calls_left() -> None:
     assert calls_left({"x-ratelimit-remaining": "3"}) == 3
     assert calls_left({"ratelimit": '"default";r=50;t=30'}) == 50
     assert calls_left({"ratelimit-remaining": "many"}) is None
+
+
+def test_of_several_policies_the_one_that_leaves_least_counts() -> None:
+    headers = {"ratelimit": '"burst";r=0;t=5, "daily";r=900;t=80000'}
+    assert calls_left(headers) == 0
+    assert asked_wait(headers, NOW) == 5

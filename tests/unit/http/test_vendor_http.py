@@ -287,6 +287,23 @@ def test_the_last_allowed_call_holds_until_the_window_begins_anew(
     assert len(script.requests) == 1
 
 
+def test_a_limit_that_names_no_wait_is_met_with_longer_and_longer_ones(
+    client: Client, fake_time: FakeTime
+) -> None:
+    http, script = client(
+        httpx.Response(429, headers={"retry-after": "0"}), limiter=fake_time.limiter(6000)
+    )
+    waits = []
+    for _ in range(8):
+        with pytest.raises(RateLimited) as caught:
+            http.request("POST", "/things", json={})
+        assert caught.value.retry_after is not None
+        waits.append(caught.value.retry_after.total_seconds())
+        fake_time.seconds += waits[-1]
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert len(script.requests) == 8
+
+
 def test_calls_wait_for_the_rate_when_it_is_short(client: Client, fake_time: FakeTime) -> None:
     http, _ = client(OK, limiter=fake_time.limiter(1, seconds=1.0))
     http.request("GET", "/a")
