@@ -33,6 +33,9 @@ QUIET_LIBRARIES = {
     "uvicorn.error": logging.WARNING,
 }
 
+WITH_HEADERS = frozenset({"httpcore", "httpx"})
+"""At `debug` these print headers, which hold credentials and what vendors repeat of them."""
+
 LEAST_EVENT_WIDTH = 22
 """In the text form, the columns an event's name takes at least."""
 
@@ -106,7 +109,8 @@ def configure_logging(
         library = logging.getLogger(name)
         library.handlers.clear()
         library.propagate = True
-        library.setLevel(level if level <= logging.DEBUG else max(level, least))
+        heard = level <= logging.DEBUG and name not in WITH_HEADERS
+        library.setLevel(level if heard else max(level, least))
 
 
 @contextmanager

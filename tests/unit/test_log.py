@@ -118,3 +118,11 @@ def test_a_queue_that_is_away_is_said_once_a_minute_and_calmly(stream: io.String
     assert len(read(stream)) == 2
     logging.getLogger("dramatiq.worker.WorkerThread").critical("something else")
     assert read(stream)[-1]["event"] == "something else"
+
+
+def test_what_prints_headers_stays_quiet_even_for_a_developer(stream: io.StringIO) -> None:
+    configure_logging(Settings(log_level="debug"), stream=stream)
+    logging.getLogger("httpcore.http11").debug("receive_response_headers [b'location', b'x?key']")
+    logging.getLogger("httpx").info("HTTP Request: GET https://x")
+    logging.getLogger("dramatiq").debug("a library that is heard")
+    assert [line["event"] for line in read(stream)] == ["a library that is heard"]
