@@ -195,7 +195,7 @@ _SAFETY: Mapping[Safety, str] = {
 }
 _WORDS: Mapping[Safety, str] = {
     Safety.READ: "reads",
-    Safety.VENDOR_KEY: "once, by the vendor's key",
+    Safety.VENDOR_KEY: "vendor key",
     Safety.FIND_AND_UPDATE: "keeps",
     Safety.NATURAL_KEY: "once, ever",
     Safety.ONCE: "once",

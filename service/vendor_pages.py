@@ -23,7 +23,7 @@ from service.vendor_facts import (
     option_models,
     rate_in_words,
 )
-from service.vendors import VENDORS
+from service.vendors import VENDORS, samples
 from service.vendors.base import Vendor
 from service.verification_facts import PATH_TOKEN, verification_of
 
@@ -140,6 +140,10 @@ def _incoming(vendor: Vendor) -> Iterator[str]:
             "`*` stands for any other name. The facts of each of our types are in "
             "[events.md](../events.md)."
         )
+    if found := samples.names(vendor.name):
+        yield "## Samples"
+        yield f"`hookwright send SOURCE SAMPLE` sends one of them as {plain(vendor.title)} would."
+        yield ", ".join(code(name) for name in found)
 
 
 def _outgoing(vendor: Vendor) -> Iterator[str]:
@@ -238,7 +242,8 @@ def _default(text: str) -> str:
 _INTRO = (
     "What a step of a [workflow](workflows.md) can use. `hookwright workflow actions NAME` prints "
     "the same, with `--json` as JSON Schema. *Reads* change nothing; *keeps* finds what it made "
-    "or brings about a state; *once* is never done twice."
+    "or brings about a state; *once* is never done twice, and with *vendor key* the vendor sees to "
+    "that by a key of ours."
 )
 
 

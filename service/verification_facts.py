@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args, get_origin
 
 from service.errors import HookwrightError, SignatureError
-from service.signatures import PRESETS, Scheme
+from service.signatures import PRESETS, Knobs, Scheme
 from service.vendors.base import Delivery, Headers, Incoming, Secret, Signed, Vendor
 
 PATH_TOKEN = "path token"  # noqa: S105  # names a way of proving
@@ -69,7 +69,7 @@ def _schemes(incoming: Incoming) -> tuple[str, ...]:
 def _fact(
     vendor: Vendor, incoming: Incoming, scheme: str, given: Mapping[str, Any], *, default: bool
 ) -> VerificationFact:
-    options = incoming.options.model_validate(given)
+    options: Any = incoming.options.model_validate(given)
     if not incoming.wants_secret(options):
         return VerificationFact(PATH_TOKEN, default, (), "nothing is signed", None)
     preset = PRESETS.get(scheme) or PRESETS.get(vendor.name)
@@ -78,7 +78,9 @@ def _fact(
         headers = tuple(
             name for name in (preset.signature_header, preset.ts_header, preset.id_header) if name
         )
-    tolerance = getattr(options, "tolerance_s", None if preset is None else preset.tolerance_s)
+    # Knobs that nobody set leave a ready scheme as it is; their default is that of `custom`.
+    ready = None if preset is None else preset.tolerance_s
+    tolerance = ready if isinstance(options, Knobs) else getattr(options, "tolerance_s", ready)
     timed = preset is not None and preset.ts_source != "none"
     return VerificationFact(
         scheme=scheme,

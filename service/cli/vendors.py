@@ -8,7 +8,7 @@ from service.cli.guides import print_fields_of, print_guide
 from service.cli.output import console, json_option, print_json, print_table
 from service.errors import Invalid, NotFound
 from service.vendor_facts import describe_vendor, fields_of, option_models
-from service.vendors import BY_NAME, VENDORS
+from service.vendors import BY_NAME, VENDORS, samples
 from service.vendors.base import Vendor
 from service.workflows.findings import did_you_mean
 
@@ -93,6 +93,10 @@ def _print(vendor: Vendor) -> None:
         out.print("\n[bold]Events[/]")
         for theirs, ours in vendor.incoming.types.items():
             out.print(f"  {theirs}  ->  {ours}", markup=False)
+    if found := samples.names(vendor.name):
+        out.print(f"\n[bold]Samples[/] (`hookwright send {vendor.name} {found[0]}` sends one)")
+        for name in found:
+            out.print(f"  {name}", markup=False)
     if vendor.actions:
         out.print(f"\n[bold]Actions[/] (`hookwright workflow actions {vendor.name}` says more)")
         for action in vendor.actions:

@@ -57,6 +57,11 @@ def test_make_targets_that_are_named_exist(path: Path) -> None:
     assert named - targets() == set()
 
 
+@every_document
+def test_no_document_leads_to_a_numbered_section_that_is_not_here(path: Path) -> None:
+    assert re.findall(r"\w+\.md §[\d.]+", path.read_text(encoding="utf-8")) == []
+
+
 def test_the_index_lists_every_decision() -> None:
     index = (DECISIONS / "README.md").read_text(encoding="utf-8")
     files = sorted(path.name for path in DECISIONS.glob("0*.md"))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from service.errors import SignatureError
+from service.signatures import PRESETS
 from service.vendor_pages import KEPT, pages
-from service.vendors import VENDORS
-from service.vendors.base import Vendor
+from service.vendors import BY_NAME, VENDORS
+from service.vendors.base import Delivery, Headers, Secret, Vendor
 from tests.vendors import coverage
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -47,6 +50,32 @@ def test_a_page_holds_what_a_person_needs(vendor: Vendor) -> None:
     ):
         assert (heading in page) == there, heading
     assert "{url}" not in page
+
+
+def test_the_time_in_a_table_of_schemes_is_that_of_the_scheme() -> None:
+    generic = PAGES["vendors/generic.md"]
+    rows = {line.split("`")[1]: line for line in generic.splitlines() if line.startswith("| `")}
+    for name, scheme in PRESETS.items():
+        timed = scheme.ts_source != "none" and scheme.tolerance_s is not None
+        said = f"±{scheme.tolerance_s} s |" if timed else "not checked |"
+        assert rows[name].endswith(said), name
+
+
+@pytest.mark.parametrize("scheme", ["linear", "t-v1"])
+def test_a_generic_source_takes_the_time_of_its_scheme(scheme: str) -> None:
+    incoming = BY_NAME["generic"].incoming
+    assert incoming is not None
+    options = incoming.options.model_validate({"scheme": scheme})
+    sent = datetime(2026, 5, 1, tzinfo=UTC)
+    body = b'{"webhookTimestamp": %d}' % (sent.timestamp() * 1000)
+    signed = incoming.sign(body, "s3cret", sent, options, event="a", delivery_id="b")
+    headers = Headers([(name.lower(), value) for name, value in signed.headers])
+    verify = incoming.verifier(options, [Secret("s3cret")])
+    limit = timedelta(seconds=PRESETS[scheme].tolerance_s or 0)
+    delivery = Delivery("any", headers, signed.body, sent)
+    verify(delivery, sent + limit)
+    with pytest.raises(SignatureError):
+        verify(delivery, sent + limit + timedelta(seconds=2))
 
 
 @every_vendor

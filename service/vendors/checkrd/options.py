@@ -14,7 +14,7 @@ Identity: TypeAlias = Literal["evaluation", "id"]
 
 
 class CheckrdOptions(Options):
-    """How Checkrd's webhooks arrive; the defaults are the assumptions of vendors.md §4.1.
+    """How Checkrd's webhooks arrive; the defaults are assumptions.
 
     Paths lead into the body, with full stops between the members.
     """

@@ -11,7 +11,7 @@ from service.vendors.base import Options
 
 
 class VibeViewOptions(Options):
-    """How one VibeView webhook arrives. The defaults are the assumptions of vendors.md §1.1.
+    """How one VibeView webhook arrives. The defaults are assumptions.
 
     `scheme` is what the webhook is signed with; the receiver never tries another by itself.
     `secret_encoding` None is the scheme's own: `base64` for Standard Webhooks and Svix, `utf-8`

@@ -1,7 +1,6 @@
 """WorkOS: log-in and directories of companies. It sends what happens to users and connections.
 
-Pages: workos.com/docs, webhooks (vendors.md §8.12). Where bodies hold what we read is general
-knowledge.
+Pages: workos.com/docs, webhooks. Where bodies hold what we read is general knowledge.
 """
 
 from __future__ import annotations

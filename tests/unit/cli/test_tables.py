@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 
+from service.actions import index_actions
 from service.cli import output
+from service.cli.main import hookwright
 from service.cli.output import moment, print_table
+from service.vendor_facts import action_fact
+from service.vendors import VENDORS
 
 ID = "01a2009f-faee-7321-8822-95697c239683"
 COLUMNS = ["id", "source", "state", "received", "bytes", "key"]
@@ -33,6 +38,21 @@ def test_an_id_is_never_cut_and_the_key_gives_way(
     assert ID in row
     assert ("key" in head) == (key is not None)
     assert key is None or key in row
+
+
+def test_at_80_columns_vendors_are_shown_with_what_is_reconciled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (("COLUMNS", "80"), ("FORCE_COLOR", "1"), ("TERM", "dumb-with-width")):
+        monkeypatch.setenv(name, value)
+    head, _, first, *_ = CliRunner().invoke(hookwright, ["vendor", "list"]).output.splitlines()
+    assert "reconciles" in head
+    assert "deliveries" in first
+
+
+def test_the_safety_of_an_action_leaves_room_for_its_description() -> None:
+    words = {action_fact(action).safety for action in index_actions(VENDORS).values()}
+    assert max(map(len, words)) <= len("once, ever")
 
 
 def test_a_pipe_gets_whole_lines_and_no_blank_ones(capsys: pytest.CaptureFixture[str]) -> None:
