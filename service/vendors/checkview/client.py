@@ -14,6 +14,7 @@ from service.vendors.base import CallContext
 from service.vendors.checkview.options import CheckViewConnectionOptions, CheckViewCredentials
 from service.vendors.checkview.payloads import Answer, Health, TestFlow, TestRun, UxAudit, Website
 from service.vendors.reading import as_whole
+from service.vendors.trail import follow
 
 MAX_KEY_CHARS = 200
 _HINTS = {
@@ -199,12 +200,14 @@ class CheckViewClient:
 
     def _all(self, page_of: Callable[[str | None], Page[M]]) -> Iterator[M]:
         cursor: str | None = None
-        while True:
+        followed: tuple[str, ...] | None = ()
+        while followed is not None:
             page = page_of(cursor)
             yield from page.rows
             if page.next is None:
                 return
-            cursor = page.next
+            cursor, followed = page.next, follow(followed, page.next)
+        raise VendorBroken("the pages of a list go round in a circle, or have no end")
 
     def _one(self, model: type[M], answer: HttpAnswer) -> M:
         body = answer.json()

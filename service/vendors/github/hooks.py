@@ -15,6 +15,7 @@ from service.http import path_of
 from service.vendors.base import Options
 from service.vendors.github.answers import FullDelivery, HookDelivery
 from service.vendors.github.asking import PAGE, GitHubAsking, next_page, repo_path
+from service.vendors.trail import follow
 
 _READ = "“Webhooks” (read)"
 _WRITE = "“Webhooks” (write)"
@@ -89,13 +90,14 @@ class HookClient(GitHubAsking):
 
     def deliveries(self, place: HookPlace) -> Iterator[HookDelivery]:
         """Give every delivery that GitHub still has, newest first."""
-        cursor = None
-        while True:
+        cursor: str | None = None
+        followed: tuple[str, ...] | None = ()
+        while followed is not None:
             page = self.deliveries_page(place, cursor)
             yield from page.rows
             if page.cursor is None:
                 return
-            cursor = page.cursor
+            cursor, followed = page.cursor, follow(followed, page.cursor)
 
     def delivery(self, place: HookPlace, delivery_id: int) -> FullDelivery:
         """Give one delivery with what was sent and what was answered."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import httpx
@@ -15,6 +16,9 @@ from service.errors import VendorBroken
 from service.http_connect import connect
 from service.vendors import BY_NAME
 from service.vendors.base import CallContext, Record, Recorded, Window
+from service.vendors.checkview.client import CheckViewClient
+from service.vendors.checkview.options import CheckViewConnectionOptions
+from service.vendors.github.hooks import HookClient, HookPlace
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 WINDOW = Window(NOW - timedelta(hours=1), NOW)
@@ -300,3 +304,16 @@ def test_alerts_of_checkly_end_where_the_vendor_knows_no_pages() -> None:
     assert vendor.sweep("check_alerts", position)[0] == []
     record = next(one for one in vendor.vendor.records if one.name == "check_alerts")
     assert len({entry.reference for entry in vendor.read(record=record)}) == len(told)
+
+
+def test_lists_that_are_asked_for_end_where_cursors_go_round() -> None:
+    checkview = Vendor("checkview", {"api_token": "t"}, going_round(checkview_page))
+    options = CheckViewConnectionOptions.model_validate(checkview.options.model_dump())
+    runs = CheckViewClient(checkview.http, options).test_runs()
+    with pytest.raises(VendorBroken, match="circle"):
+        list(islice(runs, 100))
+    github = Vendor("github", {"token": "t"}, going_round(github_page))
+    place = HookPlace("/repos/acme/webapp/hooks/1/deliveries")
+    found = list(islice(HookClient(github.context).deliveries(place), 100))
+    assert {row.guid for row in found} == {"g-a", "g-b"}
+    assert len(found) < 10
