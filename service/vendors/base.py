@@ -13,9 +13,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.events import EventDraft, Json
 from schemas.storable import storable
@@ -29,6 +29,13 @@ class Options(BaseModel):
     """Base of every vendor's typed options: immutable, unknown keys refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_PER_MINUTE = Field(ge=0.01, le=100_000, allow_inf_nan=False)
+PerMinute: TypeAlias = Annotated[float, _PER_MINUTE]
+"""How many calls a minute: from one in 100 minutes up to more than any vendor allows."""
+PerMinuteOrUsual: TypeAlias = Annotated[float | None, _PER_MINUTE]
+"""The same where None leaves the vendor's usual rate in force."""
 
 
 class Params(BaseModel):
@@ -253,7 +260,7 @@ class Outgoing:
     `headers` gives the authentication headers, `base_url` the vendor's own address. Where they
     must be asked for and renewed, `token` does so: its headers are kept until shortly before they
     end, and renewed once when a call is answered 401.
-    `rates` are what our side keeps for one credential (vendors.md §0.3); an option `per_minute` of
+    `rates` are what our side keeps for one credential (vendors.md §0.3); the option `per_minute` of
     the connection replaces the calls of the first. When an answer says that no more than
     `keep_back` calls are left, no further call is made before the vendor's window begins anew.
     `check` asks the vendor who we are.

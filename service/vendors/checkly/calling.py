@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from schemas.events import Json
 from service.errors import HookwrightError, Refused, VendorBroken
 from service.http import HttpAnswer, VendorHttp
-from service.vendors.base import Options, dig
+from service.vendors.base import Options, PerMinute, dig
 from service.vendors.reading import as_mapping, as_text
 
 LONGEST_WAIT_S = 30
@@ -57,8 +57,8 @@ class ChecklyCredentials(BaseModel):
 class ChecklyConnectionOptions(Options):
     """Options of a connection."""
 
-    per_minute: float = Field(
-        default=600, gt=0, description="How many calls a minute are made at most."
+    per_minute: PerMinute = Field(
+        default=600, description="How many calls a minute are made at most."
     )
     arrays: Literal["repeat", "brackets", "comma"] = Field(
         default="repeat",

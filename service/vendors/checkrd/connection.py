@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from service.errors import Refused, VendorBroken
 from service.http import VendorHttp
-from service.vendors.base import Options, Token, dig
+from service.vendors.base import Options, PerMinuteOrUsual, Token, dig
 from service.vendors.checkrd.payloads import as_number
 from service.vendors.reading import as_mapping, as_text, as_time
 
@@ -89,8 +89,8 @@ class CheckrdConnectionOptions(Options):
         description="The form of the API that every call asks for; without one the vendor "
         "answers in its newest.",
     )
-    per_minute: float | None = Field(
-        default=None, gt=0, description="Calls a minute, in place of the usual rate."
+    per_minute: PerMinuteOrUsual = Field(
+        default=None, description="Calls a minute, in place of the usual rate."
     )
     telemetry_url: str | None = Field(
         default=None,

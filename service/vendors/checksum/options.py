@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from service.signatures import HeaderName, SecretEncoding
-from service.vendors.base import Options
+from service.vendors.base import Options, PerMinute
 
 BY_STATUS = "test_run.*"
 """A run's end: its status says which."""
@@ -47,8 +47,8 @@ class ChecksumOptions(Options):
         pattern=r"^[^/\s]+/[^/\s]+$",
         description="The repository of the tests, as owner/repo.",
     )
-    per_minute: float = Field(
-        default=60, gt=0, description="Calls a minute; the vendor publishes no limit."
+    per_minute: PerMinute = Field(
+        default=60, description="Calls a minute; the vendor publishes no limit."
     )
     heal_batch_paths: tuple[str, ...] = Field(
         default=("batchId", "autoHeal.batchId"),

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from schemas.config import Duration
 from service.signatures import HeaderName
-from service.vendors.base import Options
+from service.vendors.base import Options, PerMinute
 
 Outcome = Literal["queued", "running", "passed", "failed", "error", "cancelled"]
 """The statuses of a test run in our words (vendors.md §3.2 and §10; the vendor's are assumed)."""
@@ -155,9 +155,8 @@ class CheckViewPaths(Options):
 class CheckViewConnectionOptions(Options):
     """Options of a connection."""
 
-    per_minute: float = Field(
+    per_minute: PerMinute = Field(
         default=60,
-        gt=0,
         description="Calls a minute: 60 on paid plans, 10 without a subscription. The limit is the "
         "organisation's; with other users of its API set it lower.",
     )

@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from service.vendors.base import Options
+from service.vendors.base import Options, PerMinuteOrUsual
 from service.vendors.reading import Text, as_text
 
 API_VERSION = "2022-11-28"
@@ -94,9 +94,8 @@ class GitHubConnectionOptions(Options):
         description="The version of the API that every call asks for.",
     )
     login: Text = Field(default=None, description="Whose token it is, where GitHub does not tell.")
-    per_minute: float | None = Field(
+    per_minute: PerMinuteOrUsual = Field(
         default=None,
-        gt=0,
         description="Calls a minute, in place of the 5000 an hour that are kept otherwise; an App "
         "may have more.",
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from service.vendors.base import Options, Rate
+from service.vendors.base import Options, PerMinuteOrUsual, Rate
 
 
 class SlackCredentials(BaseModel):
@@ -42,9 +42,8 @@ class SlackConnectionOptions(Options):
         min_length=1,
         description="Channel (id, or name with #) of messages whose step names none.",
     )
-    per_minute: float | None = Field(
+    per_minute: PerMinuteOrUsual = Field(
         default=None,
-        gt=0,
         description="Messages a minute over all channels; left out, at most five in any 5 s.",
     )
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from service.errors import Refused
 from service.http import VendorHttp
-from service.vendors.base import CallContext, Options, Rate
+from service.vendors.base import CallContext, Options, PerMinute, Rate
 from service.vendors.vibeview.api.ai import AICalls
 from service.vendors.vibeview.api.apps import AppCalls
 from service.vendors.vibeview.api.calling import API
@@ -37,8 +37,8 @@ class VibeViewCredentials(BaseModel):
 class VibeViewConnectionOptions(Options):
     """Options of a connection: `per_minute` is the vendor's own limit for each client."""
 
-    per_minute: float = Field(
-        default=100, gt=0, description="How many calls a minute are made at most."
+    per_minute: PerMinute = Field(
+        default=100, description="How many calls a minute are made at most."
     )
 
 
