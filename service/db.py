@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -12,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
 from service.errors import ConfigurationError, Unavailable
@@ -22,6 +24,7 @@ __all__ = [
     "Database",
     "Session",
     "first_line",
+    "in_short",
     "is_outage",
     "normalise_url",
     "prepare_sqlite",
@@ -30,6 +33,10 @@ __all__ = [
 SQLITE_BUSY_MS = 10_000
 POOL_SIZE = 12
 POOL_TIMEOUT_S = 10
+_LIMIT_EXCEEDED = "54"
+"""PostgreSQL's class of errors for statements beyond a limit of the program."""
+_SQLITE_FAULTS = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE})
+"""What SQLite says of statements; a lock, a full disk or a missing file have codes of their own."""
 
 
 def normalise_url(url: str) -> URL:
@@ -110,11 +117,40 @@ def first_line(error: DBAPIError) -> str:
     return str(error.orig).strip().partition("\n")[0]
 
 
+def in_short(error: Exception) -> str:
+    """Give the kind of an error and what the driver said first.
+
+    All that a database error says would be the statement with every value in it.
+    """
+    said = f": {first_line(error)}" if isinstance(error, DBAPIError) else ""
+    return f"{type(error).__name__}{said}"
+
+
 def is_outage(error: BaseException) -> bool:
-    """Say whether a database error means that the database is away, not that we are wrong."""
-    return isinstance(error, OperationalError) or (
-        isinstance(error, DBAPIError) and error.connection_invalidated
-    )
+    """Say whether a database error means that the database is away, not that we are wrong.
+
+    Drivers give OperationalError for both: for a server that is gone, and for a statement that it
+    will never take (too many parameters, too complex, on SQLite even a table that is not there).
+    """
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeoutError)
+    if error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError) and not _is_our_fault(error)
+
+
+def _is_our_fault(error: DBAPIError) -> bool:
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _SQLITE_FAULTS
+    if isinstance(error.orig, sqlite3.Error):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        # Nothing came from the server. With a statement and a connection that is still good, the
+        # driver itself refused to send it; without a statement we could not connect.
+        return error.statement is not None
+    return str(state).startswith(_LIMIT_EXCEEDED)
 
 
 def _postgres_engine(url: URL) -> Engine:

@@ -16,7 +16,8 @@ from schemas.jobs import AdvanceRun, ReadBackDelivery
 from schemas.storable import bounded, storable
 from schemas.tables import DeliveryRow, DeliveryState, EventRow, RunRow, SourceRow
 from schemas.workflow import RunStatus
-from service.db import Session
+from service.db import Session, in_short, is_outage
+from service.errors import Unavailable
 from service.runtime import Runtime
 from service.store import deliveries as store
 from service.store import runs as runs_store
@@ -42,7 +43,38 @@ def ingest_deliveries(runtime: Runtime, ids: Sequence[UUID]) -> int:
     """Turn these deliveries into events and start the runs they match; gives how many.
 
     Safe to run twice and at the same time: rows are locked, events and runs have unique keys.
+    A delivery whose events cannot be stored does not stop the others.
+    Raises Unavailable when it is away.
     """
+    try:
+        return _ingest(runtime, ids)
+    except Unavailable:
+        raise
+    except Exception as error:
+        if is_outage(error):
+            raise
+        # One of them is to blame, and nobody can tell which before each has its own transaction.
+        log.warning("ingest_failed", deliveries=len(ids), reason=in_short(error))
+    return sum(_ingest_alone(runtime, delivery_id) for delivery_id in ids)
+
+
+def _ingest_alone(runtime: Runtime, delivery_id: UUID) -> int:
+    try:
+        return _ingest(runtime, [delivery_id])
+    except Unavailable:
+        raise
+    except Exception as error:
+        if is_outage(error):
+            raise
+        reason = f"its events could not be stored: {in_short(error)}"
+        log.warning("delivery_failed", delivery_id=str(delivery_id), reason=reason)
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        for row in store.lock_received(work.session, [delivery_id]):
+            _fail(runtime, row, reason)
+    return 1
+
+
+def _ingest(runtime: Runtime, ids: Sequence[UUID]) -> int:
     with unit_of_work(runtime.database, runtime.queue) as work:
         rows = store.lock_received(work.session, ids)
         sources = store.sources_of(work.session, [row.source_id for row in rows])

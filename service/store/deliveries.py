@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from schemas.tables import DeliveryRow, DeliveryState, EventRow, SourceRow
-from service.store.insert import insert_new
+from service.store.insert import in_parts, insert_new
 
 
 def lock_received(session: Session, ids: Sequence[UUID]) -> Sequence[DeliveryRow]:
@@ -48,9 +48,12 @@ def sources_tied_to(session: Session, connection: str) -> list[str]:
 
 def known_events(session: Session, keys: Collection[str]) -> set[str]:
     """Give which of these keys events are stored under."""
-    if not keys:
-        return set()
-    return set(session.exec(select(EventRow.dedupe_key).where(col(EventRow.dedupe_key).in_(keys))))
+    known: set[str] = set()
+    for part in in_parts(keys):
+        known.update(
+            session.exec(select(EventRow.dedupe_key).where(col(EventRow.dedupe_key).in_(part)))
+        )
+    return known
 
 
 def store_events(session: Session, rows: Sequence[EventRow]) -> list[EventRow]:

@@ -1,14 +1,30 @@
-"""Insert what is not there yet, the same way on both databases."""
+"""Insert what is not there yet, the same way on both databases, and lists of any length."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Table as CoreTable
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
+
+MOST_PARAMETERS = 30_000
+"""Values in one statement: SQLite takes 32,766 and PostgreSQL 65,535."""
+
+T = TypeVar("T")
+
+
+def in_parts(values: Iterable[T], *, each: int = 1) -> Iterator[list[T]]:
+    """Give the values in lists that one statement can hold, when `each` needs so many parameters.
+
+    Lists that grow with what senders and vendors give go through here.
+    """
+    left = iter(values)
+    while part := list(islice(left, max(1, MOST_PARAMETERS // each))):
+        yield part
 
 
 def insert_new(
@@ -18,17 +34,18 @@ def insert_new(
 
     Gives the ids of the rows that are really new.
     """
-    if not rows:
-        return set()
     table: CoreTable = model.__table__  # type: ignore[attr-defined]  # set by SQLModel
-    values: list[dict[str, Any]] = [
-        {column.name: getattr(row, column.name) for column in table.columns} for row in rows
-    ]
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    statement = (
-        dialect.insert(table)
-        .values(values)
-        .on_conflict_do_nothing(index_elements=list(unique))
-        .returning(table.c.id)
-    )
-    return set(session.execute(statement).scalars())
+    new: set[UUID] = set()
+    for part in in_parts(rows, each=len(table.columns)):
+        values: list[dict[str, Any]] = [
+            {column.name: getattr(row, column.name) for column in table.columns} for row in part
+        ]
+        statement = (
+            dialect.insert(table)
+            .values(values)
+            .on_conflict_do_nothing(index_elements=list(unique))
+            .returning(table.c.id)
+        )
+        new.update(session.execute(statement).scalars())
+    return new

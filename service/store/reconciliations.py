@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from schemas.tables import DeliveryRow, GapRow, GapState, ReconciliationRow, SourceRow
 from service.store import leased
+from service.store.insert import in_parts
 
 READ_AT_ONCE = 200
 
@@ -86,15 +87,16 @@ def newest_deliveries(session: Session, source_id: UUID, *, limit: int) -> Seque
 
 def known_keys(session: Session, source_id: UUID, keys: Collection[str]) -> set[str]:
     """Give which of these delivery keys are stored."""
-    if not keys:
-        return set()
-    return set(
-        session.exec(
-            select(DeliveryRow.delivery_key).where(
-                DeliveryRow.source_id == source_id, col(DeliveryRow.delivery_key).in_(keys)
+    known: set[str] = set()
+    for part in in_parts(keys):
+        known.update(
+            session.exec(
+                select(DeliveryRow.delivery_key).where(
+                    DeliveryRow.source_id == source_id, col(DeliveryRow.delivery_key).in_(part)
+                )
             )
         )
-    )
+    return known
 
 
 def deliveries_between(
@@ -129,14 +131,17 @@ def gaps_by_reference(
     session: Session, source_id: UUID, record: str, references: Collection[str]
 ) -> dict[str, GapRow]:
     """Give the known gaps among these entries of a record."""
-    rows = session.exec(
-        select(GapRow).where(
-            GapRow.source_id == source_id,
-            GapRow.record == record,
-            col(GapRow.reference).in_(references),
+    gaps: dict[str, GapRow] = {}
+    for part in in_parts(references):
+        rows = session.exec(
+            select(GapRow).where(
+                GapRow.source_id == source_id,
+                GapRow.record == record,
+                col(GapRow.reference).in_(part),
+            )
         )
-    )
-    return {row.reference: row for row in rows}
+        gaps.update((row.reference, row) for row in rows)
+    return gaps
 
 
 def count_gaps(session: Session, reconciliation_id: UUID) -> GapCounts:

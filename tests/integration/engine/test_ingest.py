@@ -6,9 +6,18 @@ import json
 import threading
 from datetime import timedelta
 
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
 from schemas.tables import DeliveryRow, DeliveryState, EventRow, RunRow
 from schemas.workflow import RunStatus
+from service.db import Database
+from service.errors import Unavailable
 from service.ingest import MOST_FAILURES, ingest_deliveries
+from service.store.deliveries import known_events
+from service.store.reconciliations import gaps_by_reference, known_keys
+from service.unit_of_work import reading, unit_of_work
 from tests.integration.engine.installation import Installation
 
 WORKFLOW = """
@@ -98,3 +107,98 @@ def test_text_that_no_database_column_can_hold_does_not_stop_an_event(
     (event,) = installation.rows(EventRow)
     assert event.subject == "a\ufffdb"
     assert event.facts == {"x": "\ufffd"}
+
+
+MANY = 70_000
+"""More than the parameters that one statement may have on PostgreSQL (65,535)."""
+
+
+def test_a_delivery_of_thousands_of_events_gives_them_all(
+    installation: Installation,
+) -> None:
+    """On PostgreSQL one statement of all their columns would have too many parameters."""
+    installation.workflow(WORKFLOW)
+    events = [{"type": "go", "facts": {"count": 2}} for _ in range(4_500)]
+    started = installation.ingest(installation.deliver(*events))
+    (delivery,) = installation.rows(DeliveryRow)
+    assert delivery.state == DeliveryState.INGESTED
+    assert len(installation.rows(EventRow)) == 4_500
+    assert len(set(started)) == 4_500
+
+
+def test_questions_after_more_keys_than_a_statement_holds_are_answered(
+    installation: Installation,
+) -> None:
+    delivery_id = installation.deliver({"type": "go", "facts": {}})
+    installation.ingest(delivery_id)
+    (event,) = installation.rows(EventRow)
+    (delivery,) = installation.rows(DeliveryRow)
+    keys = [f"made-up:{number}" for number in range(MANY)]
+    with reading(installation.database) as session:
+        assert known_events(session, [*keys, event.dedupe_key]) == {event.dedupe_key}
+        found = known_keys(session, installation.source_id, [*keys, delivery.delivery_key])
+        assert found == {delivery.delivery_key}
+        assert gaps_by_reference(session, installation.source_id, "record", keys) == {}
+
+
+def refuse_events_of(database: Database, type_: str) -> None:
+    """Let the database refuse events of this type, as it refuses what no column can hold."""
+    with database.turn_to_write(), database.engine.begin() as connection:
+        if database.is_sqlite:
+            connection.execute(
+                text(
+                    "CREATE TRIGGER no_poison BEFORE INSERT ON events "
+                    f"WHEN NEW.type = '{type_}' BEGIN SELECT RAISE(ABORT, 'no poison'); END"
+                )
+            )
+        else:
+            connection.execute(
+                text(f"ALTER TABLE events ADD CONSTRAINT no_poison CHECK (type <> '{type_}')")
+            )
+
+
+def test_a_delivery_whose_events_cannot_be_stored_dies_without_stopping_the_others(
+    installation: Installation,
+) -> None:
+    refuse_events_of(installation.database, "poison")
+    installation.workflow(WORKFLOW)
+    before = installation.deliver({"type": "go", "facts": {"count": 2}})
+    poisoned = installation.deliver({"type": "poison", "facts": {}})
+    after = installation.deliver({"type": "go", "facts": {"count": 2}})
+    assert len(installation.ingest(before, poisoned, after)) == 2
+    states = {row.id: row.state for row in installation.rows(DeliveryRow)}
+    assert states == {
+        before: DeliveryState.INGESTED,
+        poisoned: DeliveryState.RECEIVED,
+        after: DeliveryState.INGESTED,
+    }
+    for _ in range(MOST_FAILURES - 1):
+        installation.now += timedelta(minutes=5)
+        installation.ingest(poisoned)
+    (row,) = installation.rows(DeliveryRow, DeliveryRow.id == poisoned)
+    assert (row.state, row.failures, row.due_at) == (DeliveryState.DEAD, MOST_FAILURES, None)
+    assert "no_poison" in row.error or "no poison" in row.error
+
+
+@pytest.mark.parametrize("statement", ["SELECT nothing_of_that_name FROM events", "SELEKT 1"])
+def test_a_statement_that_is_wrong_is_no_outage(database: Database, statement: str) -> None:
+    with pytest.raises(DBAPIError), reading(database) as session:
+        session.execute(text(statement))
+
+
+def test_too_many_parameters_are_no_outage(database: Database, installation: Installation) -> None:
+    count = 300_000
+    sign = "?" if database.is_sqlite else "%s"
+    statement = f"SELECT 1 WHERE 1 IN ({', '.join([sign] * count)})"
+    with pytest.raises(DBAPIError), unit_of_work(database, installation.bell) as work:
+        work.session.connection().exec_driver_sql(statement, (1,) * count)
+
+
+def test_a_database_that_is_not_there_is_an_outage(database: Database) -> None:
+    away = Database(
+        "sqlite:////nowhere/at/all.db"
+        if database.is_sqlite
+        else "postgresql://nobody:x@127.0.0.1:1/none"
+    )
+    with pytest.raises(Unavailable), reading(away) as session:
+        session.execute(text("SELECT 1"))
