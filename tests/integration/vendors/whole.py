@@ -124,7 +124,7 @@ class Whole:
             source = work.session.get(SourceRow, self.source_id)
             assert source is not None
             row = ask_to_reconcile(
-                work, self.runtime.vendors, source, since=since, now=self.base.now, by="person"
+                work, self.runtime.vendors, source, since=since, now=self.base.now
             )
             id_ = row.id
         for _ in range(TURNS):
