@@ -11,7 +11,7 @@ from datetime import datetime
 from schemas.events import Json
 from service.errors import Refused
 from service.http import path_of
-from service.vendors.base import CallContext
+from service.vendors.base import CallContext, dig
 from service.vendors.github.answers import (
     Account,
     App,
@@ -32,6 +32,12 @@ from service.vendors.github.bodies import (
     StatusFields,
 )
 from service.vendors.github.hooks import HookClient
+from service.vendors.reading import as_text
+
+_OF_INSTALLATION = "ghs_"
+_SAID_TO_INSTALLATIONS = "by integration"
+"""How tokens of installations begin and how a refusal of theirs ends, where others read "by
+personal access token" (general knowledge of GitHub's API)."""
 
 _TALK = "“Issues” or “Pull requests” (write)"
 _ISSUES = "“Issues” (write)"
@@ -205,15 +211,47 @@ class GitHubClient(HookClient):
 def check(context: CallContext) -> str:
     """Ask whose token it is."""
     client = GitHubClient(context)
-    login = client.own_login()
     if client.credentials.is_app:
-        _prove_installation(client)
+        login = client.own_login()
+        _prove_token(client)
         return f"GitHub App {login}, installation {client.credentials.installation_id}"
-    return f"account {login}" if login else "a token of an app"
+    try:
+        login = client.user().login
+    except Refused as fault:
+        if fault.status != FORBIDDEN:
+            raise
+        return _nameless(client, fault)
+    if login is None:
+        raise Refused(
+            "GitHub answered the question whose token this is without naming an account",
+            hint="is `base_url` of the connection the address of GitHub's API? On Enterprise "
+            "Server it ends in /api/v3",
+        )
+    return f"account {login}"
 
 
-def _prove_installation(client: GitHubClient) -> None:
-    """Make a call that needs the installation's token and no permission."""
+def _nameless(client: GitHubClient, fault: Refused) -> str:
+    """Give whose token it is when GitHub refuses to tell. Raises Refused when it must tell."""
+    token = client.credentials.token
+    said = as_text(dig(fault.body, "message")) or ""
+    known = client.options.login
+    of_app = token is not None and token.get_secret_value().startswith(_OF_INSTALLATION)
+    if not (known or of_app or said.endswith(_SAID_TO_INSTALLATIONS)):
+        raise Refused(
+            f"GitHub knows this token and does not let it ask whose it is: {fault.message}",
+            status=fault.status,
+            hint="it lacks a permission, is not authorised for single sign-on, or calls from an "
+            "address that is not allowed: look at the token in GitHub's settings; where all is as "
+            "meant, name its account with `options: {login: NAME}`",
+        ) from fault
+    _prove_token(client)
+    if known:
+        return f"account {known}, as the option login says; GitHub does not tell"
+    return "a token of a GitHub App's installation, which is no account's"
+
+
+def _prove_token(client: GitHubClient) -> None:
+    """Make a call that needs a good token and no permission."""
     try:
         client.rate_limits()
     except Refused as fault:

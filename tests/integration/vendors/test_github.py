@@ -417,8 +417,52 @@ def test_the_check_names_the_account(github: TwinProcess, caller: Caller) -> Non
     assert outgoing is not None
     assert outgoing.check is not None
     assert outgoing.check(caller.context()) == "account qa-bot"
+
+
+def asked_who(github: TwinProcess, **options: Any) -> str:
+    outgoing = VENDOR.outgoing
+    assert outgoing is not None
+    assert outgoing.check is not None
+    return outgoing.check(caller_of(github, **options).context())
+
+
+def test_the_check_knows_a_token_of_an_installation(github: TwinProcess) -> None:
+    body = {"message": "Resource not accessible by integration"}
+    github.fault("status", path="/user", status=403, body=body)
+    assert asked_who(github) == "a token of a GitHub App's installation, which is no account's"
+
+
+@pytest.mark.parametrize(
+    "said", ["Resource not accessible by personal access token", "Your address is not allowed"]
+)
+def test_the_check_fails_for_a_token_that_may_not_ask(github: TwinProcess, said: str) -> None:
+    github.fault("status", path="/user", status=403, body={"message": said})
+    with pytest.raises(Refused, match="does not let it ask whose it is") as caught:
+        asked_who(github)
+    assert caught.value.status == 403
+    assert said in caught.value.message
+    assert "permission" in str(caught.value.hint)
+
+
+def test_the_check_takes_the_login_of_the_options_where_github_does_not_tell(
+    github: TwinProcess,
+) -> None:
     github.fault("status", path="/user", status=403)
-    assert outgoing.check(caller_of(github).context()) == "a token of an app"
+    assert asked_who(github, login="qa-bot").startswith("account qa-bot, as the option")
+
+
+def test_the_check_asks_although_the_options_name_a_login(github: TwinProcess) -> None:
+    github.set(key="ghp_another")
+    with pytest.raises(Refused) as caught:
+        asked_who(github, login="qa-bot")
+    assert caught.value.status == 401
+
+
+def test_the_check_fails_where_no_account_is_named(github: TwinProcess) -> None:
+    github.fault("status", path="/user", status=200, body={"ok": True})
+    with pytest.raises(Refused, match="without naming an account") as caught:
+        asked_who(github)
+    assert "base_url" in str(caught.value.hint)
 
 
 def test_a_slow_answer_times_out(github: TwinProcess, caller: Caller) -> None:
