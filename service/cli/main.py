@@ -40,6 +40,7 @@ _COMMANDS = {
         "sources", "source", "Sources: receiving addresses, and how to connect a sender."
     ),
     "connection": Entry("connections", "connection", "Connections: accounts at vendors."),
+    "poll": Entry("polls", "poll", "Polls: what vendors are asked again and again."),
     "vendor": Entry("vendors", "vendor", "Vendors: what each can do, and how to connect it."),
     "workflow": Entry(
         "actions", "workflow", "Workflows: list and check them, and see what steps can use."

@@ -53,6 +53,7 @@ _GIVE_WAY = (
     "bytes",
     "description",
     "from file",
+    "origin",
     "subject",
     "took",
     "vendor",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from schemas.config import parse_duration
 from service.cli.client import ApiClient, remote
@@ -15,6 +16,7 @@ from service.cli.output import console, json_option, moment, print_json, print_t
 LOOK_EVERY_S = 0.5
 PATIENCE_S = 1800.0
 MOST_SHOWN = 20
+GAP_STYLES = {"filled": "green", "asked": "yellow", "found": "yellow", "open": "red"}
 
 Row = dict[str, Any]
 
@@ -37,24 +39,38 @@ def _duration(
     callback=_duration,
     help="How far back, such as 24h or 7d (default: as the source is configured, else 24h).",
 )
-@click.option("--no-wait", is_flag=True, help="Only begin; `reconcile` again shows how it went.")
+@click.option("--no-wait", is_flag=True, help="Only begin; `reconcile --last` shows how it went.")
+@click.option("--last", is_flag=True, help="Only list the newest 20 comparisons; begin none.")
 @json_option
 @remote
 def reconcile_command(
-    api: ApiClient, *, source: str | None, since: str | None, no_wait: bool, as_json: bool
+    api: ApiClient,
+    *,
+    source: str | None,
+    since: str | None,
+    no_wait: bool,
+    last: bool,
+    as_json: bool,
 ) -> int:
     """Find what a vendor sent and we never got, and have it after all.
 
     The vendor is asked to send it again; what it cannot send again is read from its API, and those
-    events are marked as reconciled. Nothing is done twice. Gives 1 when something stays missing.
+    events are marked as reconciled. Nothing is done twice. What was missing is named. Gives 1 when
+    something stays missing.
     """
+    if last:
+        if since or no_wait:
+            message = "--last begins nothing: leave out --since and --no-wait"
+            raise click.UsageError(message)
+        _show_last(api, source, as_json=as_json)
+        return 0
     begun = api.post("/reconciliations", {"source": source, "since": since})
     ids = [row["id"] for row in begun["data"]]
     rows = begun["data"] if no_wait else _follow(api, ids, quiet=as_json)
     if as_json:
         print_json({"data": rows, "passed_over": begun["passed_over"]})
     else:
-        _tell(rows, begun["passed_over"], waited=not no_wait)
+        _tell(rows, begun["passed_over"])
     return 0 if no_wait or all(_is_good(row) for row in rows) else 1
 
 
@@ -94,31 +110,73 @@ def _is_good(row: Row) -> bool:
     return row["state"] == "succeeded" and _left(row) == 0
 
 
-def _tell(rows: list[Row], passed_over: dict[str, str], *, waited: bool) -> None:
+_COUNTED = {
+    "compared": "checked",
+    "missing": "missing",
+    "asked again": "asked",
+    "here now": "filled",
+}
+
+
+def _table(rows: list[Row], *, dated: bool, empty: str) -> None:
     print_table(
-        ["source", "state", "compared", "missing", "asked again", "here now", "still missing"],
+        [*(["began"] if dated else []), "source", "state", *_COUNTED, "still missing"],
         [
             [
+                *([moment(row["created_at"])] if dated else []),
                 row["source"],
                 state(row["state"]),
-                row["checked"],
-                row["missing"],
-                row["asked"],
-                row["filled"],
+                *(row[name] for name in _COUNTED.values()),
                 _left(row),
             ]
             for row in rows
         ],
-        empty="no source can be compared with a record of its vendor",
+        empty=empty,
     )
+
+
+def _tell(rows: list[Row], passed_over: dict[str, str]) -> None:
+    _table(rows, dated=False, empty="no source can be compared with a record of its vendor")
+    _tell_gaps(rows)
+    if passed_over:
+        many = len(passed_over)
+        line = (
+            f"\n{many} source{'s keep' if many > 1 else ' keeps'} no record with their vendor or "
+            f"{'have' if many > 1 else 'has'} no connection: {', '.join(sorted(passed_over))}"
+        )
+        console().print(line, markup=False, style="bright_black")
+
+
+def _tell_gaps(rows: list[Row]) -> None:
+    """Name what was missing, the first 20 of each comparison, and why one could not be ended."""
     out = console()
     for row in rows:
         if row["error"]:
             out.print(f"\n{row['source']}: {row['error']}", markup=False)
-        open_gaps = [gap for gap in row.get("gaps", ()) if gap["state"] != "filled"]
-        for gap in open_gaps[:MOST_SHOWN] if waited else ():
-            why = gap["error"] or "was asked for and has not come yet"
-            line = f"  {moment(gap['time'])}  {gap['vendor_type']}  {gap['reference']}: {why}"
-            out.print(line, markup=False)
-    for name, reason in sorted(passed_over.items()):
-        out.print(f"not compared: {name}: {reason}", markup=False, style="bright_black")
+        gaps = row.get("gaps", ())
+        if gaps:
+            out.print(f"\n[bold]Was missing at {row['source']}[/]")
+        for gap in gaps[:MOST_SHOWN]:
+            line = Text(f"  {moment(gap['time'])}  {gap['vendor_type']}  {gap['reference']}  ")
+            line.append(gap["state"], GAP_STYLES.get(gap["state"], ""))
+            if gap["error"]:
+                line.append(f": {gap['error']}")
+            out.print(line)
+        if row["missing"] > MOST_SHOWN and gaps:
+            out.print(f"  and {row['missing'] - MOST_SHOWN} more; --json has the first 200")
+
+
+def _show_last(api: ApiClient, source: str | None, *, as_json: bool) -> None:
+    """Print past comparisons, newest first, and what was missing in each source's newest."""
+    rows = list(api.rows("/reconciliations", MOST_SHOWN, {"source": source}))
+    if as_json:
+        print_json(rows)
+        return
+    _table(rows, dated=True, empty="nothing was compared yet")
+    newest = {row["source"]: row for row in reversed(rows)}
+    _tell_gaps(
+        [
+            api.get(f"/reconciliations/{row['id']}") if row["missing"] else row
+            for row in newest.values()
+        ]
+    )

@@ -22,11 +22,18 @@ from service.vendors.base import Incoming
 
 TIMEOUT_S = 30.0
 PROGRESS_FROM = 20
+HINTS = {
+    httpx.codes.NOT_FOUND: "is the source applied? `hookwright apply` does it; a running "
+    "`hookwright up` must be restarted after a vendor was added",
+    httpx.codes.UNAUTHORIZED: "does the server have the secret of this file? `hookwright apply` "
+    "gives it; `hookwright source show NAME` lists what was refused",
+}
+"""What to do now, by the status that the server answered."""
 
 
 @click.command("send", epilog="Example: hookwright send vibeview run.failed --repeat 3")
 @click.argument("source")
-@click.argument("sample")
+@click.argument("sample", required=False)
 @click.option("--to", "address", metavar="URL", help="Where to (default: this machine's server).")
 @click.option("--repeat", metavar="N", type=click.IntRange(1), default=1, help="How many.")
 @click.option("--same", is_flag=True, help="Send one and the same delivery each time.")
@@ -35,7 +42,7 @@ PROGRESS_FROM = 20
 def send_command(
     *,
     source: str,
-    sample: str,
+    sample: str | None,
     address: str | None,
     repeat: int,
     same: bool,
@@ -44,12 +51,15 @@ def send_command(
 ) -> int:
     """Send SAMPLE to SOURCE, signed with the secret that the configuration file names.
 
-    SAMPLE is one of the vendor's samples or the path of a file. Each repetition is a new delivery
-    unless --same is given.
+    SAMPLE is one of the vendor's samples or the path of a file; without it the samples are listed.
+    Each repetition is a new delivery unless --same is given.
     """
     settings = load_settings()
     declared = read_source(settings.config, environment(), source)
     incoming = _incoming(declared)
+    if sample is None:
+        _list_samples(source, declared.config.vendor, as_json=as_json)
+        return 0
     body, name = _body(declared.config.vendor, sample, event)
     url = _target(settings, declared, address)
     check_address(url, "--to" if address else "HOOKWRIGHT_URL")
@@ -71,6 +81,7 @@ def send_command(
     else:
         for answer in answers:
             _tell(answer)
+        _tell_hints(answers, source)
     return 0 if all(answer["status_code"] < httpx.codes.BAD_REQUEST for answer in answers) else 1
 
 
@@ -119,6 +130,25 @@ def _tell(answer: dict[str, Any]) -> None:
     elif body:
         line.append(f"  {body}")
     console().print(line)
+
+
+def _tell_hints(answers: list[dict[str, Any]], source: str) -> None:
+    for code in dict.fromkeys(answer["status_code"] for answer in answers):
+        if code in HINTS:
+            click.echo(f"  hint: {HINTS[code].replace('NAME', source)}", err=True)
+
+
+def _list_samples(source: str, vendor: str, *, as_json: bool) -> None:
+    found = samples.names(vendor)
+    if as_json:
+        print_json(found)
+        return
+    for name in found:
+        click.echo(name)
+    if found:
+        click.echo(f"\n`hookwright send {source} {found[0]}` sends one", err=True)
+    else:
+        click.echo(f"{vendor} has no samples: give the path of a file", err=True)
 
 
 def _incoming(declared: DeclaredSource) -> Incoming:

@@ -12,12 +12,13 @@ import click
 from rich.text import Text
 
 from schemas.clock import utc_now
-from schemas.config import SecretReference
+from schemas.config import ReconcileConfig, SecretReference
 from service.captured import MAX_FILE_BYTES, read_captured
 from service.cli.client import ApiClient, find_id, perhaps_remote, remote
 from service.cli.guides import print_guide, print_paragraph
 from service.cli.output import (
     console,
+    duration,
     json_option,
     moment,
     print_fields,
@@ -115,11 +116,22 @@ def source_show(api: ApiClient, *, name: str, template: bool, as_json: bool) -> 
             "address": url if signed else f"{url}/TOKEN",
             "proven by": "a signature" if signed else "its address: TOKEN is its path token",
             "options": flow_yaml(source["options"]) if source["options"] else "the vendor's own",
+            "connection": source["connection"],
+            "reconcile": _schedule(source["reconcile"]),
             "enabled": source["enabled"],
         }
     )
     print_guide(vendor, url=url)
     _print_newest(newest, refused)
+
+
+def _schedule(found: dict[str, Any] | None) -> str:
+    """Give in words how often a source is compared with the vendor's record, how far back."""
+    config = ReconcileConfig.model_validate(found or {})
+    back = f"{duration(config.since.total_seconds())} back"
+    if config.every is None:
+        return f"when asked, {back}"
+    return f"every {duration(config.every.total_seconds())}, {back}"
 
 
 def _print_newest(newest: list[dict[str, Any]], refused: list[dict[str, Any]]) -> None:

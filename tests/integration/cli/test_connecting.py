@@ -20,9 +20,26 @@ SECRET = "the-secret-that-the-sender-has"
 CONFIGURATION = """
 sources:
   - {name: vibeview, vendor: vibeview, secrets: [{env: VIBEVIEW_SECRET}]}
+  - name: alerts
+    vendor: checkly
+    secrets: [{env: VIBEVIEW_SECRET}]
+    connection: checkly
+    reconcile: {every: 20d, since: 24h}
 connections:
   - {name: github, vendor: github, base_url: "@URL@", credentials: {token: {env: GITHUB_TOKEN}}}
+  - name: checkly
+    vendor: checkly
+    base_url: "@CHECKLY@"
+    credentials:
+      api_key: {value: checkly-key}
+      account_id: {value: 4e1a7c52-90b3-4d68-8f21-6ab5c0d9e374}
   - {name: locked, vendor: github, base_url: "@URL@", credentials: {token: {value: ghp_nobodys}}}
+polls:
+  - name: lost
+    connection: locked
+    poll: hook_deliveries
+    every: 1h
+    options: {repository: acme-co/my-tests, hook_id: 1}
 """
 
 
@@ -34,15 +51,23 @@ def github() -> Iterator[TwinProcess]:
 
 
 @pytest.fixture(scope="module")
-def connected(tmp_path_factory: pytest.TempPathFactory, github: TwinProcess) -> Iterator[Shell]:
-    """A server with a source and two connections, one of which has a wrong token."""
+def checkly() -> Iterator[TwinProcess]:
+    with start_twin("checkly") as twin:
+        yield twin
+
+
+@pytest.fixture(scope="module")
+def connected(
+    tmp_path_factory: pytest.TempPathFactory, github: TwinProcess, checkly: TwinProcess
+) -> Iterator[Shell]:
+    """A server with two sources and three connections, one of which has a wrong token."""
     shell = Shell(tmp_path_factory.mktemp("connected"))
     shell.environment |= {
         "VIBEVIEW_SECRET": SECRET,
         "GITHUB_TOKEN": TOKEN,
         "HOOKWRIGHT_ALLOW_PRIVATE_ADDRESSES": "true",
     }
-    text = CONFIGURATION.replace("@URL@", github.url)
+    text = CONFIGURATION.replace("@URL@", github.url).replace("@CHECKLY@", checkly.url)
     (shell.folder / "hookwright.yaml").write_text(text, encoding="utf-8")
     shell.up()
     yield shell
@@ -108,6 +133,37 @@ def test_a_connection_that_does_not_work_says_what_to_do(connected: Shell) -> No
     assert "failed  locked" in said
     told = json.loads(connected.run("connection", "test", "github", "--json"))
     assert (told["ok"], told["connection"]) == (True, "github")
+
+
+def test_what_was_missing_is_named_and_past_comparisons_are_listed(
+    connected: Shell, checkly: TwinProcess
+) -> None:
+    checkly.lever("alerts", {"count": 3, "withheld": 3, "every_s": 60.0})
+    said = connected.run("reconcile", "--since", "7d")
+    assert said.count("filled\n") == 3
+    assert "1 source keeps no record with their vendor or has no connection: vibeview" in said
+    listed = connected.run("reconcile", "--last")
+    assert listed.splitlines()[0].split()[:3] == ["began", "source", "state"]
+    assert "succeeded" in listed
+    assert listed.count("filled\n") == 3
+    events = connected.run("event", "list")
+    assert events.count("reconciled") == 3
+    ident = json.loads(connected.run("event", "list", "--json"))[0]["id"]
+    assert "origin    reconciled" in connected.run("event", "show", ident)
+    shown = connected.run("source", "show", "alerts")
+    assert "connection  checkly" in shown
+    assert "every 20 d 0 h, 1 d 0 h back" in shown
+
+
+def test_what_polls_there_are_and_which_fail_is_listed(connected: Shell) -> None:
+    wait_until(
+        lambda: json.loads(connected.run("poll", "list", "--json"))[0]["failures"],
+        END_S,
+        what="the poll with the wrong token has failed",
+    )
+    said = connected.run("poll", "list")
+    assert "failed  lost: " in said
+    assert "locked" in said
 
 
 def test_a_name_that_is_not_there_is_said(connected: Shell) -> None:

@@ -138,6 +138,17 @@ def test_an_id_that_is_not_there_is_said_with_where_ids_are(
     assert f"`hookwright {kind} list` shows the ids" in said
 
 
+def test_a_source_that_was_not_applied_is_told_with_what_to_do(running: Shell) -> None:
+    file = running.folder / "hookwright.yaml"
+    other = running.folder / "other.yaml"
+    text = file.read_text()
+    other.write_text(text.replace("name: generic", "name: unapplied"))
+    said = running.run("send", "unapplied", "build.failed", code=1, HOOKWRIGHT_CONFIG=str(other))
+    assert "404" in said
+    assert "hint: is the source applied? `hookwright apply`" in said
+    assert "run.failed\n" in running.run("send", "vibeview")
+
+
 def test_a_state_that_does_not_exist_is_answered_with_those_that_do(running: Shell) -> None:
     said = running.run("run", "list", "--status", "bogus", code=1)
     assert "`status` must be one of 'pending', 'running', 'waiting', 'succeeded'" in said
