@@ -23,7 +23,9 @@ from service.source_secrets import open_secrets, path_token_digest, seal_secrets
 from service.store import applied
 from service.store.marks import bump_mark
 from service.unit_of_work import unit_of_work
-from service.vendors.base import Secret
+from service.untied_sources import warn_of_untied
+from service.vendors import VENDORS
+from service.vendors.base import Secret, Vendor
 
 Row = TypeVar("Row", SourceRow, ConnectionRow, PollRow)
 Item = TypeVar("Item")
@@ -57,9 +59,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Everything that was done, kind by kind."""
+    """Everything that was done, kind by kind, and in `warnings` what should be looked at."""
 
     items: tuple[Change, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def changed(self) -> bool:
@@ -80,6 +83,7 @@ def apply_configuration(
     now: datetime,
     prune: bool = False,
     dry_run: bool = False,
+    vendors: Sequence[Vendor] = VENDORS,
 ) -> Changes:
     """Make the database say what the file declares and tell what that changed.
 
@@ -95,7 +99,7 @@ def apply_configuration(
             bump_mark(work.session, f"{kind}s")
         if dry_run:
             work.session.rollback()
-    return Changes(items)
+    return Changes(items, tuple(warn_of_untied(declared, applier.ties, vendors)))
 
 
 class _Applier:
@@ -106,6 +110,8 @@ class _Applier:
         self._box = box
         self._now = now
         self._prune = prune
+        self.ties: dict[str, str | None] = {}
+        """The connections of the sources that were applied, by the sources' names."""
 
     def apply(self, declared: Declared) -> Iterator[Change]:
         """Apply everything, in the order in which it is told."""
@@ -159,6 +165,10 @@ class _Applier:
             due_at = row.reconcile_due_at
         secrets = [Secret(value) for value in item.secrets]
         kept = None if row is None else self._kept(row.secrets, open_secrets, secrets)
+        # What was once tied stays so: facts that are known under one account would come again
+        # under another.
+        tie = config.connection or known or accounts.get(config.name)
+        self.ties[config.name] = tie
         return {
             "vendor": item.config.vendor,
             "secrets": kept or seal_secrets(self._box, secrets),
@@ -166,9 +176,7 @@ class _Applier:
             "options": item.config.options,
             "limits": item.config.limits.model_dump(mode="json"),
             "enabled": item.config.enabled,
-            # What was once tied stays so: facts that are known under one account would come again
-            # under another.
-            "connection": config.connection or known or accounts.get(config.name),
+            "connection": tie,
             "reconcile": reconcile,
             "reconcile_due_at": due_at,
         }

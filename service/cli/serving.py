@@ -159,6 +159,8 @@ def _apply(settings: Settings, database: Database, queue: Queue) -> None:
         box=SecretBox(settings.required_secret_keys()),
         now=utc_now(),
     )
+    for sentence in changes.warnings:
+        log.warning("source_tied_to_no_connection", problem=sentence)
     log.info(
         "configuration_applied",
         file=str(settings.config),

@@ -99,6 +99,8 @@ def apply_command(*, file: Path | None, dry_run: bool, prune: bool, as_json: boo
         )
     finally:
         database.dispose()
+    for sentence in changes.warnings:
+        click.echo(f"warning: {sentence}", err=True)
     if as_json:
         print_json(
             [

@@ -67,7 +67,9 @@ def folder(tmp_path: Path) -> Path:
 def apply(database: Database, folder: Path) -> Apply:
     """`apply(text, **options)` applies a file's text and gives the changes."""
 
-    def apply_text(text: str = CONFIGURATION, *, keys: tuple[str, ...] = (KEY,), **more: Any):
+    def apply_text(
+        text: str = CONFIGURATION, *, keys: tuple[str, ...] = (KEY,), **more: Any
+    ) -> Changes:
         path = folder / "hookwright.yaml"
         path.write_text(text)
         return apply_configuration(
@@ -289,6 +291,42 @@ def test_of_two_connections_none_is_chosen_for_a_new_source(
 ) -> None:
     apply(CONFIGURATION.replace("polls:\n", f"{SECOND}polls:\n"))
     assert accounts(database)["vibeview"] is None
+
+
+UNTIED = "the source `{}` is tied to no connection of VibeView"
+
+
+def test_a_source_whose_facts_would_double_is_told_with_what_to_add(apply: Apply) -> None:
+    two = CONFIGURATION.replace("polls:\n", f"{SECOND}polls:\n")
+    (warning,) = apply(two, dry_run=True).warnings
+    assert warning.startswith(UNTIED.format("vibeview"))
+    assert "add `connection: NAME (vibeview or second)`" in warning
+    named = two.replace(
+        "[{value: first-secret}]", "[{value: first-secret}]\n    connection: second"
+    )
+    assert apply(named).warnings == ()
+
+
+def test_two_sources_with_one_connection_are_told(apply: Apply) -> None:
+    again = CONFIGURATION.replace(
+        "connections:\n",
+        "  - {name: again, vendor: vibeview, secrets: [{value: other-secret}]}\nconnections:\n",
+    )
+    found = apply(again).warnings
+    assert len(found) == 2
+    assert found[0].startswith(UNTIED.format("vibeview"))
+    assert found[1].startswith(UNTIED.format("again"))
+    assert all("add `connection: vibeview`" in line for line in found)
+
+
+def test_nothing_is_told_where_nothing_can_double(apply: Apply) -> None:
+    """One source with one connection is tied; Slack is asked for nothing; one tied stays so."""
+    slack = (
+        "  - {name: s, vendor: slack, secrets: [{value: slack-secret}]}\n"
+        "  - {name: t, vendor: slack, secrets: [{value: slack-secret}]}\nconnections:\n"
+    )
+    assert apply(CONFIGURATION.replace("connections:\n", slack)).warnings == ()
+    assert apply(CONFIGURATION.replace("polls:\n", f"{SECOND}polls:\n")).warnings == ()
 
 
 def test_a_schedule_of_comparisons_begins_and_is_not_put_off_by_applying_again(
