@@ -21,7 +21,7 @@ def read_back(
 
     A body that names a flow only stands for the flow's newest run that had been made when the
     delivery came. Raises Transient while the run has not ended, Refused when the vendor does not
-    know it, ValueError when the body is no JSON object or names nothing.
+    know it or gives another, ValueError when the body is no JSON object or names nothing.
     """
     body = read_object(delivery.body)
     client = CheckViewClient(context.http, context.options)
@@ -30,6 +30,12 @@ def read_back(
     flow_id = first_text(body, options.flow_id_paths)
     if run_id is not None:
         run = client.test_run(run_id)
+        if run.id is None or run.id.casefold() != run_id.casefold():
+            # An answer about something else confirms nothing of what the delivery says.
+            raise Refused(
+                f"CheckView was asked for the test run {run_id} and gave {run.id}",
+                hint="check the connection's options.paths.test_run",
+            )
     elif flow_id is not None:
         run = _newest(client, flow_id, delivery)
     else:

@@ -544,6 +544,16 @@ def test_an_end_of_an_unknown_name_is_told_as_such(checkview: TwinProcess, calle
         truth(caller, hint(test_run={"id": "r-1"}))
 
 
+def test_another_run_than_was_asked_for_confirms_nothing(
+    checkview: TwinProcess, caller: Caller
+) -> None:
+    body = {"id": "r-2", "status": "failed", "finished_at": "2026-01-01T00:00:00Z"}
+    checkview.fault("status", status=200, body=body, times=1)
+    with pytest.raises(Refused, match="r-2") as caught:
+        truth(caller, hint(test_run={"id": "r-1"}))
+    assert caught.value.status is None
+
+
 # --- the poll -----------------------------------------------------------------------------------
 
 
