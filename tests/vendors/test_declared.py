@@ -668,12 +668,25 @@ def test_binary_attributes_are_percent_decoded() -> None:
     assert (draft.subject, draft.time) == ("Café %", NOW)
 
 
+@pytest.mark.parametrize("bad", [{"id": "b-2"}, EVENT | {"id": 7}, None, "text", []])
+def test_a_malformed_entry_of_a_batch_does_not_cost_the_others(bad: object) -> None:
+    other = EVENT | {"id": "b-3"}
+    drafts = read("cloudevents", [EVENT, bad, other, bad], BATCH)
+    assert [(draft.type, draft.fact, draft.key) for draft in drafts] == [
+        ("cloudevents.build.done", "/ci/b-1", "/ci/b-1"),
+        ("cloudevents.malformed", "", "#1"),
+        ("cloudevents.build.done", "/ci/b-3", "/ci/b-3"),
+        ("cloudevents.malformed", "", "#3"),
+    ]
+    assert [draft.payload for draft in drafts] == [EVENT, bad, other, bad]
+
+
 @pytest.mark.parametrize("missing", ["id", "source", "type"])
 def test_an_event_without_its_attributes_is_malformed(missing: str) -> None:
     rest = {name: value for name, value in EVENT.items() if name != missing}
     for body, headers in (
         (rest, STRUCTURED),
-        ([EVENT, rest], BATCH),
+        ([rest, rest], BATCH),
         ({}, binary(**{missing: ""})),
     ):
         with pytest.raises(ValueError, match=missing):

@@ -40,6 +40,10 @@ VENDOR = Vendor(
                 "An event is known by its source and id: sent twice, in whatever mode, it is "
                 "taken once."
             ),
+            (
+                "An entry of a batch that is no CloudEvent becomes the event "
+                "cloudevents.malformed; the others are read as usual."
+            ),
             "The question that a sender asks first by OPTIONS is answered with consent.",
             "A token in the query of the address (access_token) is not looked at: use a header.",
         ),

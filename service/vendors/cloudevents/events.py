@@ -8,11 +8,19 @@ from urllib.parse import quote
 
 from schemas.events import EVENT_TYPES, EventDraft, Json
 from service.vendors.base import Delivery
-from service.vendors.cloudevents.modes import BATCH, attributes, is_binary, media_type, read_events
+from service.vendors.cloudevents.modes import (
+    BATCH,
+    attributes,
+    fault_of,
+    is_binary,
+    media_type,
+    read_events,
+)
 from service.vendors.cloudevents.options import CloudEventsOptions
 from service.vendors.places import shape_facts, tell_apart
 from service.vendors.reading import as_key, as_mapping, as_name, as_text, as_time, body_id
 
+MALFORMED = "malformed"
 _OURS = frozenset(EVENT_TYPES)
 
 
@@ -39,6 +47,7 @@ def identity(source: str, id_: str) -> str:
 def normalise(delivery: Delivery, options: CloudEventsOptions) -> list[EventDraft]:
     """Give every event of a delivery; none for an empty batch.
 
+    A malformed entry among good ones becomes `cloudevents.malformed`, known by its place.
     Raises ValueError when the delivery is not what the standard asks for.
     """
     drafts = [_read(entry, options) for entry in read_events(delivery)]
@@ -47,7 +56,10 @@ def normalise(delivery: Delivery, options: CloudEventsOptions) -> list[EventDraf
     return drafts
 
 
-def _read(event: dict[str, Any], options: CloudEventsOptions) -> EventDraft:
+def _read(entry: Json, options: CloudEventsOptions) -> EventDraft:
+    if fault_of(entry) is not None:
+        return EventDraft(type=f"cloudevents.{MALFORMED}", vendor_type=MALFORMED, payload=entry)
+    event: dict[str, Any] = entry
     name = str(event["type"]).strip()
     ours = name if name in _OURS else None
     type_ = options.events.get(name) or ours or f"cloudevents.{as_name(name)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from collections.abc import Mapping
 from urllib.parse import unquote
 
 from schemas.events import Json
@@ -36,33 +36,32 @@ def attributes(headers: Headers) -> dict[str, str]:
     }
 
 
-def read_events(delivery: Delivery) -> list[dict[str, Any]]:
-    """Give every event of a delivery in the form of structured mode.
+def read_events(delivery: Delivery) -> list[Json]:
+    """Give every entry of a delivery in the form of structured mode.
 
-    Raises ValueError when a body, an entry or an attribute is not what the standard asks for.
+    One malformed entry of a batch does not cost the others: it is among them, and `fault_of` tells
+    it. Raises ValueError when no entry is what the standard asks for.
     """
     kind = media_type(delivery.headers)
     if kind == STRUCTURED:
-        entries = [read_object(delivery.body)]
+        entries: list[Json] = [read_object(delivery.body)]
     elif kind == BATCH:
         # A batch may be empty (JSON batch format, section 4): it says nothing, rightly.
-        entries = [] if delivery.body.strip() == b"[]" else _objects(delivery.body)
+        entries = [] if delivery.body.strip() == b"[]" else read_batch(delivery.body)
     else:
         entries = [{**attributes(delivery.headers), **_data(delivery, kind)}]
-    for entry in entries:
-        missing = [name for name in ("id", "source", "type") if not _is_text(entry.get(name))]
-        if missing:
-            message = f"a CloudEvent without {', '.join(missing)}"
-            raise ValueError(message)
+    faults = [fault_of(entry) for entry in entries]
+    if faults and all(faults):
+        raise ValueError(faults[0])
     return entries
 
 
-def _objects(body: bytes) -> list[dict[str, Any]]:
-    entries = read_batch(body)
-    if not all(isinstance(entry, dict) for entry in entries):
-        message = "an entry of the batch is no JSON object"
-        raise ValueError(message)
-    return entries
+def fault_of(entry: Json) -> str | None:
+    """Say why an entry is no CloudEvent; None when it is one."""
+    if not isinstance(entry, Mapping):
+        return "an entry of the batch is no JSON object"
+    missing = [name for name in ("id", "source", "type") if not _is_text(entry.get(name))]
+    return f"a CloudEvent without {', '.join(missing)}" if missing else None
 
 
 def _is_text(value: Json) -> bool:
