@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import threading
 import time
@@ -33,6 +34,8 @@ from workers import main as workers
 log = structlog.get_logger(__name__)
 
 HEARTBEAT_LIMIT_S = 30.0
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # told apart, not listened at
 
 
 @click.command("up", epilog="Example: HOOKWRIGHT_PORT=9000 hookwright up")
@@ -184,7 +187,11 @@ def _banner(settings: Settings, database: Database, *, as_json: bool) -> Callabl
         if not sources:
             out.print("  no sources yet: `hookwright init` writes a configuration to begin with")
         command = shown_command()
-        out.print(f"\n  watch it  {command} tail runs")
+        if variables := _variables(settings):
+            out.print(f"\n  first     export {variables}", markup=False)
+        else:
+            out.print()
+        out.print(f"  watch it  {command} tail runs")
         out.print(f"            {command} run list")
         if sources:
             example = next((row for row in sources if row.vendor == "vibeview"), sources[0])
@@ -193,6 +200,20 @@ def _banner(settings: Settings, database: Database, *, as_json: bool) -> Callabl
         out.print("  stop it   Ctrl-C\n")
 
     return tell
+
+
+def _variables(settings: Settings) -> str:
+    """Give what another terminal has to set so that commands find this server and its files."""
+    host = LOOPBACK if settings.host in EVERYWHERE else settings.host
+    known = Settings.model_fields
+    wanted = {}
+    if (host, settings.port) != (known["host"].default, known["port"].default):
+        wanted["URL"] = f"http://{host}:{settings.port}"
+    for name in ("data_dir", "config"):
+        value = getattr(settings, name)
+        if value != known[name].default:
+            wanted[name.upper()] = str(value.absolute())
+    return " ".join(f"HOOKWRIGHT_{name}={shlex.quote(text)}" for name, text in wanted.items())
 
 
 def _check_heartbeat(file: Path, *, as_json: bool) -> int:

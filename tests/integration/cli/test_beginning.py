@@ -166,6 +166,17 @@ def test_the_data_directory_holds_a_token_for_its_owner_alone(running: Shell) ->
     assert "a token is needed" in elsewhere
 
 
+def test_the_banner_of_another_port_says_what_a_second_terminal_has_to_set(
+    running: Shell,
+) -> None:
+    port = running.environment["HOOKWRIGHT_PORT"]
+    wait_until(lambda: "stop it" in running.log("up"), END_S, what="the banner")
+    (line,) = [text for text in running.log("up").splitlines() if " export " in text]
+    assert line == f"  first     export HOOKWRIGHT_URL=http://127.0.0.1:{port}"
+    url = line.partition("HOOKWRIGHT_URL=")[2]
+    assert "nothing yet" in running.run("alert", "list", HOOKWRIGHT_URL=url, HOOKWRIGHT_PORT="1")
+
+
 def test_an_address_in_use_is_said_in_one_line(running: Shell) -> None:
     shell = running
     said = shell.run("up", code=1)
