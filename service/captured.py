@@ -1,6 +1,7 @@
 """A captured delivery: one HTTP request from a file or from what the server kept.
 
-Lives here: reading it. Who signed it is found out in `identification.py`.
+Lives here: reading it, and what shows that it is not whole. Who signed it is found out in
+`identification.py`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,15 @@ MAX_HEADERS = 200
 
 _REQUEST_LINE = re.compile(rb"[A-Z]+ \S+ HTTP/\d(?:\.\d)?")
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_LINE_END = re.compile(rb"\r?\n")
+_EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+_CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?(?:\r?\n|\Z)")
+_TRAILERS = re.compile(rb"(?:[^\r\n:]+:[^\r\n]*(?:\r?\n|\Z))*\s*")
+_SHOWN_CHARS = 20
+_NO_CHUNKS = (
+    "Transfer-Encoding says that the body comes in chunks, and what stands here are none or not "
+    "all of them: it was taken as it is, and a signature over it then fails if it was cut"
+)
 _HINT = (
     "write it as the request came: request line, headers, an empty line, then the body byte for "
     'byte; or as JSON: {"headers": {"Name": "value"}, "body": "..."} (or "body_base64")'
@@ -83,9 +93,9 @@ def _of_row(
 
 
 def _of_http(data: bytes) -> Captured:
-    newline = b"\r\n" if b"\r\n" in data.partition(b"\n")[0] + b"\n" else b"\n"
-    head, gap, body = data.partition(newline * 2)
-    lines = head.split(newline)
+    # Editors and tools mend some line ends of a file and leave others.
+    gap = _EMPTY_LINE.search(data)
+    lines = _LINE_END.split(data[: gap.start()] if gap else data)
     if not _REQUEST_LINE.fullmatch(lines[0].strip()):
         raise Invalid("the file does not begin with a request line", hint=_HINT)
     if not gap:
@@ -96,7 +106,45 @@ def _of_http(data: bytes) -> Captured:
         if not colon:
             raise Invalid(f"a line of the headers has no colon: {name[:40]!r}", hint=_HINT)
         pairs.append((name.strip(), value.strip()))
-    return Captured(_checked(pairs), body)
+    headers, body = _checked(pairs), data[gap.end() :]
+    if not _is_chunked(headers):
+        return Captured(headers, body, missing=_wrong_length(headers, body))
+    whole = _without_chunks(body)
+    if whole is None:
+        return Captured(headers, body, missing=(_NO_CHUNKS,))
+    return Captured(headers, whole)
+
+
+def _is_chunked(headers: Sequence[tuple[str, str]]) -> bool:
+    codings = [value for name, value in headers if name.lower() == "transfer-encoding"]
+    return bool(codings) and codings[-1].rpartition(",")[2].strip().lower() == "chunked"
+
+
+def _without_chunks(body: bytes) -> bytes | None:
+    """Give what chunks hold together (RFC 9112, section 7.1); None when these are none or cut."""
+    parts: list[bytes] = []
+    at = 0
+    while True:
+        line = _CHUNK_SIZE.match(body, at)
+        if line is None:
+            return None
+        size, at = int(line[1], 16), line.end()
+        if size == 0:
+            return b"".join(parts) if _TRAILERS.fullmatch(body, at) else None
+        end = _LINE_END.match(body, at + size)
+        if end is None:
+            return None
+        parts.append(body[at : at + size])
+        at = end.end()
+
+
+def _wrong_length(headers: Sequence[tuple[str, str]], body: bytes) -> tuple[str, ...]:
+    said = {value.strip() for name, value in headers if name.lower() == "content-length"}
+    return tuple(
+        f"Content-Length says {value[:_SHOWN_CHARS]} and the body here has {len(body)} bytes: it "
+        "was perhaps cut or changed on its way into the file, and a signature over it then fails"
+        for value in sorted(said - {str(len(body))})
+    )
 
 
 def _of_json(data: bytes) -> Captured:
@@ -106,8 +154,8 @@ def _of_json(data: bytes) -> Captured:
         raise Invalid(f"the file is no JSON: {error}", hint=_HINT) from error
     if not isinstance(found, dict) or not isinstance(found.get("headers"), dict | list):
         raise Invalid("the JSON has no `headers`", hint=_HINT)
-    headers = found["headers"]
-    pairs = list(headers.items()) if isinstance(headers, dict) else headers
+    given = found["headers"]
+    pairs = list(given.items()) if isinstance(given, dict) else given
     if not all(
         isinstance(pair, list | tuple)
         and len(pair) == 2  # noqa: PLR2004  # a name and a value
@@ -115,7 +163,8 @@ def _of_json(data: bytes) -> Captured:
         for pair in pairs
     ):
         raise Invalid("every header must be a name and a value, both texts", hint=_HINT)
-    return Captured(_checked(pairs), _body_of(found))
+    headers, body = _checked(pairs), _body_of(found)
+    return Captured(headers, body, missing=_wrong_length(headers, body))
 
 
 def _body_of(found: dict[str, Any]) -> bytes:
