@@ -66,6 +66,7 @@ class _Finder:
     now: datetime
     budget: _Budget
     written: Mapping[str, str]
+    source: str | None = None
     matches: list[Match] = field(default_factory=list)
     misses: list[NearMiss] = field(default_factory=list)
 
@@ -95,16 +96,20 @@ def identify(
     now: datetime,
     *,
     vendors: Sequence[Vendor] = VENDORS,
+    source: str | None = None,
+    known_reason: str | None = None,
 ) -> Report:
     """Say which schemes fit a captured delivery with any of the secrets.
 
     Every vendor's own scheme is tried with every variant of its options, then every ready scheme
-    and encoding of the secret, then what the headers themselves suggest.
+    and encoding of the secret, then what the headers themselves suggest. `source` is the name to
+    write into the configuration (None: the vendor's); `known_reason` is why it was refused, where
+    that is not the signature, and is told instead of guesses.
     """
     delivery = captured.as_delivery(now)
     secrets = [secret for secret in dict.fromkeys(secrets) if secret.strip()]
     written = {name.lower(): name for name, _ in captured.headers}
-    finder = _Finder(delivery, secrets, now, _Budget(), written)
+    finder = _Finder(delivery, secrets, now, _Budget(), written, source)
     known = list(known_candidates(vendors))
     applicable = _applicable(finder, known)
     _match(finder, applicable)
@@ -121,7 +126,7 @@ def identify(
         matches=tuple(_ranked(finder.matches, delivery.headers)),
         near_misses=tuple(finder.misses),
         signature_headers=shape,
-        notes=tuple(_notes(captured, finder, shape)),
+        notes=tuple(_notes(captured, finder, shape, known_reason)),
     )
 
 
@@ -175,7 +180,7 @@ def _found(
         secret_encoding=_encoding_of(finder, candidate, secret),
         options=options,
         time=_judge_time(finder, candidate, secret),
-        configuration=_configuration(candidate.vendor, options),
+        configuration=_configuration(candidate.vendor, options, finder.source),
     )
 
 
@@ -255,12 +260,12 @@ def _plainer(options: Mapping[str, Any], written: Mapping[str, str]) -> dict[str
     }
 
 
-def _configuration(vendor: Vendor, options: Mapping[str, Any]) -> str:
+def _configuration(vendor: Vendor, options: Mapping[str, Any], source: str | None) -> str:
     name = "sender" if vendor.name == GENERIC else vendor.name
     variable = f"{name.upper().replace('-', '_')}_WEBHOOK_SECRET"
     lines = [
         "sources:",
-        f"  - name: {name}",
+        f"  - name: {source or name}",
         f"    vendor: {vendor.name}",
         f"    secrets: [{{env: {variable}}}]",
     ]
@@ -377,7 +382,12 @@ def _what_would_match(finder: _Finder, candidate: Candidate, secret: str) -> str
     return None
 
 
-def _notes(captured: Captured, finder: _Finder, shape: Sequence[str]) -> Iterator[str]:
+def _notes(
+    captured: Captured, finder: _Finder, shape: Sequence[str], known_reason: str | None
+) -> Iterator[str]:
+    if known_reason is not None:
+        yield known_reason
+        return
     yield from captured.missing
     if finder.budget.exhausted:
         yield "not everything was tried: the request is too large for that"
@@ -391,4 +401,7 @@ def _notes(captured: Captured, finder: _Finder, shape: Sequence[str]) -> Iterato
             "received with a path token: vendor generic, options {scheme: none}"
         )
     elif shape and not finder.misses:
-        yield f"no scheme that is known explains what is in {', '.join(shape)}"
+        yield (
+            f"no scheme that is known explains what is in {', '.join(shape)}: is the secret right, "
+            "and was a line break added to it or to the body?"
+        )

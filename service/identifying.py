@@ -18,6 +18,8 @@ from service.store import details
 from service.store import sources as store
 from service.unit_of_work import reading
 
+WRONG_PATH_TOKEN = "wrong_path_token"  # noqa: S105  # the door's word for why it refused
+
 
 def identify_rejection(
     settings: Settings,
@@ -33,7 +35,7 @@ def identify_rejection(
     with reading(database) as session:
         row = details.read(session, RejectionRow, ident)
         captured = captured_rejection(row)
-    return _report(settings, database, captured, row.source, question, now)
+    return _report(settings, database, captured, row.source, question, now, refused=row.reason)
 
 
 def identify_delivery(
@@ -57,18 +59,38 @@ def _report(
     source: str,
     question: IdentifyQuestion,
     now: datetime,
+    *,
+    refused: str | None = None,
 ) -> IdentifyReport:
-    secrets = question.secrets
-    if secrets is None:
-        secrets = _secrets_of(settings, database, source)
-    report = identify(captured, secrets, now)
-    return IdentifyReport.model_validate(report.as_json())
-
-
-def _secrets_of(settings: Settings, database: Database, source: str) -> list[str]:
     with reading(database) as session:
         row = store.named(session, source)
         sealed = None if row is None else row.secrets
+        has_path_token = row is not None and row.path_token_sha256 is not None
+    secrets = question.secrets
+    if secrets is None:
+        secrets = _secrets_of(settings, source, sealed)
+    report = identify(
+        captured,
+        secrets,
+        now,
+        source=None if row is None else source,
+        known_reason=_about_path(source, has_path_token=has_path_token)
+        if row is not None and refused == WRONG_PATH_TOKEN
+        else None,
+    )
+    return IdentifyReport.model_validate(report.as_json())
+
+
+def _about_path(source: str, *, has_path_token: bool) -> str:
+    if has_path_token:
+        return (
+            "the token in the path was wrong or missing: this source takes "
+            f"/hooks/{source}/TOKEN with the `path_token` of the configuration file"
+        )
+    return f"the path was wrong: this source takes /hooks/{source} with nothing after it"
+
+
+def _secrets_of(settings: Settings, source: str, sealed: bytes | None) -> list[str]:
     if sealed is None:
         raise Invalid(
             f"there is no source `{source}` with secrets to compare with",

@@ -195,7 +195,7 @@ def source_identify(
     secrets = _secrets(secret_env, secret_file, source)
     if delivery_file is not None:
         captured = read_captured(_read(delivery_file))
-        report = identify(captured, secrets or [_ask()], utc_now()).as_json()
+        report = identify(captured, secrets or [_ask()], utc_now(), source=source).as_json()
     else:
         kind, ident = ("delivery", delivery) if delivery else ("rejection", rejection)
         path = {"delivery": "deliveries", "rejection": "rejections"}[kind]

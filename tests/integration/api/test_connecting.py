@@ -157,6 +157,29 @@ def test_or_with_secrets_that_are_given(face: Installation) -> None:
     assert both["matches"][0]["secret"] == 1
 
 
+def test_the_lines_to_write_have_the_name_of_the_source(api: Installation) -> None:
+    delivery, rejection = make_kept(api)
+    source = api.get(f"/deliveries/{delivery}")["source"]
+    for path in (f"/deliveries/{delivery}", f"/rejections/{rejection}"):
+        assert f"  - name: {source}\n" in identify(api, path, {})["matches"][0]["configuration"]
+
+
+@pytest.mark.parametrize(
+    ("digest", "words"),
+    [("ab" * 32, "token in the path was wrong or missing"), (None, "nothing after it")],
+)
+def test_a_wrong_token_in_the_path_is_said_and_nothing_else(
+    face: Installation, digest: str | None, words: str
+) -> None:
+    row = make_rejection(source="quiet", reason="wrong_path_token", headers=[], body=b"")
+    source = make_source("quiet", vendor="checkview")
+    source.path_token_sha256 = digest
+    face.save(source, row)
+    (note,) = identify(face, f"/rejections/{row.id}", {"secrets": [SECRET]})["notes"]
+    assert words in note
+    assert "/hooks/quiet" in note
+
+
 def test_what_was_not_kept_is_said(face: Installation) -> None:
     row = make_rejection(
         headers=[["x-gitlab-token", "[redacted]"]], body=BODY[:3], body_bytes=len(BODY)

@@ -263,6 +263,18 @@ def test_a_request_without_any_signature_is_said_to_have_none() -> None:
     assert "path token" in report.notes[0]
 
 
+def test_a_header_that_nothing_explains_is_asked_about() -> None:
+    captured = Captured((("X-Acme-Seal", hmac_hex("another", BODY)),), BODY)
+    (note,) = identify(captured, [SECRET], NOW).notes
+    assert "x-acme-seal" in note
+    assert "is the secret right, and was a line break added" in note
+
+
+def test_the_name_of_a_source_goes_into_its_lines() -> None:
+    (best, *_) = identify(sent("vibeview", {}), [SECRET], NOW, source="mobile").matches
+    assert "  - name: mobile\n    vendor: vibeview\n" in best.configuration
+
+
 def test_without_a_secret_the_header_is_still_named() -> None:
     report = identify(sent("github", {}), [], NOW)
     assert report.near_misses[0].header == "X-Hub-Signature-256"
