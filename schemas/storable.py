@@ -12,6 +12,7 @@ from schemas.events import Json
 
 MAX_JSON_DEPTH = 200
 _TOO_DEEP = f"the JSON has more than {MAX_JSON_DEPTH} levels"
+_TEXT_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -24,10 +25,10 @@ def bounded(text: str, length: int) -> str:
     return f"{text[: length - len(digest) - 1]}:{digest}"
 
 
-def storable(value: Json, levels: int = MAX_JSON_DEPTH) -> Any:
+def storable(value: Json, levels: int = MAX_JSON_DEPTH, *, cut: bool = False) -> Any:
     """Give the value with NUL and lone surrogates as U+FFFD, NaN and infinities as None.
 
-    Raises ValueError for more than `levels` levels of nesting.
+    Raises ValueError for more than `levels` levels of nesting; with `cut` what is deeper is None.
     """
     if isinstance(value, str):
         if "\x00" in value:
@@ -37,8 +38,31 @@ def storable(value: Json, levels: int = MAX_JSON_DEPTH) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping | list | tuple):
         if levels == 0:
+            if cut:
+                return None
             raise ValueError(_TOO_DEEP)
         if isinstance(value, Mapping):
-            return {storable(str(k)): storable(v, levels - 1) for k, v in value.items()}
-        return [storable(v, levels - 1) for v in value]
+            return {storable(str(k)): storable(v, levels - 1, cut=cut) for k, v in value.items()}
+        return [storable(v, levels - 1, cut=cut) for v in value]
     return value
+
+
+def without_depths(text: str) -> str:
+    """Give a JSON text with null for what lies deeper than any database column is let hold.
+
+    For texts that are nested deeper than the reader of JSON can follow.
+    """
+    kept: list[str] = []
+    depth = begin = 0
+    for found in _TEXT_OR_BRACKET.finditer(text):
+        sign = found[0]
+        if sign in "[{":
+            depth += 1
+            if depth == MAX_JSON_DEPTH + 1:
+                kept += (text[begin : found.start()], "null")
+        elif sign in "]}":
+            if depth == MAX_JSON_DEPTH + 1:
+                begin = found.end()
+            depth -= 1
+    # Brackets that never close stay open: the reader shall say so.
+    return "".join((*kept, text[begin:] if depth <= MAX_JSON_DEPTH else ""))

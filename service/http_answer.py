@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -13,7 +13,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from schemas.events import Json
-from schemas.storable import storable
+from schemas.storable import storable, without_depths
 from service.errors import HookwrightError, RateLimited, Refused, VendorBroken
 from service.rate_limit import DEFAULT_LIMITED_WAIT_S, asked_wait, calls_left
 from service.redaction import redact
@@ -59,12 +59,12 @@ class HttpAnswer:
         return self.body.decode("utf-8", "replace")
 
     def json(self) -> Json:
-        """Give the body as JSON, with texts that every database can hold.
+        """Give the body as JSON that every database can hold; what is nested too deep is None.
 
         Raises VendorBroken when it is none; the call may have been performed all the same.
         """
         try:
-            return storable(json.loads(self.body))
+            return _parsed(self.body)
         except (ValueError, RecursionError) as fault:
             raise self._broken("something that is no JSON") from fault
 
@@ -97,10 +97,32 @@ class HttpAnswer:
                 return lists[0]
         raise self._broken("a body without a list")
 
+    def objects(self, *keys: str) -> list[Json]:
+        """Give the objects of the list in the body; one odd row does not cost the others.
+
+        Raises VendorBroken when there is no list, or when it holds something and no object.
+        """
+        return self.objects_of(self.items(*keys))
+
+    def objects_of(self, rows: Sequence[Json]) -> list[Json]:
+        """Give the objects among these rows of the body. Raises VendorBroken like `objects`."""
+        found = [row for row in rows if isinstance(row, Mapping)]
+        if not found and any(row is not None for row in rows):
+            raise self._broken("a list without objects")
+        return found
+
     def _broken(self, what: str) -> VendorBroken:
         return VendorBroken(
             f"the answer {self.status} to {self.asked} is {what}", perhaps_done=not self.safe
         )
+
+
+def _parsed(body: bytes) -> Json:
+    try:
+        value = json.loads(body)
+    except RecursionError:
+        value = json.loads(without_depths(body.decode(json.detect_encoding(body), "replace")))
+    return storable(value, cut=True)
 
 
 def error_of(
@@ -153,7 +175,7 @@ def _is_limit(answer: HttpAnswer, words: str) -> bool:
 
 def _json_or_none(answer: HttpAnswer) -> Json:
     try:
-        return storable(json.loads(answer.body))
+        return _parsed(answer.body)
     except (ValueError, RecursionError):
         return None
 

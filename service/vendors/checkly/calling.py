@@ -89,8 +89,9 @@ def auth_headers(
 class Page(Generic[T]):
     """One page of a list, in the vendor's order.
 
-    `raw` are the rows as the vendor sent them. `next` is the cursor or the number of the page that
-    follows, None when this was the last. `total` is None where the vendor does not say.
+    `raw` are the rows as the vendor sent them, without those that are no objects. `next` is the
+    cursor or the number of the page that follows, None when this was the last. `total` is None
+    where the vendor does not say.
     """
 
     rows: Sequence[T]
@@ -169,7 +170,7 @@ class Api:
         cursor = as_text(as_mapping(answer.json()).get("nextId"))
         # The same cursor again would be read for ever.
         again = cursor is not None and cursor == params.get("nextId")
-        return Page(_rows(answer, raw, model), raw, None if again or not raw else cursor)
+        return _page(answer, raw, model, None if again or not raw else cursor)
 
     def numbered_page(
         self, path: str, params: Mapping[str, Any], model: type[M], *, page: int, limit: int
@@ -183,7 +184,7 @@ class Api:
         else:
             total = int(found[3])
             more = int(found[2]) + 1 < total
-        return Page(_rows(answer, raw, model), raw, str(page + 1) if more and raw else None, total)
+        return _page(answer, raw, model, str(page + 1) if more and raw else None, total)
 
     def moment(self, at: datetime | None, *, up: bool = False) -> int | None:
         """Give a time as the vendor's Unix number, rounded down, or up."""
@@ -216,8 +217,15 @@ class Api:
             raise
 
 
-def _rows(answer: HttpAnswer, raw: Sequence[Json], model: type[M]) -> tuple[M, ...]:
-    return tuple(answer.fit(model, row) for row in raw)
+def _page(
+    answer: HttpAnswer,
+    raw: Sequence[Json],
+    model: type[M],
+    following: str | None,
+    total: int | None = None,
+) -> Page[M]:
+    rows = answer.objects_of(raw)
+    return Page(tuple(answer.fit(model, row) for row in rows), rows, following, total)
 
 
 def every(first: Callable[[str | None], Page[T]]) -> Iterator[T]:

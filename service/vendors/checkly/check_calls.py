@@ -79,7 +79,7 @@ class CheckCalls:
     def statuses(self) -> list[CheckStatus]:
         """Give the present state of every check."""
         answer = self._api.get("/v1/check-statuses")
-        return [answer.fit(CheckStatus, row) for row in answer.items("data")]
+        return [answer.fit(CheckStatus, row) for row in answer.objects("data")]
 
     def status(self, check_id: str) -> CheckStatus:
         """Give the present state of one check."""
@@ -113,4 +113,4 @@ def _sessions(answer: HttpAnswer) -> list[CheckSession]:
     """Read one session or several, whichever form the answer has."""
     body = answer.json()
     rows = as_list(body) or as_list(as_mapping(body).get("sessions")) or [body]
-    return [answer.fit(CheckSession, row) for row in rows]
+    return [answer.fit(CheckSession, row) for row in answer.objects_of(rows)]

@@ -78,4 +78,4 @@ class ErrorCalls:
 
 
 def _groups(answer: HttpAnswer) -> list[ErrorGroup]:
-    return [answer.fit(ErrorGroup, row) for row in answer.items("entries", "data")]
+    return [answer.fit(ErrorGroup, row) for row in answer.objects("entries", "data")]

@@ -120,7 +120,7 @@ class AccountCalls(CheckrdCalls):
         self, what: str, agent_id: str | None, since: datetime | None, until: datetime | None
     ) -> list[Figures]:
         answer = self._get(f"{DASHBOARD}/{what}", _narrowed(agent_id, since, until))
-        return [answer.fit(Figures, row) for row in answer.items("data")]
+        return [answer.fit(Figures, row) for row in answer.objects("data")]
 
 
 def _narrowed(

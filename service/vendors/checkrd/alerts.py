@@ -171,7 +171,7 @@ class AlertCalls(CheckrdCalls):
         """Give how many changes to each state there were over time."""
         asked = _history_params(period, since, until, alert_rule_ids, agent_id, None)
         answer = self._get(f"{HISTORY}/timeseries", asked)
-        return [answer.fit(StateBucket, row) for row in answer.items("data", "buckets")]
+        return [answer.fit(StateBucket, row) for row in answer.objects("data", "buckets")]
 
     def _change(
         self, rule_id: str, what: str, body: Any, key: str | None, *, repeatable: bool = True

@@ -175,7 +175,7 @@ class CheckrdCalls:
         if told.get("has_more") is True and following is None:
             # Ending here would lose rows without a word.
             raise VendorBroken(f"{answer.asked} has more rows and names no cursor to them")
-        return Page(tuple(answer.fit(model, row) for row in rows), following)
+        return Page(tuple(answer.fit(model, row) for row in answer.objects_of(rows)), following)
 
     def _every(self, path: str, params: Mapping[str, Any], model: type[M]) -> Iterator[M]:
         """Give every row of a list, page by page. Raises VendorBroken when it turns in a circle."""

@@ -64,7 +64,7 @@ def ask_bugs(
             collection_name=options.collection_name,
         )
         is_fresh = False
-        for row in rows:
+        for row in rows.read:
             if row.id is None:
                 continue
             before = kept.pop(row.id, {})
@@ -73,8 +73,8 @@ def ask_bugs(
             kept[row.id] = {**after, "pass": number}
             if event is not None and (not is_first or options.report_existing):
                 events.append(event)
-        offset += len(rows)
-        is_end = len(rows) < BUGS_A_PAGE or not is_fresh or offset >= MOST_BUGS_READ
+        offset += rows.places
+        is_end = rows.is_last or not is_fresh or offset >= MOST_BUGS_READ
         if is_end:
             break
     return PollAnswer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from schemas.events import Json
 from service.errors import Refused, VendorBroken
@@ -62,6 +62,18 @@ class RunState:
     def succeeded(self) -> bool:
         """Whether it ended well."""
         return self.terminal and self.status in SUCCEEDED
+
+
+class BugPage(NamedTuple):
+    """A part of the list of bugs; `places` also counts the rows that could not be read."""
+
+    read: Sequence[BugRow]
+    places: int
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the list ends here."""
+        return self.places < BUGS_A_PAGE
 
 
 class ChecksumClient:
@@ -202,7 +214,7 @@ class ChecksumClient:
     def attachments(self, test_run_id: str, test_id: str) -> list[Attachment]:
         """Give traces, screenshots and videos of one test."""
         answer = self._get(f"{V1}/test-runs{path_of(test_run_id, 'tests', test_id)}/attachments")
-        return [answer.fit(Attachment, item) for item in answer.items("attachments")]
+        return [answer.fit(Attachment, item) for item in answer.objects("attachments")]
 
     def bugs(
         self,
@@ -226,10 +238,10 @@ class ChecksumClient:
                 project=project,
                 collection_name=collection_name,
             )
-            fresh = [row for row in rows if row.id is None or row.id not in seen]
+            fresh = [row for row in rows.read if row.id is None or row.id not in seen]
             yield from fresh
             seen.update(row.id for row in fresh if row.id is not None)
-            if len(rows) < BUGS_A_PAGE or not fresh:
+            if rows.is_last or not fresh:
                 return
         raise VendorBroken("Checksum's list of bugs has no end")
 
@@ -243,7 +255,7 @@ class ChecksumClient:
         tags: Sequence[str] = (),
         project: str | None = None,
         collection_name: str | None = None,
-    ) -> list[BugRow]:
+    ) -> BugPage:
         """Give up to 50 bugs that fit, from this place in the list; fewer are the last."""
         asked = {
             "status": status,
@@ -256,7 +268,9 @@ class ChecksumClient:
             "offset": offset,
         }
         answer = self._get(f"{V1}/health-dashboard/bugs", asked)
-        return [answer.fit(BugRow, row) for row in answer.items("bugs", "data", "items")]
+        rows = answer.items("bugs", "data", "items")
+        read = [answer.fit(BugRow, row) for row in answer.objects_of(rows)]
+        return BugPage(read, len(rows))
 
     # --- generation and healing -----------------------------------------------------------------
 

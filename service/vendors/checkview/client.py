@@ -185,7 +185,7 @@ class CheckViewClient:
     def _page(self, model: type[M], path: str, params: Mapping[str, Any]) -> Page[M]:
         limit = params.get("limit") or self._options.page_size
         answer = self._ask("GET", path, params={**params, "limit": limit})
-        rows = answer.items(*self._options.wrappers, "items", "results")
+        rows = answer.objects(*self._options.wrappers, "items", "results")
         has_more = answer.headers.get("x-has-more", "").strip().lower()
         cursor = answer.headers.get("x-next-cursor") or None
         if has_more == "true" and cursor is None:

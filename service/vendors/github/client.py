@@ -90,7 +90,7 @@ class GitHubClient(HookClient):
         path = f"{repo_path(repo)}{path_of('issues', number, 'comments')}"
         wanted = {"since": since.isoformat()} if since else None
         for answer in self.pages(path, needs=_TALK, params=wanted):
-            for row in answer.items():
+            for row in answer.objects():
                 yield answer.fit(Comment, row)
 
     def create_comment(self, repo: str, number: int, body: str) -> Comment:
@@ -125,7 +125,7 @@ class GitHubClient(HookClient):
         path = f"{repo_path(repo)}{path_of('commits', commit_sha, 'pulls')}"
         try:
             for answer in self.pages(path, needs=_PULLS):
-                for row in answer.items():
+                for row in answer.objects():
                     yield answer.fit(PullRequest, row)
         except Refused as fault:
             if fault.status != UNPROCESSABLE:
@@ -135,7 +135,7 @@ class GitHubClient(HookClient):
         """Give the statuses of a commit, newest first."""
         path = f"{repo_path(repo)}{path_of('commits', commit_sha, 'statuses')}"
         for answer in self.pages(path, needs="“Commit statuses” (read)"):
-            for row in answer.items():
+            for row in answer.objects():
                 yield answer.fit(CommitStatus, row)
 
     def set_status(self, repo: str, commit_sha: str, status: StatusFields) -> CommitStatus:
@@ -153,7 +153,7 @@ class GitHubClient(HookClient):
         path = f"{repo_path(repo)}{path_of('commits', commit_sha, 'check-runs')}"
         params = {"check_name": name, "filter": "all"}
         for answer in self.pages(path, needs="“Checks” (read)", params=params):
-            for row in answer.items("check_runs"):
+            for row in answer.objects("check_runs"):
                 yield answer.fit(CheckRun, row)
 
     def create_check_run(self, repo: str, run: CheckRunFields) -> CheckRun:
@@ -191,7 +191,7 @@ class GitHubClient(HookClient):
         """
         path, params = f"{repo_path(repo)}/issues", {"state": state, "creator": creator}
         for answer in self.pages(path, needs=_ISSUES, params=params, most=most_pages):
-            for row in answer.items():
+            for row in answer.objects():
                 issue = answer.fit(Issue, row)
                 if issue.pull_request is None:
                     yield issue

@@ -83,7 +83,7 @@ class HookClient(GitHubAsking):
         """Give one page. Cursors stay good while new deliveries are made."""
         params = {"per_page": PAGE, "cursor": cursor}
         answer = self.ask("GET", place.path, needs=_READ, params=params, as_app=place.as_app)
-        rows = [answer.fit(HookDelivery, row) for row in answer.items()]
+        rows = [answer.fit(HookDelivery, row) for row in answer.objects()]
         following = (next_page(answer) or {}).get("cursor")
         # The same cursor again would be read for ever.
         return DeliveryPage(rows, None if following == cursor else following)

@@ -67,7 +67,7 @@ class LedgerReader:
         if place is None:
             if self._is_all_there_is(page):
                 self.offset = 0
-            elif len(rows) == PAGE and not self._is_behind_the_end(page):
+            elif page.places == PAGE and not self._is_behind_the_end(page):
                 self.offset += PAGE
                 self.before = _digest_of(rows)
                 return [], False

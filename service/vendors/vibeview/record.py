@@ -115,12 +115,12 @@ def read_deliveries(
     webhook_id = options.webhook_id or as_text(known.get("webhook_id")) or _only_webhook(client)
     offset = as_whole(known.get("offset")) or 0
     page = client.webhooks.delivery_page(webhook_id, offset=offset, limit=options.page_size)
-    if not page.rows:
+    if not page.places:
         return RecordPage([])
     entries = _entries(page.rows, options, window, webhook_id)
     before = set(as_texts(known.get("seen")))
     fresh = [entry for name, entry in entries.items() if name not in before]
-    offset += len(page.rows)
+    offset += page.places
     digest = _digest(page.rows)
     again = (as_whole(known.get("again")) or 0) + 1 if known.get("page") == digest else 0
     if again >= MOST_AGAIN or offset >= MOST_ATTEMPTS:
@@ -158,7 +158,7 @@ def _goes_on(
 
     It is asked for before anything is redelivered: afterwards another page may look the same.
     """
-    offset = len(first.rows)
+    offset = first.places
     if offset > options.page_size:
         return False
     second = client.webhooks.delivery_page(webhook_id, offset=offset, limit=options.page_size)

@@ -96,6 +96,7 @@ class AICalls(Calls):
         return [
             answer.fit(AIModel, {"id": row} if isinstance(row, str) else row)
             for row in answer.items("models")
+            if isinstance(row, str | dict)
         ]
 
     def usage(self) -> AIUsage:

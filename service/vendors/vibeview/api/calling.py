@@ -25,9 +25,13 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[M]):
-    """A part of a list; `total` is how long the whole list is, None when it was not said."""
+    """A part of a list; `total` is how long the whole list is, None when it was not said.
+
+    `places` also counts the rows that are no objects and were left out.
+    """
 
     rows: list[M]
+    places: int
     total: int | None = None
 
 
@@ -99,13 +103,13 @@ def _hint(status: int | None, role: Role | None) -> str | None:
 
 def rows_of(answer: HttpAnswer, model: type[M], *keys: str) -> list[M]:
     """Give the answer's list, read: a bare array, or the only array of an object."""
-    return [answer.fit(model, row) for row in answer.items(*keys)]
+    return [answer.fit(model, row) for row in answer.objects(*keys)]
 
 
 def page_of(answer: HttpAnswer, model: type[M], *keys: str) -> Page[M]:
     """Give one page of a list, read."""
     total = as_whole(as_mapping(answer.json()).get("total"))
-    return Page(rows_of(answer, model, *keys), total)
+    return Page(rows_of(answer, model, *keys), len(answer.items(*keys)), total)
 
 
 def walk(read: Callable[[int], Page[M]], *, pages: int | None = None) -> Iterator[M]:
@@ -119,7 +123,7 @@ def walk(read: Callable[[int], Page[M]], *, pages: int | None = None) -> Iterato
     offset, turn = 0, 0
     while pages is None or turn < pages:
         page = read(offset)
-        if not page.rows or (page.total is None and page.rows == before):
+        if not page.places or (page.total is None and page.rows == before):
             return
         for row in page.rows:
             name = getattr(row, "id", None)
@@ -127,7 +131,7 @@ def walk(read: Callable[[int], Page[M]], *, pages: int | None = None) -> Iterato
                 yield row
             if name is not None:
                 seen.add(name)
-        offset, before, turn = offset + len(page.rows), page.rows, turn + 1
+        offset, before, turn = offset + page.places, page.rows, turn + 1
         if page.total is not None and offset >= page.total:
             return
 

@@ -69,6 +69,7 @@ class WebhookCalls(Calls):
         return [
             answer.fit(CatalogEntry, {"type": row} if isinstance(row, str) else row)
             for row in answer.items("events", "catalog", "event_types")
+            if isinstance(row, str | dict)
         ]
 
     def all(self) -> list[Webhook]:
