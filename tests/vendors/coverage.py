@@ -143,7 +143,7 @@ def secret_for(vendor: Vendor) -> str:
 
 
 def listed(vendor: str) -> tuple[Call, ...]:
-    """Give the calls that vendors.md lists for a vendor, as its helper wrote them down."""
+    """Give the calls that vendors.md lists for a vendor, as tests/vendors/listed has them."""
     if not (LISTED_FOLDER / f"{vendor}.py").is_file():
         return ()
     found: tuple[Call, ...] = importlib.import_module(f"tests.vendors.listed.{vendor}").LISTED
