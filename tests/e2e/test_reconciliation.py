@@ -15,7 +15,7 @@ from tests.e2e.house import House
 from tests.servers import wait_until
 
 FACTS, WITHHELD = 1000, 50
-FEW, FEW_WITHHELD = 300, 15
+FEW, FEW_WITHHELD = 100, 5
 PATH_TOKEN = "a-path-token-that-nobody-can-guess-0123456789"
 ARRIVE_S = 90.0
 COMPARE_S = 240.0
