@@ -23,7 +23,7 @@ LONGEST_DURATION = timedelta(days=36500)
 """A century: times that lie a duration away from now are still times."""
 LONGEST_LOOK_BACK = timedelta(days=90)
 """How far back a comparison with a vendor's record may look."""
-SHORTEST_PAUSE = timedelta(seconds=1)
+SHORTEST_PAUSE = timedelta(milliseconds=100)
 LONGEST_PAUSE = timedelta(days=365)
 _SHOWN_CHARS = 40
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB|kB|MB)?")

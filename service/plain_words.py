@@ -64,7 +64,9 @@ def _bound_in_words(bound: object) -> str:
     found = _TIMEDELTA.fullmatch(str(bound))
     if found is None:
         return str(bound)
-    parts = [
-        f"{number} {unit}" + "s" * (number != "1") for unit, number in _AMOUNT.findall(found[1])
+    amounts = [
+        ("millisecond", str(int(number) // 1000)) if unit == "microsecond" else (unit, number)
+        for unit, number in _AMOUNT.findall(found[1])
     ]
+    parts = [f"{number} {unit}" + "s" * (number != "1") for unit, number in amounts]
     return " and ".join(parts) or "0"

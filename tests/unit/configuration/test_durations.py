@@ -47,9 +47,9 @@ def test_a_huge_duration_of_a_command_is_a_mistake_in_words() -> None:
     ("every", "words"),
     [
         ("99999999999d", "36500 days"),
-        ("0s", "`every` must be at least 1 second"),
-        ("-5", "`every` must be at least 1 second"),
-        ("999ms", "`every` must be at least 1 second"),
+        ("0s", "`every` must be at least 100 milliseconds"),
+        ("-5", "`every` must be at least 100 milliseconds"),
+        ("99ms", "`every` must be at least 100 milliseconds"),
         ("366d", "`every` must be at most 365 days"),
         ("1.0e30", "`every` must be a duration, such as 15s"),
         ("[]", "`every` must be a duration, such as 15s"),
@@ -65,7 +65,7 @@ def test_a_pause_between_polls_is_bounded(tmp_path: Path, every: str, words: str
 @pytest.mark.parametrize(
     ("which", "span", "words"),
     [
-        ("every", "0.5s", "`every` must be at least 1 second"),
+        ("every", "0.05s", "`every` must be at least 100 milliseconds"),
         ("every", "400d", "`every` must be at most 365 days"),
         ("since", "0s", "`since` must be more than 0"),
         ("since", "91d", "`since` must be at most 90 days"),
