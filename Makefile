@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 # Arguments for the command behind a target: make demo ARGS=--once, make test ARGS="-k door".
 ARGS ?=
 # Processes that share the tests. Two suit a small machine: PostgreSQL and Redis want room beside them.
+# In the order of their folders: the end-to-end tests, which wait much, begin beside the others.
 TEST_PROCESSES ?= 2
 # A Python to use instead of the first suitable one: make setup PYTHON=/opt/python3.12/bin/python3
 PYTHON ?=
@@ -33,7 +34,7 @@ run: setup ## Serve with ./hookwright.yaml, which is generated when there is non
 ##@ Change it
 .PHONY: test
 test: setup-dev ## Every test, with a real PostgreSQL and a real Redis that it starts and stops by itself
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 .PHONY: unit
 unit: setup-dev ## The quick tests: no database, no sockets

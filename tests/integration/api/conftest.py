@@ -12,7 +12,6 @@ from uuid import UUID
 
 import httpx
 import pytest
-import structlog
 import uvicorn
 
 from schemas.tables import (
@@ -68,16 +67,6 @@ class Installation:
         answer = self.client.get(path, params=params)
         assert answer.status_code == 200, answer.text
         return answer.json()
-
-
-@pytest.fixture(autouse=True)
-def plain_log() -> Iterator[None]:
-    """Log as the product does: the library's own default draws every traceback as a picture."""
-    structlog.configure(
-        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture
