@@ -12,6 +12,7 @@ from typing import Literal
 from uuid import UUID
 
 import structlog
+from pydantic import ValidationError
 
 from schemas.clock import Clock
 from schemas.config import ReconcileConfig
@@ -19,6 +20,7 @@ from schemas.jobs import Reconcile
 from schemas.tables import ReconciliationRow, ReconciliationState, SourceRow
 from service.db import Database, Session
 from service.errors import Conflict, NotFound
+from service.plain_words import in_plain_words
 from service.queue import Queue
 from service.runtime import Runtime
 from service.store import connections as connections_store
@@ -63,14 +65,9 @@ def ask_for_sources(
             raise NotFound(f"there is no source {source!r}")
         asked = Asked([], {})
         for row in chosen:
-            configured = ReconcileConfig.model_validate(row.reconcile or {})
             try:
                 found = ask_to_reconcile(
-                    work,
-                    vendors,
-                    row,
-                    since=since or configured.since,
-                    now=clock(),
+                    work, vendors, row, since=since or _config_of(row).since, now=clock()
                 )
             except Conflict as error:
                 if source is not None:
@@ -158,16 +155,15 @@ def start_due(runtime: Runtime, work: UnitOfWork, *, now: datetime, limit: int) 
     for source in sources:
         try:
             _start(runtime, work, source, now)
-        except (Conflict, ValueError, OverflowError) as error:
+        except Conflict as error:
             # One source that cannot be compared must not stop the timers of the others.
-            reason = error.message if isinstance(error, Conflict) else str(error)
-            log.warning("reconciliation_impossible", source=source.name, reason=reason)
+            log.warning("reconciliation_impossible", source=source.name, reason=error.message)
             source.reconcile_due_at = now + AGAIN_AFTER_FAULT
     return len(sources)
 
 
 def _start(runtime: Runtime, work: UnitOfWork, source: SourceRow, now: datetime) -> None:
-    config = ReconcileConfig.model_validate(source.reconcile or {})
+    config = _config_of(source)
     source.reconcile_due_at = None if config.every is None else now + config.every
     _refuse_impossible(work, runtime.vendors, source)
     if store.under_way(work.session, source.id):
@@ -176,6 +172,18 @@ def _start(runtime: Runtime, work: UnitOfWork, source: SourceRow, now: datetime)
     # happening now may be on its way.
     window = Window(max(now - config.since, _made_at(source.id)), now - ON_ITS_WAY)
     _begin(work, source, window, now=now, by="schedule")
+
+
+def _config_of(source: SourceRow) -> ReconcileConfig:
+    """Give how a source is compared. Raises Conflict for what an older version let through."""
+    try:
+        return ReconcileConfig.model_validate(source.reconcile or {})
+    except ValidationError as error:
+        words = "; ".join(f"`{one['loc'][-1]}` {in_plain_words(one)}" for one in error.errors())
+        raise Conflict(
+            f"the source {source.name!r} cannot be compared as configured: {words}",
+            hint="correct it in hookwright.yaml and run `hookwright apply`",
+        ) from error
 
 
 def _made_at(id_: UUID) -> datetime:

@@ -26,7 +26,7 @@ from schemas.tables import (
 )
 from service.errors import Conflict, RateLimited, Refused, Unreachable
 from service.reconcile import reconcile
-from service.reconcile_request import ask_to_reconcile
+from service.reconcile_request import ask_for_sources, ask_to_reconcile
 from service.unit_of_work import unit_of_work
 from service.vendors.base import (
     CallContext,
@@ -564,3 +564,20 @@ def test_pages_that_lead_in_a_circle_end_with_the_reason(
     row = compare(installation)
     assert row.state == ReconciliationState.FAILED
     assert "circle" in (row.error or "")
+
+
+def test_an_impossible_schedule_is_said_to_who_asks(
+    installation: Installation, robot: Robot
+) -> None:
+    row = source(installation)
+    row.reconcile = {"every": 3600.0, "since": 9e6, "records": {}}
+    installation.store(row)
+    with pytest.raises(Conflict, match="`since` must be at most 90 days"):
+        ask_for_sources(
+            installation.database,
+            installation.bell,
+            installation.runtime.vendors,
+            lambda: installation.now,
+            source="robot",
+            since=None,
+        )
