@@ -31,6 +31,7 @@ EVENT_TYPES: tuple[str, ...] = (
     *(f"heal.{end}" for end in ("started", "completed", "failed")),
     *(f"bug.{end}" for end in ("found", "changed")),
     "app.uploaded",
+    "approval.decided",
     *(f"alert.{end}" for end in ("opened", "acknowledged", "resolved")),
     "run.failed",
 )
@@ -202,6 +203,21 @@ class AppFacts(Facts):
     url: str | None = None
 
 
+class ApprovalFacts(Facts):
+    """Facts of `approval.decided`: somebody approved or rejected what a step asks.
+
+    `by` is a name for people and `by_id` what allow-lists are compared with. `asked_in` is the
+    channel in which the question stands.
+    """
+
+    run_id: str | None = None
+    step: str | None = None
+    approved: bool | None = None
+    by: str | None = None
+    by_id: str | None = None
+    asked_in: str | None = None
+
+
 FAMILIES: Mapping[str, type[Facts]] = MappingProxyType(
     {
         "test_run": TestRunFacts,
@@ -216,6 +232,7 @@ FAMILIES: Mapping[str, type[Facts]] = MappingProxyType(
         "heal": HealFacts,
         "bug": BugFacts,
         "app": AppFacts,
+        "approval": ApprovalFacts,
     }
 )
 """The facts of each family, by the first word of an event's type."""

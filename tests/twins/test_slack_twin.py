@@ -283,6 +283,26 @@ def test_a_press_can_be_stale_badly_signed_repeated_or_impossible(
         slack.lever("press", {"action_id": "reject"})
 
 
+def test_the_pressed_button_is_chosen_by_what_it_holds_and_may_be_gone(
+    slack: TwinProcess, slack_api: httpx.Client, receiver: Receiver
+) -> None:
+    slack.set(receiver=receiver.url)
+    first = post(slack_api, text="Approve?", blocks=[BUTTON])["ts"]
+    other = {**BUTTON, "elements": [{**BUTTON["elements"][0], "value": "other"}]}  # type: ignore[index]
+    post(slack_api, text="Approve?", blocks=[other])
+    state = slack.state()
+    assert [one["buttons"][0]["value"] for one in state["messages"]] == ["opaque", "other"]  # type: ignore[attr-defined]
+
+    (sent,) = slack.lever("press", {"action_id": "approve", "holding": "opa"})  # type: ignore[misc]
+    assert sent["payload"]["container"]["message_ts"] == first
+    slack_api.post("/chat.update", json={"channel": CHANNEL, "ts": first, "text": "done"})
+    with pytest.raises(RuntimeError, match="no message has a button"):
+        slack.lever("press", {"action_id": "approve", "holding": "opa"})
+    late = {"action_id": "approve", "holding": "opa", "late": True}
+    (sent,) = slack.lever("press", late)  # type: ignore[misc]
+    assert sent["payload"]["actions"][0]["value"] == "opaque"
+
+
 def test_the_handshake_of_the_events_api(slack: TwinProcess, receiver) -> None:
     sent = slack.lever("url_verification", {"challenge": "c-1"})
     assert isinstance(sent, dict)

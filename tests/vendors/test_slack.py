@@ -119,6 +119,59 @@ def test_a_chosen_option_is_the_value():
     assert read(sample("block_actions+select"))[0].facts["value"] == "high"
 
 
+@pytest.mark.parametrize(("button", "approved"), [("approve", True), ("reject", False)])
+def test_a_button_of_an_approval_is_its_decision(button, *, approved):
+    (draft,) = read(sample(f"block_actions.hookwright_{button}"))
+    assert (draft.type, draft.subject) == ("approval.decided", draft.facts["run_id"])
+    assert draft.facts == {
+        "run_id": "019a9e3c-7b1f-7c52-9d3e-5a4b8c2f1e60",
+        "step": "go",
+        "approved": approved,
+        "by": "dana",
+        "by_id": "U2CERLKJA",
+        "asked_in": "CBR2V3XEX",
+    }
+    assert draft.fact.startswith("press:1777377900.000200:hookwright_")
+    assert draft.time is not None
+
+
+def decided(value: Any, **changes: Any) -> Delivery:
+    """A press of Approve with this value."""
+    action = {"action_id": "hookwright_approve", "value": value, "action_ts": "2.2"}
+    return pressed(**{"actions": [action], **changes})
+
+
+def test_who_has_no_name_decides_by_id():
+    (draft,) = read(decided('{"run_id":"r","step":"go"}'))
+    assert (draft.type, draft.facts["by"], draft.facts["by_id"]) == ("approval.decided", "U1", "U1")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        "",
+        "go",
+        "[]",
+        "{}",
+        '{"run_id":"r"}',
+        '{"run_id":"r","step":""}',
+        '{"run_id":7,"step":"go"}',
+        '{"run_id":"r","step":"go","approved":true}',
+        '{"run_id":"r","step":"a\\u0000b\\n"}',
+        '{"run_id":"r","step":"' + "x" * 501 + '"}',
+    ],
+)
+def test_a_value_that_is_not_ours_decides_nothing(value):
+    (draft,) = read(decided(value))
+    assert (draft.type, draft.facts["action_id"]) == ("slack.block_actions", "hookwright_approve")
+
+
+def test_only_a_pressed_button_decides():
+    (draft,) = read(decided('{"run_id":"r","step":"go"}', type="view_submission"))
+    assert draft.type == "slack.view_submission"
+
+
 def test_several_elements_are_several_events():
     drafts = read(pressed(actions=[{"action_id": "a"}, {"action_id": "b"}]))
     assert [draft.facts["action_id"] for draft in drafts] == ["a", "b"]
@@ -292,3 +345,12 @@ def test_the_table_of_types_tells_what_the_samples_become(name):
     for draft in read(sample(name)):
         assert INCOMING.types[draft.vendor_type] == draft.type
     assert INCOMING.types["*"] == "slack.*"
+
+
+@pytest.mark.parametrize("button", ["approve", "reject"])
+def test_a_decision_can_be_sent_as_slack_would(button):
+    name = f"block_actions.hookwright_{button}"
+    raw = samples.read("slack", name)
+    signed = INCOMING.sign(raw, SECRET, NOW, OPTIONS, event=name, delivery_id="7.5")
+    (draft,) = read(as_delivery(signed))
+    assert (draft.type, draft.facts["approved"]) == ("approval.decided", button == "approve")

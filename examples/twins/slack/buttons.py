@@ -23,12 +23,16 @@ class Press(Signing):
 
     Args:
         channel, ts: the message; the newest one with such a button when `ts` is left out.
+        holding: a text in the button's value, to choose among messages with like buttons.
+        late: presses as somebody whose screen still shows what an edit has taken away.
         repeat: how often the same press is sent, one after the other.
     """
 
     action_id: str
     channel: str | None = None
     ts: str | None = None
+    holding: str = ""
+    late: bool = False
     user: str = "U0PERSON1"
     username: str = "dana"
     repeat: int = Field(default=1, ge=1, le=100)
@@ -40,11 +44,16 @@ class Verification(Signing):
     challenge: str = Field(default_factory=lambda: uuid4().hex)
 
 
+def find_pressed(press: Press, message: Message) -> tuple[dict[str, object], str] | None:
+    """The button that is meant, and its block's id; `None` when the message has none."""
+    return message.find_button(press.action_id, holding=press.holding, late=press.late)
+
+
 def press_payload(
     press: Press, channel: Channel, message: Message, *, response_url: str, action_ts: str
 ) -> dict[str, object]:
     """The `block_actions` object of a press; the button must be in the message."""
-    found = message.find_button(press.action_id)
+    found = find_pressed(press, message)
     if found is None:
         raise LookupError(f"the message has no button {press.action_id!r}")
     button, block_id = found

@@ -84,6 +84,7 @@ class Messages:
         if message.bot_id != BOT_ID or message.via != "chat.postMessage":
             raise refuse("cant_update_message")
         content, metadata = read_content(fields), read_metadata(fields)
+        message.before.append(message.blocks)
         message.text, message.blocks = content.text, content.blocks
         message.attachments = content.attachments
         message.metadata = metadata or message.metadata

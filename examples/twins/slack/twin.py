@@ -11,7 +11,13 @@ from examples.twins.clock import Clock
 from examples.twins.ratelimit import Bucket, Limits, Window
 from examples.twins.slack.addresses import Addresses
 from examples.twins.slack.arguments import Content, read_form, refuse, refuse_for_now
-from examples.twins.slack.buttons import Press, SlackSender, Verification, press_payload
+from examples.twins.slack.buttons import (
+    Press,
+    SlackSender,
+    Verification,
+    find_pressed,
+    press_payload,
+)
 from examples.twins.slack.conversations import Conversations
 from examples.twins.slack.happenings import Command, Happening, callback_body, command_fields
 from examples.twins.slack.messages import Messages
@@ -227,7 +233,7 @@ class SlackTwin:
         for message in reversed(self._space.messages):
             is_meant = asked.ts in {None, message.ts}
             is_there = asked.channel in {None, message.channel_id}
-            if is_meant and is_there and message.find_button(asked.action_id) is not None:
+            if is_meant and is_there and find_pressed(asked, message) is not None:
                 return message
         raise Refusal(404, {"error": f"no message has a button {asked.action_id!r}"})
 

@@ -1,6 +1,7 @@
 """What exists in the Slack twin: channels, messages, answers to pressed buttons."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from examples.twins.clock import Clock
@@ -41,6 +42,8 @@ class Message:
     edited_ts: str | None = None
     via: str = "chat.postMessage"
     versions: int = 1
+    before: list[list[dict[str, object]]] = field(default_factory=list)
+    """The blocks of its earlier versions, oldest first."""
 
     def show(self, *, with_metadata: bool) -> dict[str, object]:
         """The message as the API gives it."""
@@ -65,13 +68,24 @@ class Message:
             shown["metadata"] = self.metadata
         return shown
 
-    def find_button(self, action_id: str) -> tuple[dict[str, object], str] | None:
-        """The button with this `action_id`, and its block's id."""
-        for number, block in enumerate(self.blocks):
-            block_id = str(block.get("block_id") or f"block{number}")
-            for element in _elements(block):
-                if element.get("type") == "button" and element.get("action_id") == action_id:
-                    return element, block_id
+    def buttons(self, *, late: bool = False) -> Iterator[tuple[dict[str, object], str]]:
+        """Its buttons, each with its block's id; `late` adds those that an edit has taken away."""
+        shown = [self.blocks, *reversed(self.before)] if late else [self.blocks]
+        for blocks in shown:
+            for number, block in enumerate(blocks):
+                block_id = str(block.get("block_id") or f"block{number}")
+                for element in _elements(block):
+                    if element.get("type") == "button":
+                        yield element, block_id
+
+    def find_button(
+        self, action_id: str, *, holding: str = "", late: bool = False
+    ) -> tuple[dict[str, object], str] | None:
+        """The button with this `action_id` and this text in its value, and its block's id."""
+        for button, block_id in self.buttons(late=late):
+            is_held = holding in str(button.get("value", ""))
+            if button.get("action_id") == action_id and is_held:
+                return button, block_id
         return None
 
 
@@ -132,6 +146,7 @@ class Workspace:
                     "channel": one.channel_id,
                     "via": one.via,
                     "versions": one.versions,
+                    "buttons": [button for button, _ in one.buttons()],
                 }
                 for one in self.messages
             ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.vendors.base import Action, Safety
-from service.vendors.slack import messages, responding
+from service.vendors.slack import approving, messages, responding
 
 ACTIONS = (
     Action(
@@ -33,5 +33,24 @@ ACTIONS = (
         perform=responding.respond,
         safety=Safety.ONCE,
         target=responding.respond_target,
+    ),
+    Action(
+        name="slack.ask_approval",
+        summary="Ask people to approve or reject what a step of a run is about to do",
+        params=approving.AskApprovalParams,
+        outputs=approving.AskApprovalOutputs,
+        perform=approving.ask_approval,
+        safety=Safety.ONCE,
+        target=approving.approval_target,
+        look_up=approving.look_up_question,
+    ),
+    Action(
+        name="slack.close_approval",
+        summary="Put what was decided in the place of an approval's buttons",
+        params=approving.CloseApprovalParams,
+        outputs=approving.CloseApprovalOutputs,
+        perform=approving.close_approval,
+        safety=Safety.FIND_AND_UPDATE,
+        target=approving.approval_target,
     ),
 )

@@ -47,6 +47,7 @@ class HistoryMessage(Payload):
     """A message of a channel's history."""
 
     ts: Text = None
+    text: Text = None
     metadata: Metadata = Field(default_factory=Metadata)
 
 

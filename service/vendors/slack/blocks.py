@@ -27,6 +27,11 @@ def fit_text(text: str, limit: int = MAX_TEXT_CHARS) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def escape(text: str) -> str:
+    """Give a foreign text for mrkdwn: Slack names these three characters (reference 7.3)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def fit_blocks(blocks: Sequence[Mapping[str, Json]]) -> list[dict[str, Json]]:
     """Give as many blocks as Slack takes, their texts cut, with a note when some are left out."""
     fitted = [_fit_block(block) for block in blocks]

@@ -16,6 +16,7 @@ from service.vendors.slack.client import SlackClient
 
 _ID = re.compile(r"[CDG][A-Z0-9]{5,}")
 """Of a channel, a direct message or a group; names have no capital letters."""
+_POSTING = ("slack.message", "slack.ask_approval")
 _PERSON = re.compile(r"[UW][A-Z0-9]{5,}")
 """A message to a person goes to a direct message with an id of its own."""
 
@@ -42,12 +43,12 @@ def channel_id(context: CallContext, client: SlackClient, asked: str) -> str:
 
 
 def _known_ids(context: CallContext, asked: str) -> Iterator[str]:
-    """Give the ids that messages to the same name were posted to, the newest first."""
+    """Give the ids that messages to the same name were posted to, the newest of a kind first."""
     # A kept message stands for this very channel: its target names it.
     kept = as_text((context.reference or {}).get("channel"))
     if kept is not None and _ID.fullmatch(kept):
         yield kept
-    for earlier in context.earlier("slack.message"):
+    for earlier in (one for action in _POSTING for one in context.earlier(action)):
         told, found = as_text(earlier.get("asked")), as_text(earlier.get("channel"))
         if told is None or found is None or _plain(told) != _plain(asked):
             continue

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import parse_qsl
 
-from schemas.events import EventDraft, Json
+from schemas.events import ApprovalFacts, EventDraft, Facts, Json
 from schemas.storable import storable
 from service.errors import HandshakeError
 from service.vendors.base import Answer, Delivery
@@ -20,6 +20,7 @@ from service.vendors.reading import (
     read_form,
     read_object,
 )
+from service.vendors.slack.approvals import APPROVE, REJECT, decision_of
 from service.vendors.slack.options import SlackOptions
 from service.vendors.slack.payloads import (
     ButtonFacts,
@@ -33,11 +34,13 @@ from service.vendors.slack.payloads import (
 MAX_CHALLENGE_CHARS = 1000
 MAX_FORM_FIELDS = 100
 _VERIFICATION = "url_verification"
+_PRESSED = "block_actions"
+DECIDED = "approval.decided"
 
 # What workflows mostly wait for. Any other event of the Events API and any other interaction
 # becomes `slack.<its name>` in the same way.
 EVENTS: Mapping[str, str] = {
-    "block_actions": "slack.block_actions",
+    _PRESSED: f"slack.{_PRESSED}",
     "view_submission": "slack.view_submission",
     "view_closed": "slack.view_closed",
     "shortcut": "slack.shortcut",
@@ -48,7 +51,9 @@ EVENTS: Mapping[str, str] = {
     "reaction_added": "slack.reaction_added",
     "reaction_removed": "slack.reaction_removed",
 }
-TYPES: Mapping[str, str] = {**EVENTS, "*": "slack.*"}
+# Buttons of our own approvals, told apart by their action_id.
+APPROVALS: Mapping[str, str] = {f"{_PRESSED}.{name}": DECIDED for name in (APPROVE, REJECT)}
+TYPES: Mapping[str, str] = {**EVENTS, **APPROVALS, "*": "slack.*"}
 
 
 def handshake(delivery: Delivery, _options: SlackOptions) -> Answer | None:
@@ -165,27 +170,50 @@ def _read_interaction(delivery: Delivery) -> list[EventDraft]:
         raise ValueError(message)
     # A shortcut or a view has no pressed element, and is yet one event.
     return [
-        EventDraft(
-            type=_type_of(vendor_type),
-            vendor_type=vendor_type,
-            subject=pressed.action_id or it.callback_id,
-            time=_time_of(pressed.action_ts or it.action_ts),
-            facts=ButtonFacts(
-                user_id=it.user.id,
-                user_name=it.user.name,
-                channel_id=it.channel.id or it.container.channel_id,
-                team_id=it.team.id,
-                message_ts=it.container.message_ts or it.message_ts,
-                action_id=pressed.action_id,
-                block_id=pressed.block_id,
-                value=pressed.value or pressed.selected_option.value,
-            ).model_dump(mode="json"),
-            payload=_without_token(payload),
-            key=str(number) if number else "",
-            fact=_fact("press", _press_of(it, pressed), str(number) if number else ""),
-        )
+        _read_pressed(it, pressed, vendor_type, _without_token(payload), str(number or ""))
         for number, pressed in enumerate(it.actions or (Pressed(),))
     ]
+
+
+def _read_pressed(
+    it: Interaction, pressed: Pressed, vendor_type: str, payload: Json, key: str
+) -> EventDraft:
+    """Give what one element says: a decision where it is a button of an approval."""
+    channel = it.channel.id or it.container.channel_id
+    type_, subject = _type_of(vendor_type), pressed.action_id or it.callback_id
+    decision = decision_of(pressed) if vendor_type == _PRESSED else None
+    facts: Facts = ButtonFacts(
+        user_id=it.user.id,
+        user_name=it.user.name,
+        channel_id=channel,
+        team_id=it.team.id,
+        message_ts=it.container.message_ts or it.message_ts,
+        action_id=pressed.action_id,
+        block_id=pressed.block_id,
+        value=pressed.value or pressed.selected_option.value,
+    )
+    if decision is not None:
+        asked, is_approved = decision
+        type_, subject = DECIDED, asked.run_id
+        vendor_type = f"{vendor_type}.{pressed.action_id}"
+        facts = ApprovalFacts(
+            run_id=asked.run_id,
+            step=asked.step,
+            approved=is_approved,
+            by=it.user.name or it.user.id,
+            by_id=it.user.id,
+            asked_in=channel,
+        )
+    return EventDraft(
+        type=type_,
+        vendor_type=vendor_type,
+        subject=subject,
+        time=_time_of(pressed.action_ts or it.action_ts),
+        facts=facts.model_dump(mode="json"),
+        payload=payload,
+        key=key,
+        fact=_fact("press", _press_of(it, pressed), key),
+    )
 
 
 def _time_of(seconds: str | None) -> datetime | None:

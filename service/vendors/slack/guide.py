@@ -28,8 +28,8 @@ GUIDE = Guide(
         "Open the app at api.slack.com/apps, or create one from scratch in your workspace.",
         "On Basic Information, copy the Signing Secret into the variable SLACK_SIGNING_SECRET.",
         (
-            "For buttons: on Interactivity & Shortcuts, switch Interactivity on and enter {url} as "
-            "the Request URL."
+            "For buttons and approvals: on Interactivity & Shortcuts, switch Interactivity on and "
+            "enter {url} as the Request URL."
         ),
         (
             "For events: on Event Subscriptions, switch Enable Events on and enter {url} as the "
@@ -68,6 +68,11 @@ GUIDE = Guide(
         (
             "Everybody who sees a button can press it: compare user_id with an allow-list in the "
             "condition of the workflow that acts on it."
+        ),
+        (
+            "An approval asked by slack.ask_approval needs Interactivity switched on, and a source "
+            "of this vendor: its buttons come back as approval.decided. Whoever can read the "
+            "channel can decide."
         ),
         (
             "A press can be answered five times within 30 minutes (slack.respond). A link button "

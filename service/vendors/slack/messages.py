@@ -152,12 +152,12 @@ def look_up_message(context: CallContext, params: MessageParams) -> Done | None:
     """
     if context.credentials.webhook_url is not None:
         raise Refused("what an incoming webhook has posted cannot be looked up")
-    asked = _channel(params.channel, context.options)
+    asked = channel_for(params.channel, context.options)
     client = SlackClient(context.http)
     try:
         channel = channel_id(context, client, asked)
         found = client.messages(channel, thread_ts=params.thread_ts, since=context.now - LOOK_BACK)
-        posted = next((one for one in found if _is_ours(one, context.idempotency_key)), None)
+        posted = next((one for one in found if is_ours(one, context.idempotency_key)), None)
     except Refused:
         if as_text((context.reference or {}).get("ts")) is None:
             raise
@@ -168,7 +168,8 @@ def look_up_message(context: CallContext, params: MessageParams) -> Done | None:
     return wanted.done(channel, posted.ts, "created")
 
 
-def _is_ours(posted: HistoryMessage, key: str) -> bool:
+def is_ours(posted: HistoryMessage, key: str) -> bool:
+    """Say whether a message was posted by the effect with this key."""
     metadata = posted.metadata
     return metadata.event_type == EFFECT and metadata.event_payload.get("key") == key
 
@@ -178,7 +179,7 @@ def _post(
 ) -> Posted:
     payload = {"key": context.idempotency_key}
     return client.post_message(
-        channel=_channel(params.channel, context.options),
+        channel=channel_for(params.channel, context.options),
         text=wanted.text,
         blocks=wanted.blocks,
         thread_ts=params.thread_ts,
@@ -208,7 +209,8 @@ def _wanted(params: MessageParams, as_of: datetime | None, asked: str | None) ->
     return _Wanted(fit_text(params.text), fit_blocks(params.blocks), as_of, asked)
 
 
-def _channel(named: str | None, options: SlackConnectionOptions) -> str:
+def channel_for(named: str | None, options: SlackConnectionOptions) -> str:
+    """Give the channel that is named, or that of the connection. Raises Permanent without both."""
     channel = named or options.channel
     if channel is None:
         raise Permanent(
@@ -252,7 +254,7 @@ def update(context: CallContext, params: UpdateParams) -> Done:
             "what an incoming webhook has posted cannot be edited",
             hint="give the connection a bot_token instead",
         )
-    channel = _channel(params.channel, context.options)
+    channel = channel_for(params.channel, context.options)
     found = SlackClient(context.http).update_message(
         channel=channel,
         ts=params.ts,

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 from service.signatures import Scheme, compile_verifier, preset, sign_with
 from service.vendors.base import Secret, Signed, Verifier
 from service.vendors.reading import put, read_form, read_object
+from service.vendors.slack.events import APPROVALS
 from service.vendors.slack.options import SlackOptions
 
 _FORM, _JSON = "application/x-www-form-urlencoded", "application/json"
@@ -51,8 +52,10 @@ def sign(
 def _marked(body: bytes, event: str, delivery_id: str) -> bytes:
     if body.startswith(b"payload="):
         payload = read_object(read_form(body, "payload"))
-        payload["type"] = event or payload.get("type")
-        _mark_interaction(payload, delivery_id)
+        # Our name of a decision is the interaction's with the button's behind it.
+        name, _, action_id = event.partition(".") if event in APPROVALS else (event, "", "")
+        payload["type"] = name or payload.get("type")
+        _mark_interaction(payload, action_id, delivery_id)
         return urlencode({"payload": json.dumps(payload)}).encode()
     if body.lstrip().startswith(b"{"):
         document = read_object(body)
@@ -65,9 +68,10 @@ def _marked(body: bytes, event: str, delivery_id: str) -> bytes:
     return urlencode({**fields, "trigger_id": delivery_id}).encode()
 
 
-def _mark_interaction(payload: dict[str, Any], delivery_id: str) -> None:
+def _mark_interaction(payload: dict[str, Any], action_id: str, delivery_id: str) -> None:
     actions = payload.get("actions")
     if isinstance(actions, list) and actions and isinstance(actions[0], dict):
         actions[0]["action_ts"] = delivery_id
+        actions[0]["action_id"] = action_id or actions[0].get("action_id")
     else:
         payload["trigger_id"] = delivery_id
