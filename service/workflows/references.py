@@ -35,7 +35,7 @@ class Use:
 
 def references(node: Node, bound: frozenset[str] = frozenset()) -> Iterator[Reference]:
     """Give every reference, leaving out the names in `bound` (variables of comprehensions)."""
-    chain = _chain(node)
+    chain = written_path(node)
     if chain is not None:
         root, path = chain
         if root.name not in bound:
@@ -60,8 +60,8 @@ def uses(node: Node) -> Iterator[Use]:
         yield from uses(part)
 
 
-def _chain(node: Node) -> tuple[Name, tuple[str, ...]] | None:
-    """Read `name.field.field["field"]`; None when the node is anything else."""
+def written_path(node: Node) -> tuple[Name, tuple[str, ...]] | None:
+    """Give the name and the fields of `name.field.field["field"]`; None for anything else."""
     fields: list[str] = []
     while True:
         match node:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 DEEPEST = 32
@@ -75,11 +75,16 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """`function(arguments)`, or an operator under its own sign. A receiver is an argument."""
+    """`function(arguments)`, or an operator under its own sign. A receiver is an argument.
+
+    `spans`: where each operand of an operator between operands begins and ends in the source,
+    brackets around it included.
+    """
 
     offset: int
     function: str
     arguments: tuple[Node, ...]
+    spans: tuple[tuple[int, int], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +188,11 @@ class _Reader:
         self._at += 1
         return token
 
+    def _end(self) -> int:
+        """Give where the token before this one ends."""
+        last = self._tokens[self._at - 1]
+        return last.offset + len(last.text)
+
     def _accept(self, text: str) -> _Token | None:
         token = self._peek()
         if token.text == text and token.kind in {"sign", "name"}:
@@ -221,14 +231,19 @@ class _Reader:
     def _binary(self, level: int) -> Node:
         if level == len(_LEVELS):
             return self._unary()
+        begin = self._peek().offset
         node = self._binary(level + 1)
         while self._peek().text in _LEVELS[level] and self._peek().kind in {"sign", "name"}:
+            left: tuple[Node, ...] = (node,)
+            spans: tuple[tuple[int, int], ...] = ((begin, self._end()),)
             token = self._next()
+            right_begin = self._peek().offset
             right = self._binary(level + 1)
             # A long chain of one operator is one node, not as many levels as it has links.
-            same = isinstance(node, Call) and node.function == token.text
-            left = node.arguments if same and isinstance(node, Call) else (node,)
-            node = self._make(Call(token.offset, token.text, (*left, right)))
+            if isinstance(node, Call) and node.function == token.text:
+                left, spans = node.arguments, node.spans
+            spans = (*spans, (right_begin, self._end()))
+            node = self._make(Call(token.offset, token.text, (*left, right), spans))
         return node
 
     def _unary(self) -> Node:
