@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from examples.twins.launch import TwinProcess
+from tests.twins.conftest import Receiver
 
 COMMENTS = "/repos/acme-co/webapp/issues/42/comments"
 COMMENT = "/repos/acme-co/webapp/issues/comments/{}"
@@ -303,3 +304,20 @@ def test_sending_needs_a_receiver_and_tells_when_nobody_is_there(github: TwinPro
     sent = github.lever("send", {"event": "ping", "receiver": "http://127.0.0.1:9/"})
     assert isinstance(sent, list)
     assert sent[0]["status_code"] == 0
+
+
+def test_a_deployment_is_told_and_its_commit_takes_a_status(
+    github: TwinProcess, github_api: httpx.Client, receiver: Receiver
+) -> None:
+    github.set(receiver=receiver.url)
+    sha = "9c8b7a6f5e4d3c2b1a0f9e8d7c6b5a4938271605"
+    github.lever("deployments", {"sha": sha, "environment": "staging", "guid": "g-7"})
+    headers, _ = receiver.received[0]
+    assert (headers["x-github-event"], headers["x-github-delivery"]) == ("deployment_status", "g-7")
+    body = receiver.json()
+    assert (body["action"], body["repository"]["full_name"]) == ("created", "acme-co/webapp")
+    assert (body["deployment"]["sha"], body["deployment"]["environment"]) == (sha, "staging")
+    status = body["deployment_status"]
+    assert (status["state"], status["environment_url"]) == ("success", "https://example.com")
+    path = f"/repos/acme-co/webapp/statuses/{sha}"
+    assert github_api.post(path, json={"state": "success"}).status_code == 201

@@ -125,6 +125,25 @@ class AddedCommit(_Lever):
     sha: str
 
 
+class Deployed(_Lever):
+    """What `POST /_twin/deployments` takes: a deployment's status is told to the repository's hook.
+
+    The commit is added to the repository if it is not there. `url` is the deployed site's.
+    """
+
+    repo: Repo = "acme-co/webapp"
+    sha: str = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
+    ref: str = "main"
+    environment: str = "production"
+    state: Literal[
+        "error", "failure", "inactive", "in_progress", "pending", "queued", "success"
+    ] = "success"
+    url: str | None = "https://example.com"
+    guid: str | None = None
+    receiver: str | None = None
+    secret: str | None = None
+
+
 class AddedComment(_Lever):
     """What `POST /_twin/comments` takes: comments of somebody else, all with this text."""
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from examples.twins.clock import zulu
+from examples.twins.github.bodies import Deployed
 from examples.twins.sending import Attempt
 
 FATES: Mapping[str, Callable[[datetime], Attempt]] = {
@@ -13,25 +15,53 @@ FATES: Mapping[str, Callable[[datetime], Attempt]] = {
 """What the record says of a delivery that never reached anybody."""
 
 
+_PERSON: Mapping[str, object] = {"login": "dana-dev", "id": 6752317, "type": "User"}
+
+
 def issue_opened(repo: str, number: int) -> dict[str, object]:
     """The body that tells that an issue was opened."""
-    owner, _, name = repo.partition("/")
-    address = f"https://github.com/{repo}"
-    place = {"id": 1296269, "name": name, "full_name": repo, "html_url": address}
-    person = {"login": "dana-dev", "id": 6752317, "type": "User"}
     issue = {
         "id": 9000000 + number,
         "number": number,
         "title": f"Something is broken ({number})",
         "state": "open",
-        "html_url": f"{address}/issues/{number}",
-        "user": person,
+        "html_url": f"https://github.com/{repo}/issues/{number}",
+        "user": _PERSON,
         "labels": [],
     }
+    return {"action": "opened", "issue": issue, **_place(repo)}
+
+
+def deployment_told(asked: Deployed, *, number: int, at: datetime) -> dict[str, object]:
+    """The body that tells the status of a deployment."""
+    moment = zulu(at)
+    deployment = {
+        "id": 145988000 + number,
+        "ref": asked.ref,
+        "sha": asked.sha,
+        "task": "deploy",
+        "environment": asked.environment,
+        "created_at": moment,
+        "updated_at": moment,
+    }
+    status = {
+        "id": 991000 + number,
+        "state": asked.state,
+        "environment": asked.environment,
+        "environment_url": asked.url,
+        "created_at": moment,
+        "updated_at": moment,
+    }
+    told = {"deployment": deployment, "deployment_status": status}
+    return {"action": "created", **told, **_place(asked.repo)}
+
+
+def _place(repo: str) -> dict[str, object]:
+    """What every body says: where it happened, and who did it."""
+    owner, _, name = repo.partition("/")
+    address = f"https://github.com/{repo}"
     return {
-        "action": "opened",
-        "issue": issue,
-        "repository": place,
+        "repository": {"id": 1296269, "name": name, "full_name": repo, "html_url": address},
         "organization": {"login": owner, "id": 21031067},
-        "sender": person,
+        "sender": _PERSON,
     }

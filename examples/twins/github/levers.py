@@ -12,10 +12,12 @@ from examples.twins.github.bodies import (
     AddedCommit,
     AddedIssue,
     AddedPull,
+    Deployed,
     HookEvent,
     HookFacts,
     IssueBody,
 )
+from examples.twins.github.happenings import deployment_told
 from examples.twins.github.issues import Issues
 from examples.twins.twin import Refusal
 
@@ -25,6 +27,7 @@ class Levers:
 
     def __init__(self, account: Account) -> None:
         self._account = account
+        self._deployments = 0
 
     def routes(self) -> Sequence[Route]:
         """Paths below `/_twin` and methods."""
@@ -36,6 +39,7 @@ class Levers:
             Route("/issues", self.add_issues, methods=["POST"]),
             Route("/tokens/revoke", self.revoke_tokens, methods=["POST"]),
             Route("/send", self.send, methods=["POST"]),
+            Route("/deployments", self.deploy, methods=["POST"]),
             Route("/happen", self.happen, methods=["POST"]),
         )
 
@@ -80,7 +84,26 @@ class Levers:
 
     async def send(self, request: Request) -> Response:
         """Deliver a webhook to the receiver and wait for its answer."""
-        event = HookEvent.model_validate_json(await request.body())
+        return await self._send(HookEvent.model_validate_json(await request.body()))
+
+    async def deploy(self, request: Request) -> Response:
+        """A deployment gets a status, which the repository's hook tells."""
+        asked = Deployed.model_validate_json(await request.body() or b"{}")
+        store = self._account.store
+        store.commits.setdefault(asked.repo, set()).add(asked.sha)
+        self._deployments += 1
+        payload = deployment_told(asked, number=self._deployments, at=self._account.clock.now())
+        return await self._send(
+            HookEvent(
+                event="deployment_status",
+                payload=payload,
+                guid=asked.guid,
+                receiver=asked.receiver,
+                secret=asked.secret,
+            )
+        )
+
+    async def _send(self, event: HookEvent) -> Response:
         settings = self._account.settings
         secret = settings.secret if event.secret is None else event.secret
         hook = self._account.hooks[event.hook]

@@ -73,6 +73,11 @@ class ChecklyConnectionOptions(Options):
         description="Words in the classification of an analysis which say that the test is at "
         "fault and not the application.",
     )
+    environment_words: tuple[str, ...] = Field(
+        default=("environment", "infrastructure", "network", "outage", "third"),
+        description="Words in the classification of an analysis which say that neither the test "
+        "nor the application is at fault, so that it is worth running the check again.",
+    )
 
 
 def auth_headers(

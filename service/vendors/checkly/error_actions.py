@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Literal
 
@@ -111,6 +112,10 @@ class AnalysisOutputs(Outputs):
         description="Whether the classification says that the test is at fault: it has one of the "
         "words of the connection's option test_words."
     )
+    points_at_environment: bool = Field(
+        description="Whether it says that neither test nor application is at fault: it has one of "
+        "the words of the option environment_words and none of test_words."
+    )
     evidence: Json = Field(description="What the analysis rests on, as Checkly gives it.")
     reference_links: Json = Field(description="Where to read more, as Checkly gives it.")
 
@@ -118,7 +123,8 @@ class AnalysisOutputs(Outputs):
 def analysis(context: CallContext, params: AnalysisParams) -> Done:
     """Give an analysis."""
     told = client_of(context).errors.analysis(params.analysis_id)
-    words = ((told.classification if told else None) or "").lower()
+    named = told.classification if told else None
+    is_test = _has(named, context.options.test_words)
     return Done(
         AnalysisOutputs(
             ready=told is not None,
@@ -126,12 +132,18 @@ def analysis(context: CallContext, params: AnalysisParams) -> Done:
             root_cause=told.root_cause if told else None,
             user_impact=told.user_impact if told else None,
             code_fix=told.code_fix if told else None,
-            points_at_test=any(word.lower() in words for word in context.options.test_words),
+            points_at_test=is_test,
+            points_at_environment=not is_test and _has(named, context.options.environment_words),
             evidence=told.evidence if told else None,
             reference_links=told.reference_links if told else None,
         ),
         changed=False,
     )
+
+
+def _has(classification: str | None, words: Iterable[str]) -> bool:
+    said = (classification or "").lower()
+    return any(word.lower() in said for word in words)
 
 
 class ArchiveParams(GroupParams):

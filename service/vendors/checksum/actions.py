@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.vendors.base import Action, Safety
-from service.vendors.checksum import asking, bugs, generating, healing, starting
+from service.vendors.checksum import asking, bugs, generating, healing, rerunning, starting
 
 ACTIONS = (
     Action(
@@ -53,6 +53,14 @@ ACTIONS = (
         params=starting.RunGrepParams,
         outputs=starting.DispatchOutputs,
         perform=starting.run_grep,
+        safety=Safety.ONCE,
+    ),
+    Action(
+        name="checksum.run_again",
+        summary="Start tests of an earlier run again, on its branch or another",
+        params=rerunning.RunAgainParams,
+        outputs=rerunning.RunAgainOutputs,
+        perform=rerunning.run_again,
         safety=Safety.ONCE,
     ),
     Action(

@@ -25,6 +25,7 @@ DISPATCHING = (
     "checksum.run_suite",
     "checksum.run_collection",
     "checksum.run_tests",
+    "checksum.run_again",
 )
 STARTED_RUNS = "checksum-started-runs"
 

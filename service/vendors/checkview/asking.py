@@ -69,6 +69,11 @@ class TestFlowsParams(Params):
     __test__ = False  # likewise
 
     website_id: Text | None = Field(default=None, description="Only flows of this website.")
+    website_url: Text | None = Field(
+        default=None,
+        description="Only flows of the website with this address's host; what stands behind the "
+        "host makes no difference.",
+    )
     name_contains: Text | None = Field(
         default=None, description="Only flows whose name has this text, in any case."
     )
@@ -87,10 +92,13 @@ class TestFlowsOutputs(Outputs):
 def test_flows(context: CallContext, params: TestFlowsParams) -> Done:
     """Give the test flows that fit."""
     text = (params.name_contains or "").lower()
+    host = None if params.website_url is None else _host_of(params.website_url)
     fitting = (
         flow
         for flow in client_of(context).test_flows()
-        if params.website_id in {None, flow.website.id} and text in (flow.name or "").lower()
+        if params.website_id in {None, flow.website.id}
+        and (host is None or host == _host_of(flow.website.url or ""))
+        and text in (flow.name or "").lower()
     )
     found = [flow_outputs(flow) for flow in islice(fitting, MOST_FLOWS + 1)]
     kept = tuple(found[:MOST_FLOWS])
@@ -98,6 +106,11 @@ def test_flows(context: CallContext, params: TestFlowsParams) -> Done:
     return Done(
         TestFlowsOutputs(test_flows=kept, ids=ids, more=len(found) > len(kept)), changed=False
     )
+
+
+def _host_of(address: str) -> str:
+    """Give the host of an address with or without its scheme; a port belongs to it."""
+    return address.rpartition("://")[2].partition("/")[0].partition("?")[0].lower()
 
 
 # --- test runs ----------------------------------------------------------------------------------

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+
+from pydantic import Field, model_validator
 
 from service.vendors.base import Action, CallContext, Done, Outputs, Params, Safety
 from service.vendors.github.answers import PullRequest
 from service.vendors.github.client import GitHubClient
-from service.vendors.github.fields import REPO, SHA, Repo, Sha
+from service.vendors.github.fields import REPO, SHA, Repo, Sha, Url
+
+_PULL_REQUEST = re.compile(
+    r"https?://[^/\s]+/([A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+)/pull/(\d{1,9})(?!\d)"
+)
 
 
 class FindPullRequestParams(Params):
@@ -52,15 +58,35 @@ def _rank(pull: PullRequest, commit_sha: str) -> tuple[bool, bool, int]:
 
 
 class PullRequestParams(Params):
-    """Which pull request."""
+    """Which pull request: by its address, or by repository and number."""
 
-    repo: Repo = Field(description=REPO)
-    number: int = Field(ge=1, description="Number of the pull request.")
+    url: Url | None = Field(
+        default=None, description="Address of the pull request, instead of repo and number."
+    )
+    repo: Repo | None = Field(default=None, description=REPO)
+    number: int | None = Field(default=None, ge=1, description="Number of the pull request.")
+
+    @model_validator(mode="after")
+    def _need_one(self) -> PullRequestParams:
+        if self.url is not None and _PULL_REQUEST.match(self.url) is None:
+            message = "url must be the address of a pull request, …/owner/name/pull/7"
+            raise ValueError(message)
+        if self.url is None and (self.repo is None or self.number is None):
+            message = "give url, or repo and number"
+            raise ValueError(message)
+        return self
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Give repository and number."""
+        found = _PULL_REQUEST.match(self.url or "")
+        return (found[1], int(found[2])) if found else (self.repo or "", self.number or 0)
 
 
 class PullRequestOutputs(Outputs):
     """The pull request as it is now."""
 
+    repo: str = Field(description="Its repository, as owner/name.")
     number: int = Field(description="Its number.")
     url: str | None = Field(description="Its address.")
     title: str | None = Field(description="Its title.")
@@ -79,9 +105,11 @@ class PullRequestOutputs(Outputs):
 
 def pull_request(context: CallContext, params: PullRequestParams) -> Done:
     """Read one pull request."""
-    pull = GitHubClient(context).pull_request(params.repo, params.number)
+    repo, number = params.place
+    pull = GitHubClient(context).pull_request(repo, number)
     return Done(
         PullRequestOutputs(
+            repo=repo,
             number=pull.number,
             url=pull.html_url,
             title=pull.title,

@@ -576,6 +576,29 @@ def test_the_words_that_point_at_the_test_can_be_chosen(
 
 
 @pytest.mark.parametrize(
+    ("classification", "points"),
+    [
+        ("NETWORK_ERROR", True),
+        ("Environment", True),
+        ("test environment", False),
+        ("APPLICATION_ERROR", False),
+        (None, False),
+    ],
+)
+def test_the_words_that_point_at_the_environment_can_be_chosen(
+    checkly: TwinProcess, classification: str | None, *, points: bool
+) -> None:
+    body = {"id": "a1", "analysis": {"classification": classification}}
+    checkly.fault("status", path="*/root-cause-analyses/a1", status=200, body=body)
+    told = caller_of(checkly).outputs("checkly.analysis", analysis_id="a1")
+    assert told.points_at_environment is points
+    other = caller_of(checkly, environment_words=["application"])
+    assert other.outputs("checkly.analysis", analysis_id="a1").points_at_environment is (
+        classification == "APPLICATION_ERROR"
+    )
+
+
+@pytest.mark.parametrize(
     ("end", "status"),
     [
         ("FAILED", "failed"),

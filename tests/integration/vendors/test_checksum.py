@@ -333,6 +333,94 @@ def test_every_way_to_start_a_run(
     assert done.reference["name"] == done.outputs.model_dump()["name"]
 
 
+# --- running tests of a run again ---------------------------------------------------------------
+
+
+def a_test(number: int, title: str, status: str = "failed", *tags: str) -> dict[str, Any]:
+    return {
+        "checksumTestId": f"t{number}",
+        "testTitle": title,
+        "status": status,
+        "tags": list(tags),
+    }
+
+
+def greps(twin: TwinProcess) -> list[Any]:
+    calls: list[Any] = twin.calls(path="*/v2/execution/grep")
+    return [call["body"] for call in calls]
+
+
+def test_the_healed_tests_are_run_again_on_the_branch_of_the_heal(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    tests = [
+        a_test(1, "pays (by card)"),
+        a_test(2, "logs in"),
+        a_test(3, "logs in"),
+        a_test(4, "opens the shop", "passed"),
+        a_test(5, "prices a basket", "failed", "@bug"),
+    ]
+    run_id = failed_run(checksum, tests=tests, branch="main")
+    done = caller.do("checksum.run_again", test_run_id=run_id, branch="checksum/heal-1")
+    told = done.outputs.model_dump()
+    grep = r"pays \(by card\)|logs in"
+    assert greps(checksum) == [{"grep": grep, "branch": "checksum/heal-1"}]
+    assert (told["started"], told["tests"], told["grep"]) == (True, 2, grep)
+    assert done.reference == {
+        "name": told["name"],
+        "run_id": None,
+        "auto_heal": False,
+        "test_run_id": None,
+    }
+    checksum.advance(3)
+    assert caller.outputs("checksum.run_status", name=told["name"]).succeeded
+
+
+def test_the_branch_is_that_of_the_run_and_the_tests_may_be_all(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    tests = [a_test(1, "a"), a_test(2, "b", "passed"), a_test(3, "c", "failed", "@bug")]
+    run_id = failed_run(checksum, tests=tests, branch="feature/x")
+    caller.do("checksum.run_again", test_run_id=run_id, status=None, without_tags=[])
+    assert greps(checksum) == [{"grep": "a|b|c", "branch": "feature/x"}]
+
+
+def test_a_run_that_names_no_such_test_is_started_by_the_grep_of_the_step(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    run_id = failed_run(checksum, tests=[a_test(1, "a", "passed")], branch="main")
+    nothing = caller.do("checksum.run_again", test_run_id=run_id)
+    assert (nothing.changed, nothing.outputs.model_dump()["started"]) == (False, False)
+    assert greps(checksum) == []
+    told = caller.outputs(
+        "checksum.run_again", test_run_id=run_id, grep="@smoke", env_overrides={"A": "1"}
+    )
+    assert (told.started, told.tests) == (True, 0)
+    assert greps(checksum) == [{"grep": "@smoke", "branch": "main", "envOverrides": {"A": "1"}}]
+
+
+def test_more_tests_than_can_be_selected_are_refused(checksum: TwinProcess, caller: Caller) -> None:
+    run_id = failed_run(checksum, tests=[a_test(n, f"test {n}") for n in range(501)])
+    with pytest.raises(Permanent, match="501 such tests"):
+        caller.do("checksum.run_again", test_run_id=run_id)
+    assert greps(checksum) == []
+
+
+def test_a_run_that_is_gone_cannot_be_run_again(caller: Caller) -> None:
+    with pytest.raises(Refused, match="not found"):
+        caller.do("checksum.run_again", test_run_id=uuid4())
+
+
+def test_a_run_again_whose_answer_is_lost_is_in_doubt(
+    checksum: TwinProcess, caller: Caller
+) -> None:
+    run_id = failed_run(checksum, tests=[a_test(1, "a")])
+    checksum.fault("drop_after", path="*/v2/execution/grep", times=1)
+    with pytest.raises(VendorBroken) as caught:
+        caller.do("checksum.run_again", test_run_id=run_id)
+    assert caught.value.perhaps_done is True
+
+
 def test_a_run_is_followed_by_name_through_its_states(
     checksum: TwinProcess, caller: Caller
 ) -> None:

@@ -377,6 +377,25 @@ def test_flows_are_found_by_website_and_name(caller: Caller) -> None:
     assert (flow.name, flow.website_url) == ("Checkout", "https://example.com")
 
 
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("https://example.com", True),
+        ("http://EXAMPLE.com/shop?page=2", True),
+        ("example.com", True),
+        ("https://shop.example.com", False),
+        ("https://example.com:8443/", False),
+        ("https://example.com.evil.example/", False),
+    ],
+)
+def test_flows_are_found_by_the_address_of_what_was_deployed(
+    caller: Caller, address: str, *, found: bool
+) -> None:
+    flows = caller.outputs("checkview.test_flows", website_url=address)
+    websites = {flow.website_url for flow in flows.test_flows}
+    assert websites == ({"https://example.com"} if found else set())
+
+
 def test_the_newest_runs_are_given(checkview: TwinProcess, caller: Caller) -> None:
     added = add_runs(checkview, count=3, statuses=["passed"], every_s=60)
     found = caller.outputs("checkview.test_runs", test_flow_id=FLOW, status="passed", limit=2)

@@ -312,6 +312,34 @@ def test_a_pull_request_is_read(github: TwinProcess, caller: Caller) -> None:
         caller.outputs("github.pull_request", repo=REPO, number=43)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://github.com/acme-co/webapp/pull/42",
+        "https://github.example/acme-co/webapp/pull/42/files?w=1",
+    ],
+)
+def test_a_pull_request_is_read_by_its_address(caller: Caller, url: str) -> None:
+    found = caller.outputs("github.pull_request", url=url)
+    assert (found.repo, found.number, found.head_branch) == (REPO, 42, "feature/checkout")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"repo": REPO},
+        {"number": 42},
+        {"url": "https://github.com/acme-co/webapp/issues/42"},
+        {"url": "https://github.com/acme-co/webapp/pull/x"},
+        {"url": "ftp://github.com/acme-co/webapp/pull/42"},
+    ],
+)
+def test_a_pull_request_is_named_somehow(caller: Caller, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        caller.do("github.pull_request", **wrong)
+
+
 def test_a_dispatch_starts_workflows(github: TwinProcess, caller: Caller) -> None:
     done = caller.do(
         "github.dispatch", repo=REPO, event_type="healed", client_payload={"run": "tr1"}
