@@ -267,6 +267,8 @@ class Origin(StrEnum):
     WEBHOOK = "webhook"
     POLL = "poll"
     RECONCILED = "reconciled"
+    OWN = "own"
+    """Hookwright made it: of a run, an alert, a schedule, a start by hand."""
 
 
 class Event(BaseModel):

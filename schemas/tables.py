@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
+from schemas import run_tables
 from schemas.columns import (
     JSON_TYPE,
     STATE_LENGTH,
@@ -204,7 +205,11 @@ class DeliveryRow(Table, table=True):
 
 
 class EventRow(Table, table=True):
-    """A normalised fact. `dedupe_key` is the same whenever the same fact is read again."""
+    """A normalised fact. `dedupe_key` is the same whenever the same fact is read again.
+
+    `caused_by` is the run that emitted it, `depth` how many runs stand before it in its chain.
+    A large payload stands in a row of its own (`payload_id`).
+    """
 
     __tablename__ = "events"
 
@@ -225,111 +230,8 @@ class EventRow(Table, table=True):
     payload: Any = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     correlation_id: UUID = Field(sa_type=Uuid, nullable=False)
     caused_by: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
-
-
-class RunRow(Table, table=True):
-    """One execution of one version of a workflow for one event.
-
-    `due_at` is when the run wants to be carried on (None: it waits for a person, or has ended);
-    the lease says which worker carries it on now.
-    """
-
-    __tablename__ = "runs"
-    __table_args__ = (
-        UniqueConstraint("event_id", "workflow_version_id", "replay"),
-        Index("ix_runs_status_due_at", "status", "due_at"),
-        Index("ix_runs_lease_owner", "lease_owner"),
-    )
-
-    id: UUID = id_column()
-    event_id: UUID = Field(
-        sa_column=Column(Uuid, ForeignKey("events.id", ondelete="CASCADE"), nullable=False)
-    )
-    workflow_version_id: UUID = Field(
-        sa_column=Column(
-            Uuid, ForeignKey("workflow_versions.id", ondelete="CASCADE"), nullable=False
-        )
-    )
-    workflow: str = text_column(index=True)
-    replay: int = 0
-    status: str = text_column(STATE_LENGTH)
-    shadow: bool = Field(default=False, sa_type=Boolean)
-    cancel_requested: bool = Field(default=False, sa_type=Boolean)
-    reason: str | None = Field(default=None, sa_type=Text)
-    error: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
-    correlation_id: UUID = Field(sa_type=Uuid, nullable=False)
-    created_at: datetime = time_column(index=True)
-    started_at: datetime | None = time_column(null=True)
-    ended_at: datetime | None = time_column(null=True)
-    due_at: datetime | None = time_column(null=True)
-    lease_owner: str | None = text_column(default=None)
-    lease_until: datetime | None = time_column(null=True)
-    failures: int = 0
-
-
-class StepRow(Table, table=True):
-    """One node of a run and what became of it."""
-
-    __tablename__ = "steps"
-    __table_args__ = (UniqueConstraint("run_id", "step"),)
-
-    id: UUID = id_column()
-    run_id: UUID = Field(
-        sa_column=Column(Uuid, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False)
-    )
-    step: str = text_column()
-    position: int
-    action: str | None = text_column(default=None)
-    status: str = text_column(STATE_LENGTH)
-    attempts: int = 0
-    put_off: int = 0
-    polls: int = 0
-    output: Any = Field(default=None, sa_type=JSON_TYPE, nullable=True)
-    error: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
-    reason: str | None = Field(default=None, sa_type=Text)
-    started_at: datetime | None = time_column(null=True)
-    attempted_at: datetime | None = time_column(null=True)
-    ended_at: datetime | None = time_column(null=True)
-
-
-class AttemptRow(Table, table=True):
-    """One try of a step; it is written before the try begins."""
-
-    __tablename__ = "attempts"
-    __table_args__ = (UniqueConstraint("step_id", "number"),)
-
-    id: UUID = id_column()
-    step_id: UUID = Field(
-        sa_column=Column(Uuid, ForeignKey("steps.id", ondelete="CASCADE"), nullable=False)
-    )
-    run_id: UUID = Field(sa_type=Uuid, nullable=False, index=True)
-    number: int
-    status: str = text_column(STATE_LENGTH)
-    started_at: datetime = time_column()
-    ended_at: datetime | None = time_column(null=True)
-    output: Any = Field(default=None, sa_type=JSON_TYPE, nullable=True)
-    error: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
-
-
-class WaitRow(Table, table=True):
-    """Why a run stands still and until when; gone as soon as the run goes on.
-
-    `kind`: `retry`, `poll`, `turn` (another run is changing the same target) or `person` (an
-    outcome is in doubt; `due_at` is None).
-    """
-
-    __tablename__ = "waits"
-
-    id: UUID = id_column()
-    run_id: UUID = Field(
-        sa_column=Column(
-            Uuid, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, unique=True
-        )
-    )
-    step: str = text_column()
-    kind: str = text_column(STATE_LENGTH)
-    since: datetime = time_column()
-    due_at: datetime | None = time_column(null=True, index=True)
+    depth: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    payload_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
 
 
 class EffectRow(Table, table=True):
@@ -497,5 +399,32 @@ class GapRow(Table, table=True):
     changed_at: datetime = time_column()
 
 
-METADATA = Table.metadata
-"""All tables of this module."""
+class PayloadRow(Table, table=True):
+    """A large value, kept away from the rows that are read often: compressed JSON."""
+
+    __tablename__ = "payloads"
+
+    id: UUID = id_column()
+    content: bytes = Field(sa_type=LargeBinary)
+    size_bytes: int
+    created_at: datetime = time_column(index=True)
+
+
+class ScheduleRow(Table, table=True):
+    """When a workflow is started next by one of its `cron` triggers."""
+
+    __tablename__ = "schedules"
+    __table_args__ = (UniqueConstraint("workflow_id", "cron", "timezone"),)
+
+    id: UUID = id_column()
+    workflow_id: UUID = Field(
+        sa_column=Column(Uuid, ForeignKey("workflows.id", ondelete="CASCADE"), nullable=False)
+    )
+    cron: str = text_column()
+    timezone: str = text_column()
+    due_at: datetime = time_column(index=True)
+    fired_at: datetime | None = time_column(null=True)
+
+
+METADATA = run_tables.METADATA
+"""All tables: those of this module and of schemas/run_tables.py."""

@@ -1,23 +1,13 @@
-"""Workflow documents, and the states of their runs and steps, as typed values. No I/O.
-
-A document is held as it was written: durations are texts (`15s`) and expressions are texts, so that
-the JSON form of a document (`model_dump(mode="json")`) is the document again. What the texts mean
-is decided in `service/workflows`.
-"""
+"""The states of runs and steps, as typed values. Documents stand in `schemas/document.py`."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import BaseModel, ConfigDict
 
-from schemas.config import NAME_PATTERN
-from schemas.events import Json
-
-STEP_ID_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
-EVENT_PATTERN = r"^[a-z0-9_*][a-z0-9_.*-]*$"
 RUN_FIELDS = (
     "id",
     "workflow",
@@ -26,8 +16,12 @@ RUN_FIELDS = (
     "started_at",
     "url",
     "correlation_id",
+    "event",
 )
-"""What expressions may read of `run`; whoever starts a run gives all of them."""
+"""What expressions may read of `run`; whoever starts a run gives all of them.
+
+`run.event` is the event that started it: inside `wait_for`, `event` is another one.
+"""
 
 
 class RunStatus(StrEnum):
@@ -76,94 +70,28 @@ class StepStatus(StrEnum):
 
 
 class WaitKind(StrEnum):
-    """Why a step waits."""
+    """Why a step, or a run that has not begun, waits."""
 
     RETRY = "retry"
     POLL = "poll"
-
-
-class Part(BaseModel):
-    """Base of every part of a document: immutable, unknown keys refused, written by alias."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
-
-
-Text = Annotated[StrictStr, Field(min_length=1)]
-Condition = Annotated[StrictStr | StrictBool, Field(description="A CEL expression.")]
-DurationText = Annotated[
-    StrictStr,
-    Field(
-        pattern=r"^(\d+(\.\d+)?(ms|s|m|h|d)|\$\{\{[\s\S]*\}\})$",
-        description="`500ms`, `15s`, `5m`, `2h`, `1d`, or one whole `${{ … }}` of vars and event.",
-    ),
-]
-CountOrText = Annotated[
-    Annotated[StrictInt, Field(ge=1, le=100)]
-    | Annotated[StrictStr, Field(pattern=r"^\$\{\{[\s\S]*\}\}$")],
-    Field(description="A number, or one whole `${{ … }}` of vars and event."),
-]
-
-
-class Trigger(Part):
-    """What starts a run: an event's type (with `*`), optionally of one vendor or source."""
-
-    event: Annotated[StrictStr, Field(pattern=EVENT_PATTERN, max_length=200)]
-    vendor: Text | None = None
-    source: Text | None = None
-
-
-class Retry(Part):
-    """How transient failures of a step are tried again: doubling from `first` up to `max`."""
-
-    attempts: CountOrText = 5
-    first: DurationText = "2s"
-    max: DurationText = "1m"
-
-
-class Poll(Part):
-    """A step that is performed every `every` until `until` holds, for at most `timeout`.
-
-    `first` is how long to wait before asking for the first time; by default it is asked at once.
-    """
-
-    every: DurationText
-    until: Condition
-    timeout: DurationText
-    first: DurationText | None = None
-
-
-class Step(Part):
-    """One step: an action with its parameters, and how it is retried, polled and limited."""
-
-    id: Annotated[StrictStr, Field(pattern=STEP_ID_PATTERN)]
-    uses: Text
-    connection: Text | None = None
-    params: dict[str, Json] = Field(default_factory=dict, alias="with")
-    condition: Condition | None = Field(default=None, alias="if")
-    retry: Retry | None = None
-    poll: Poll | None = None
-    timeout: DurationText | None = None
-    on_error: Literal["fail", "continue"] = "fail"
-
-
-class Document(Part):
-    """A workflow document (contract §8)."""
-
-    name: Annotated[StrictStr, Field(pattern=NAME_PATTERN)]
-    description: StrictStr = ""
-    triggers: tuple[Trigger, ...] = Field(alias="on", min_length=1)
-    condition: Condition | None = Field(default=None, alias="if")
-    vars: dict[str, Json] = Field(default_factory=dict)
-    steps: tuple[Step, ...] = Field(min_length=1)
-    on_failure: tuple[Step, ...] = ()
-    mode: Literal["live", "shadow"] = "live"
-
-    def step(self, step_id: str) -> Step:
-        """Give the step with this id, of `steps` or `on_failure`. Raises KeyError."""
-        for step in (*self.steps, *self.on_failure):
-            if step.id == step_id:
-                return step
-        raise KeyError(step_id)
+    SLEEP = "sleep"
+    EVENT = "event"
+    """For another event (`wait_for`)."""
+    APPROVAL = "approval"
+    CALL = "call"
+    """For the end of a workflow it called."""
+    BRANCHES = "branches"
+    """For the arms of a `parallel` or the items of a `for_each`."""
+    TARGET = "turn"
+    """Another run is changing the same thing outside."""
+    PERSON = "person"
+    """An outcome is in doubt."""
+    GATHERING = "gathering"
+    """The run has not begun: more events may join it (`coalesce`, `debounce`)."""
+    QUEUE = "queue"
+    """The run has not begun: another of its key is under way (`concurrency`)."""
+    THROTTLE = "throttle"
+    """The run has not begun: too many of its key began lately (`throttle`)."""
 
 
 class StepError(BaseModel):
@@ -187,13 +115,42 @@ class RunError(BaseModel):
     message: str
 
 
+class Tally(BaseModel):
+    """How far the branches of a `parallel` or a `for_each` have come.
+
+    `begun` counts the branches that were started, in their order; the last three those that ended.
+    `first_error` is why the first of them failed.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    total: int
+    begun: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    first_error: RunError | None = None
+
+    @property
+    def ended(self) -> int:
+        """How many branches have ended."""
+        return self.succeeded + self.failed + self.cancelled
+
+    @property
+    def under_way(self) -> int:
+        """How many branches have begun and not ended."""
+        return self.begun - self.ended
+
+
 class StepState(BaseModel):
     """What is recorded of a step.
 
     `attempts` counts every try that was begun, `polls` the answers that a polling step was given.
     `put_off` counts the tries that a rate limit turned away: they use up no retry.
-    `started_at` is when the first attempt began, `attempted_at` the latest one; `due_at` and `wait`
-    are set while it waits.
+    `round` counts how often it was asked for anew after the run had ended: each round is an effect
+    of its own. `started_at` is when the first attempt began, `attempted_at` the latest one;
+    `due_at` and `wait` are set while it waits. `answer` is what came from outside for a step that
+    waits for it (a decision, an event, the end of a called run), until the step takes it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -203,6 +160,7 @@ class StepState(BaseModel):
     attempts: int = 0
     put_off: int = 0
     polls: int = 0
+    round: int = 0
     started_at: datetime | None = None
     attempted_at: datetime | None = None
     due_at: datetime | None = None
@@ -210,4 +168,6 @@ class StepState(BaseModel):
     output: dict[str, Any] | None = None
     error: StepError | None = None
     reason: str | None = None
-    """Why it was skipped, in words for people."""
+    """Why it was skipped or cancelled, in words for people."""
+    answer: dict[str, Any] | None = None
+    tally: Tally | None = None

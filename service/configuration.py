@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from schemas.config import Configuration, PollConfig, Retention, WorkflowFile
-from schemas.workflow import Document
+from schemas.document import Document
 from service.catalogue import build_catalogue
 from service.configuration_faults import FaultFinder, FaultyConfigurationError
 from service.configuration_sources import DeclaredConnection, DeclaredSource, SourceReader

@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from schemas.events import Json
 from schemas.jobs import AdvanceRun
+from schemas.run_tables import RunRow, StepRow
 from schemas.storable import storable
-from schemas.tables import EffectRow, EffectState, RunRow, StepRow
+from schemas.tables import EffectRow, EffectState
 from schemas.workflow import RunStatus, StepState, StepStatus
 from service import alerts
 from service.actions import AnyAction

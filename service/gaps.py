@@ -15,7 +15,8 @@ from schemas.storable import bounded, storable
 from schemas.tables import GapRow, GapState, SourceRow
 from service.db import Session
 from service.errors import Permanent, Refused
-from service.ingest import account_of, as_it_came, make_event, store_events_and_start_runs
+from service.ingest import account_of, as_it_came, make_event
+from service.routing import store_and_route
 from service.runtime import Runtime
 from service.store import reconciliations as store
 from service.unit_of_work import UnitOfWork, reading, unit_of_work
@@ -210,7 +211,7 @@ def _store_events(
         )
         for number, draft in enumerate(drafts)
     ]
-    return bool(store_events_and_start_runs(runtime, work, events))
+    return bool(store_and_route(runtime, work, events))
 
 
 def _was_asked(runtime: Runtime, comparison: Comparison, entry: Recorded) -> bool:

@@ -1,4 +1,4 @@
-"""A stored delivery becomes events, and events start runs."""
+"""A stored delivery becomes events. What events start is in `routing`."""
 
 from __future__ import annotations
 
@@ -10,32 +10,26 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
-from schemas.events import Event, EventDraft, Json, Origin
+from schemas.events import EventDraft, Origin
 from schemas.ids import new_id
-from schemas.jobs import AdvanceRun, ReadBackDelivery
+from schemas.jobs import ReadBackDelivery
 from schemas.storable import bounded, storable
-from schemas.tables import DeliveryRow, DeliveryState, EventRow, RunRow, SourceRow
-from schemas.workflow import RunStatus
-from service.db import Session, in_short, is_outage
+from schemas.tables import DeliveryRow, DeliveryState, EventRow, SourceRow
+from service.db import in_short, is_outage
 from service.errors import Unavailable
+from service.own_events import KEY_LENGTH, SUBJECT_LENGTH
+from service.routing import account_of_untied, store_and_route
 from service.runtime import Runtime
 from service.store import deliveries as store
-from service.store import runs as runs_store
-from service.unit_of_work import UnitOfWork, unit_of_work
+from service.unit_of_work import unit_of_work
 from service.vendors.base import Delivery, Headers, Incoming, Options
-from service.versions import Version
-from service.workflows.matching import matches
 
 log = structlog.get_logger(__name__)
 
 MOST_FAILURES = 5
 FIRST_PAUSE = timedelta(seconds=5)
-RING_AGAIN = timedelta(seconds=10)
-"""A new run is rung for again after this long, should its first bell be lost."""
 RING_READ_BACK_AGAIN = timedelta(seconds=90)
 """Asking a vendor may take as long as a call may; then a lost bell is rung again."""
-KEY_LENGTH = 400
-SUBJECT_LENGTH = 300
 TYPE_LENGTH = 200
 
 
@@ -86,63 +80,20 @@ def _ingest(runtime: Runtime, ids: Sequence[UUID]) -> int:
                 work.ring(ReadBackDelivery(row.id))
             else:
                 events += read_delivery(runtime, row, source)
-        store_events_and_start_runs(runtime, work, events)
+        store_and_route(runtime, work, events)
         return len(rows)
-
-
-def store_events_and_start_runs(
-    runtime: Runtime, work: UnitOfWork, events: Sequence[EventRow]
-) -> list[EventRow]:
-    """Store what is new of these events, start the runs they match; gives the new ones."""
-    new = store.store_events(work.session, _without_known(work.session, events))
-    versions = runtime.versions.current(work.session) if new else ()
-    now = runtime.clock()
-    runs: list[RunRow] = []
-    for event in new:
-        view = event_view(event)
-        for version in versions:
-            run = _start(runtime, version, event, view, now)
-            if run is not None:
-                runs.append(run)
-    for run in runs_store.store_runs(work.session, runs):
-        if run.status == RunStatus.PENDING:
-            work.ring(AdvanceRun(run.id))
-    return new
 
 
 def account_of(source: SourceRow) -> str:
     """Give what facts of a source belong to: its vendor account, or itself when none is known."""
     if source.connection is None:
-        return _account_of_untied(source.name)
+        return account_of_untied(source.name)
     return account(source.connection)
-
-
-def _account_of_untied(source: str) -> str:
-    return f"source:{source}"
 
 
 def account(connection: str) -> str:
     """Give what facts of a connection belong to."""
     return f"connection:{connection}"
-
-
-def _without_known(session: Session, events: Sequence[EventRow]) -> list[EventRow]:
-    """Leave out facts that came by their source before it was tied to its account."""
-    former: dict[str, list[str]] = {}
-    names: dict[str, list[str]] = {}
-    for event in events:
-        beginning, _, rest = event.dedupe_key.partition("fact:connection:")
-        if beginning:
-            continue
-        connection, _, fact = rest.partition(":")
-        if connection not in names:
-            names[connection] = store.sources_tied_to(session, connection)
-        former[event.dedupe_key] = [
-            bounded(f"fact:{_account_of_untied(name)}:{fact}", KEY_LENGTH)
-            for name in names[connection]
-        ]
-    known = store.known_events(session, [key for keys in former.values() for key in keys])
-    return [event for event in events if known.isdisjoint(former.get(event.dedupe_key, ()))]
 
 
 def make_event(
@@ -177,11 +128,6 @@ def make_event(
         payload=storable(draft.payload),
         correlation_id=new_id(),
     )
-
-
-def event_view(row: EventRow) -> dict[str, Json]:
-    """Give the JSON form of an event, as expressions and the API see it."""
-    return Event.model_validate(row, from_attributes=True).model_dump(mode="json")
 
 
 def _is_only_a_hint(runtime: Runtime, row: DeliveryRow, source: SourceRow) -> bool:
@@ -225,7 +171,7 @@ def read_delivery(runtime: Runtime, row: DeliveryRow, source: SourceRow | None) 
             draft,
             vendor=row.vendor,
             source=row.source,
-            account=_account_of_untied(row.source) if source is None else account_of(source),
+            account=account_of_untied(row.source) if source is None else account_of(source),
             dedupe_key=f"delivery:{row.id}:{draft.key or number}",
             received_at=row.received_at,
             origin=Origin.WEBHOOK,
@@ -259,29 +205,4 @@ def _fail(runtime: Runtime, row: DeliveryRow, reason: str) -> None:
         source=row.source,
         reason=reason,
         to_do="mend the cause, then let the vendor send it again or replay it",
-    )
-
-
-def _start(
-    runtime: Runtime,
-    version: Version,
-    event: EventRow,
-    view: Mapping[str, Json],
-    now: datetime,
-) -> RunRow | None:
-    match = matches(version.document, view, version.vars)
-    if not match.started and match.error is None:
-        return None
-    status = RunStatus.PENDING if match.started else RunStatus.SKIPPED
-    return RunRow(
-        event_id=event.id,
-        workflow_version_id=version.id,
-        workflow=version.name,
-        status=status,
-        shadow=runtime.shadow or version.document.mode == "shadow",
-        reason=match.reason,
-        correlation_id=event.correlation_id,
-        created_at=now,
-        ended_at=None if match.started else now,
-        due_at=now + RING_AGAIN if match.started else None,
     )

@@ -23,7 +23,8 @@ from service.errors import (
     Transient,
     Unavailable,
 )
-from service.ingest import account, make_event, store_events_and_start_runs
+from service.ingest import account, make_event
+from service.routing import store_and_route
 from service.runtime import Runtime
 from service.store import leased
 from service.store import polls as store
@@ -124,7 +125,7 @@ def _store(
             )
             for number, draft in enumerate(answer.events)
         ]
-        new = store_events_and_start_runs(runtime, work, events)
+        new = store_and_route(runtime, work, events)
         row.position = storable(dict(answer.position))
         row.failures = 0
         row.error = None

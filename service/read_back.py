@@ -36,8 +36,8 @@ from service.ingest import (
     as_it_came,
     make_event,
     read_delivery,
-    store_events_and_start_runs,
 )
+from service.routing import store_and_route
 from service.runtime import Runtime
 from service.store import deliveries as store
 from service.unit_of_work import UnitOfWork, unit_of_work
@@ -173,7 +173,7 @@ def _believe(
         reason=reason,
         consequence="its events are what the delivery says by itself",
     )
-    store_events_and_start_runs(runtime, work, read_delivery(runtime, row, source))
+    store_and_route(runtime, work, read_delivery(runtime, row, source))
 
 
 def _store(runtime: Runtime, delivery_id: UUID, drafts: list[EventDraft]) -> None:
@@ -195,7 +195,7 @@ def _store(runtime: Runtime, delivery_id: UUID, drafts: list[EventDraft]) -> Non
             )
             for number, draft in enumerate(drafts)
         ]
-        store_events_and_start_runs(runtime, work, events)
+        store_and_route(runtime, work, events)
         row.state = DeliveryState.INGESTED
         row.due_at = None
         row.error = None

@@ -13,15 +13,16 @@ from uuid import UUID
 
 import structlog
 
-from schemas.events import Json
 from schemas.jobs import AdvanceRun
+from schemas.run_tables import AttemptRow, WaitRow
 from schemas.storable import storable
-from schemas.tables import AttemptRow, StepRow, WaitRow
-from schemas.workflow import RunStatus, StepError, StepState, StepStatus, WaitKind
-from service import alerts, effects
+from schemas.workflow import RunStatus, StepState, StepStatus, WaitKind
+from service import alerts, branches, effects
+from service.calling import answer_caller, cancel_called
 from service.effects import Call, Result, Turn
+from service.emitting import announce_failure
 from service.errors import Unavailable
-from service.ingest import event_view
+from service.run_records import store_state, view_of
 from service.runtime import Runtime
 from service.steps import prepare
 from service.store import runs as store
@@ -30,18 +31,19 @@ from service.unit_of_work import UnitOfWork, unit_of_work
 from service.versions import Version
 from service.workflows.decisions import (
     AwaitPerson,
+    Done,
     Fail,
     Failed,
     Finish,
     Outcome,
     Perform,
-    RunView,
     Skip,
+    Spread,
     Succeeded,
     Wait,
 )
 from service.workflows.planner import plan
-from service.workflows.transitions import after_attempt
+from service.workflows.transitions import after_attempt, poll_of
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +55,6 @@ FIRST_OUTAGE_PAUSE_S = 0.2
 LONGEST_OUTAGE_PAUSE_S = 2.0
 MOST_FAILURES = 5
 FIRST_PAUSE = timedelta(seconds=2)
-TURN_KIND = "turn"
-PERSON_KIND = "person"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,27 +139,46 @@ def _go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | None:
             _hand_over(runtime, work, run)
             return None
         now = runtime.clock()
-        decision = plan(version.document, _view(runtime, run, version), now)
-        match decision:
-            case Skip() | Fail():
-                _store_state(work, run, version, decision.state, now)
-            case Wait():
-                _store_state(work, run, version, decision.state, now)
-                _rest(work, run, decision.step_id, decision.kind, decision.until, now)
+        decision = plan(version.document, view_of(runtime, work, run, version), now)
+        if isinstance(decision, Perform):
+            begun = _begin(runtime, work, run, version, decision)
+            if isinstance(begun, Begun):
+                return begun
+            if isinstance(begun, Turn):
+                _rest(work, run, decision.step.id, WaitKind.TARGET, now + TURN, now)
                 return None
-            case AwaitPerson():
-                _await_person(work, run, decision.step_id, now)
-                return None
-            case Finish():
-                _finish(work, run, decision, now)
-                return None
-            case Perform():
-                begun = _begin(runtime, work, run, version, decision)
-                if isinstance(begun, Begun):
-                    return begun
-                if isinstance(begun, Turn):
-                    _rest(work, run, decision.step.id, TURN_KIND, now + TURN, now)
-                    return None
+        elif not _apply(runtime, work, run, version, decision, now):
+            return None
+
+
+def _apply(
+    runtime: Runtime,
+    work: UnitOfWork,
+    run: LoadedRun,
+    version: Version,
+    decision: Skip | Fail | Done | Spread | Wait | AwaitPerson | Finish,
+    now: datetime,
+) -> bool:
+    """Do what was decided; False when the run rests or has ended."""
+    match decision:
+        case Skip() | Fail() | Done():
+            store_state(work, run, version, decision.state, now)
+            if decision.state.status is StepStatus.CANCELLED:
+                cancel_called(runtime, work, run, decision.step_id)
+            return True
+        case Spread():
+            store_state(work, run, version, decision.state, now)
+            work.session.flush()  # the step's row first: nothing else tells the session their order
+            branches.spread(work, run, version.document.step(decision.step_id), decision, now)
+            return True
+        case Wait():
+            store_state(work, run, version, decision.state, now)
+            _rest(work, run, decision.step_id, decision.kind, decision.until, now)
+        case AwaitPerson():
+            _await_person(work, run, decision.step_id, now)
+        case Finish():
+            _finish(runtime, work, run, version, decision, now)
+    return False
 
 
 def _begin(
@@ -173,7 +192,7 @@ def _begin(
     if run.wait is not None:
         store.clear_wait(work.session, run.row.id)
     run.row.status = RunStatus.RUNNING
-    _store_state(work, run, version, decision.state, now)
+    store_state(work, run, version, decision.state, now)
     step = run.steps[decision.step.id]
     work.session.flush()  # the step's row first: nothing else tells the session their order
     work.session.add(
@@ -201,19 +220,20 @@ def _record_outcome(
     version = runtime.versions.open(run.row.workflow, run.version)
     state = after_attempt(
         version.document,
-        _view(runtime, run, version),
+        view_of(runtime, work, run, version),
         decision.state,
         outcome,
         now=now,
         jitter=runtime.jitter(),
     )
-    if run.row.shadow and decision.step.poll is not None and state.status is StepStatus.WAITING:
+    polls = poll_of(decision.step) is not None
+    if run.row.shadow and polls and state.status is StepStatus.WAITING:
         # Nothing was really begun, so there is nothing to wait for.
         reason = "shadow: what it would watch was not begun"
         state = state.model_copy(
             update={"status": StepStatus.SKIPPED, "due_at": None, "wait": None, "reason": reason}
         )
-    _store_state(work, run, version, state, now)
+    store_state(work, run, version, state, now)
     row = store.attempt(work.session, run.steps[decision.step.id].id, decision.attempt)
     if row is None:
         return state
@@ -228,90 +248,23 @@ def _record_outcome(
     return state
 
 
-def _store_state(
-    work: UnitOfWork, run: LoadedRun, version: Version, state: StepState, now: datetime
-) -> None:
-    row = run.steps.get(state.step_id)
-    if row is None:
-        document = version.document
-        order = [step.id for step in (*document.steps, *document.on_failure)]
-        row = StepRow(
-            run_id=run.row.id,
-            step=state.step_id,
-            position=order.index(state.step_id),
-            action=document.step(state.step_id).uses,
-            status=state.status,
-        )
-        work.session.add(row)
-        run.steps[state.step_id] = row
-    row.status = state.status
-    row.attempts = state.attempts
-    row.put_off = state.put_off
-    row.polls = state.polls
-    row.output = state.output
-    row.error = None if state.error is None else state.error.model_dump(mode="json")
-    row.reason = state.reason
-    row.started_at = state.started_at
-    row.attempted_at = state.attempted_at
-    row.ended_at = now if state.status.is_final else None
-    run.pauses[state.step_id] = (state.due_at, state.wait)
-
-
-def _view(runtime: Runtime, run: LoadedRun, version: Version) -> RunView:
-    public_url = runtime.settings.public_url
-    facts: dict[str, Json] = {
-        "id": str(run.row.id),
-        "workflow": run.row.workflow,
-        "version": version.number,
-        "mode": "shadow" if run.row.shadow else "live",
-        "started_at": None if run.row.started_at is None else run.row.started_at.isoformat(),
-        "url": None if public_url is None else f"{public_url.rstrip('/')}/runs/{run.row.id}",
-        "correlation_id": str(run.row.correlation_id),
-    }
-    return RunView(
-        event=event_view(run.event),
-        run=facts,
-        vars=version.vars,
-        steps={step: _state(run, row) for step, row in run.steps.items()},
-        cancel_requested=run.row.cancel_requested,
-    )
-
-
-def _state(run: LoadedRun, row: StepRow) -> StepState:
-    due_at, wait = run.pauses.get(row.step, (None, None))
-    return StepState(
-        step_id=row.step,
-        status=StepStatus(row.status),
-        attempts=row.attempts,
-        put_off=row.put_off,
-        polls=row.polls,
-        started_at=row.started_at,
-        attempted_at=row.attempted_at,
-        due_at=due_at,
-        wait=wait,
-        output=row.output,
-        error=None if row.error is None else StepError.model_validate(row.error),
-        reason=row.reason,
-    )
-
-
 def _rest(
     work: UnitOfWork,
     run: LoadedRun,
     step: str,
-    kind: WaitKind | str,
+    kind: WaitKind,
     until: datetime | None,
     now: datetime,
 ) -> None:
     """Let the run wait, and give it back."""
     store.clear_wait(work.session, run.row.id)
-    work.session.add(WaitRow(run_id=run.row.id, step=step, kind=str(kind), since=now, due_at=until))
+    work.session.add(WaitRow(run_id=run.row.id, step=step, kind=kind, since=now, due_at=until))
     run.row.status = RunStatus.WAITING
     _release(run, due_at=until)
 
 
 def _await_person(work: UnitOfWork, run: LoadedRun, step: str, now: datetime) -> None:
-    _rest(work, run, step, PERSON_KIND, None, now)
+    _rest(work, run, step, WaitKind.PERSON, None, now)
     error = run.steps[step].error or {}
     alerts.open_alert(
         work.session,
@@ -334,13 +287,28 @@ def _await_person(work: UnitOfWork, run: LoadedRun, step: str, now: datetime) ->
     log.warning("step_in_doubt", run_id=str(run.row.id), step=step)
 
 
-def _finish(work: UnitOfWork, run: LoadedRun, decision: Finish, now: datetime) -> None:
-    store.clear_wait(work.session, run.row.id)
-    run.row.status = decision.status
-    run.row.error = None if decision.error is None else decision.error.model_dump(mode="json")
-    run.row.ended_at = now
+def _finish(
+    runtime: Runtime,
+    work: UnitOfWork,
+    run: LoadedRun,
+    version: Version,
+    decision: Finish,
+    now: datetime,
+) -> None:
+    row = run.row
+    store.clear_wait(work.session, row.id)
+    row.status = decision.status
+    row.error = None if decision.error is None else decision.error.model_dump(mode="json")
+    row.output = decision.output
+    row.ended_at = now
     _release(run, due_at=None)
-    log.info("run_ended", run_id=str(run.row.id), workflow=run.row.workflow, status=decision.status)
+    if row.container is not None:
+        branches.end(work, run, version.document.step(row.container), decision, now)
+        return
+    answer_caller(runtime, work, row, decision)
+    if row.error is not None:
+        announce_failure(runtime, work, run, row.error)
+    log.info("run_ended", run_id=str(row.id), workflow=row.workflow, status=decision.status)
 
 
 def _hand_over(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> None:

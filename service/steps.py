@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import BaseModel, ValidationError
 
+from schemas.document import ActionStep, ApprovalStep, CallStep, EmitStep
+from schemas.events import Json
 from service import effects
 from service.actions import VendorAction
+from service.calling import call_workflow
 from service.connections import OpenConnection
 from service.effects import Call, Turn
+from service.emitting import emit
 from service.errors import ConfigurationError
 from service.own_actions import OwnAction, OwnContext
 from service.runtime import Runtime
@@ -27,17 +32,60 @@ def prepare(
     A Turn says that another run is changing the same thing.
     """
     step = decision.step
-    found = runtime.actions.get(step.uses)
+    match step:
+        case EmitStep():
+            return emit(runtime, work, run, step, decision.params, decision.state.round)
+        case CallStep():
+            return call_workflow(runtime, work, run, step, decision.params, decision.attempt)
+        case ApprovalStep():
+            return ask(runtime, work, run, step, decision, now)
+        case ActionStep(uses=uses):
+            return perform_action(runtime, work, run, decision, uses, decision.params, now)
+        case _:
+            return Failed("bug", f"a step of this kind is not performed: {step.id}", False)
+
+
+def perform_action(
+    runtime: Runtime,
+    work: UnitOfWork,
+    run: LoadedRun,
+    decision: Perform,
+    uses: str,
+    given: Mapping[str, Json],
+    now: datetime,
+) -> Call | Turn | Outcome:
+    """Give the call of an action with these parameters, or its outcome."""
+    found = runtime.actions.get(uses)
     if found is None:
-        return Failed("unknown_action", f"this version has no action {step.uses!r}", False)
+        return Failed("unknown_action", f"this version has no action {uses!r}", False)
     model = found.params if isinstance(found, OwnAction) else found.action.params
     try:
-        params = model.model_validate(decision.params)
+        params = model.model_validate(given)
     except ValidationError as error:
         return _invalid_params(run, found, error)
     if isinstance(found, OwnAction):
         return _perform_own(work, run, found, params, now)
     return _prepare_call(runtime, work, run, decision, found, params, now)
+
+
+def ask(
+    runtime: Runtime,
+    work: UnitOfWork,
+    run: LoadedRun,
+    step: ApprovalStep,
+    decision: Perform,
+    now: datetime,
+) -> Call | Turn | Outcome:
+    """Ask for an approval where people are: over the vendor that the step names."""
+    params: dict[str, Json] = {
+        "text": decision.params["text"],
+        "run_id": str(run.row.id),
+        "step": step.id,
+    }
+    if step.approval.channel is not None:
+        params["channel"] = step.approval.channel
+    uses = f"{step.approval.ask}.ask_approval"
+    return perform_action(runtime, work, run, decision, uses, params, now)
 
 
 def _prepare_call(
@@ -111,5 +159,5 @@ def _perform_own(
 ) -> Outcome:
     if run.row.shadow:
         return Succeeded(dict.fromkeys(action.outputs.model_fields))
-    context = OwnContext(work.session, now, run.row.id, run.event.id)
+    context = OwnContext(work.session, now, run.root.id, run.event.id)
     return Succeeded(action.perform(context, params).model_dump(mode="json"))

@@ -11,8 +11,8 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
+from schemas.document import Document
 from schemas.tables import WorkflowRow, WorkflowVersionRow
-from schemas.workflow import Document
 from service.db import Session
 from service.store.marks import read_mark
 from service.workflows.document import merge_vars

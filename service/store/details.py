@@ -9,17 +9,14 @@ from uuid import UUID
 
 from sqlmodel import Session, SQLModel, col, select
 
+from schemas.run_tables import AttemptRow, RunRow, StepRow, WaitRow
 from schemas.tables import (
-    AttemptRow,
     DeliveryRow,
     EffectRow,
     EventRow,
     GapRow,
     ReconciliationRow,
-    RunRow,
     SourceRow,
-    StepRow,
-    WaitRow,
     WorkflowRow,
     WorkflowVersionRow,
 )
@@ -106,10 +103,13 @@ def read_run(session: Session, ident: UUID) -> RunStory:
         select(AttemptRow).where(AttemptRow.run_id == ident).order_by(col(AttemptRow.number))
     ):
         attempts.setdefault(attempt.step_id, []).append(attempt)
+    root = row if row.root_id is None else read(session, RunRow, row.root_id)
+    if root.event_id is None:
+        raise NotFound
     return RunStory(
         row=row,
         version=read(session, WorkflowVersionRow, row.workflow_version_id),
-        event=read(session, EventRow, row.event_id),
+        event=read(session, EventRow, root.event_id),
         steps=session.exec(
             select(StepRow).where(StepRow.run_id == ident).order_by(col(StepRow.position))
         ).all(),

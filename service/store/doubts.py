@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlmodel import Session, select
 
-from schemas.tables import EffectRow, EffectState, RunRow, StepRow
+from schemas.run_tables import RunRow, StepRow
+from schemas.tables import EffectRow, EffectState
 
 
 def lock_run(session: Session, run_id: UUID) -> RunRow | None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
-from schemas.tables import EffectRow, EffectState, RunRow
+from schemas.run_tables import RunRow
+from schemas.tables import EffectRow, EffectState
 from schemas.workflow import RunStatus
 from service.store.insert import insert_new
 

@@ -23,6 +23,7 @@ from schemas.api import (
     TimedQuestion,
 )
 from schemas.reconciling import ReconciliationQuestion
+from schemas.run_tables import RunRow
 from schemas.tables import (
     AlertRow,
     ConnectionRow,
@@ -31,7 +32,6 @@ from schemas.tables import (
     PollRow,
     ReconciliationRow,
     RejectionRow,
-    RunRow,
     SourceRow,
     WorkflowRow,
     WorkflowVersionRow,
@@ -78,8 +78,9 @@ def list_events(session: Session, question: EventQuestion) -> Page[EventRow]:
 
 
 def list_runs(session: Session, question: RunQuestion) -> Page[RunRow]:
-    """Give runs."""
+    """Give runs, without their branches."""
     statement = select(RunRow).where(
+        col(RunRow.parent_id).is_(None),
         *_equal(RunRow.workflow, question.workflow),
         *_equal(RunRow.status, question.status),
         *_equal(RunRow.event_id, question.event),

@@ -10,39 +10,48 @@ from uuid import UUID
 from sqlalchemy import delete, or_, update
 from sqlmodel import Session, col, select
 
-from schemas.tables import (
-    AttemptRow,
-    EventRow,
-    RunRow,
-    StepRow,
-    WaitRow,
-    WorkflowRow,
-    WorkflowVersionRow,
-)
+from schemas.run_tables import AttemptRow, RunEventRow, RunRow, SpreadRow, StepRow, WaitRow
+from schemas.tables import EventRow, WorkflowRow, WorkflowVersionRow
 from schemas.workflow import RunStatus, WaitKind
 from service.store.insert import insert_new
 
+CONTAINERS = {"for_each", "parallel"}
+_FOREIGN_WAITS = {WaitKind.TARGET.value, WaitKind.PERSON.value}
+"""Waits that are no state of the step: it is pending, or in doubt."""
 ACTIVE = (RunStatus.PENDING.value, RunStatus.RUNNING.value, RunStatus.WAITING.value)
-
-WAIT_KINDS = {kind.value for kind in WaitKind}
 
 Pause = tuple[datetime | None, WaitKind | None]
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedRun:
-    """A run with all that is needed to carry it on.
+    """A run, or a branch of one, with all that is needed to carry it on.
 
-    `pauses` tells of the steps that wait until when and why: what the wait's row says, kept up to
-    date while the run is being carried on.
+    `chain` is the row itself and what it is a branch of, up to the run. `steps` are its own steps
+    by id, `around` those of the sequences around it and of arms that have ended. `pauses` tells of
+    the steps that wait until when and why: what the wait's row says, kept up to date while the run
+    is being carried on. `spreads` are its own containers.
     """
 
     row: RunRow
+    chain: tuple[RunRow, ...]
     event: EventRow
     version: WorkflowVersionRow
     steps: dict[str, StepRow]
+    around: dict[str, StepRow]
     wait: WaitRow | None
     pauses: dict[str, Pause]
+    spreads: dict[str, SpreadRow]
+
+    @property
+    def root(self) -> RunRow:
+        """The run that people know."""
+        return self.chain[-1]
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether it, or what it is a branch of, shall end."""
+        return any(row.cancel_requested for row in self.chain)
 
 
 def current_versions(session: Session) -> Sequence[tuple[WorkflowRow, WorkflowVersionRow]]:
@@ -94,19 +103,82 @@ def reload_held(session: Session, run_id: UUID, *, owner: str) -> LoadedRun | No
 
 
 def _load(session: Session, run_id: UUID) -> LoadedRun:
-    row, event, version = session.exec(
-        select(RunRow, EventRow, WorkflowVersionRow)
+    row = session.exec(
+        select(RunRow).where(RunRow.id == run_id).execution_options(populate_existing=True)
+    ).one()
+    chain = [row]
+    while chain[-1].parent_id is not None:
+        parent = select(RunRow).where(RunRow.id == chain[-1].parent_id)
+        chain.append(session.exec(parent.execution_options(populate_existing=True)).one())
+    event, version = session.exec(
+        select(EventRow, WorkflowVersionRow)
+        .select_from(RunRow)
         .join(EventRow, col(EventRow.id) == col(RunRow.event_id))
         .join(WorkflowVersionRow, col(WorkflowVersionRow.id) == col(RunRow.workflow_version_id))
-        .where(RunRow.id == run_id)
+        .where(RunRow.id == chain[-1].id)
         .execution_options(populate_existing=True)
     ).one()
-    steps = session.exec(select(StepRow).where(StepRow.run_id == run_id)).all()
+    steps, around = _steps(session, chain)
     wait = session.exec(select(WaitRow).where(WaitRow.run_id == run_id)).first()
     pauses: dict[str, Pause] = {}
-    if wait is not None and wait.kind in WAIT_KINDS:
+    if wait is not None and wait.step in steps and wait.kind not in _FOREIGN_WAITS:
         pauses[wait.step] = (wait.due_at, WaitKind(wait.kind))
-    return LoadedRun(row, event, version, {step.step: step for step in steps}, wait, pauses)
+    spreads: dict[str, SpreadRow] = {}
+    if any(step.kind in CONTAINERS for step in steps.values()):
+        found = session.exec(select(SpreadRow).where(SpreadRow.run_id == run_id))
+        spreads = {spread.step: spread for spread in found}
+    return LoadedRun(row, tuple(chain), event, version, steps, around, wait, pauses, spreads)
+
+
+def _steps(
+    session: Session, chain: Sequence[RunRow]
+) -> tuple[dict[str, StepRow], dict[str, StepRow]]:
+    row = chain[0]
+    ids = [link.id for link in chain]
+    found = list(session.exec(select(StepRow).where(col(StepRow.run_id).in_(ids))))
+    if any(step.kind == "parallel" for step in found):
+        frames = [link.id for link in chain if link.frame_id is None]
+        arms = select(RunRow.id).where(col(RunRow.frame_id).in_(frames), RunRow.id != row.id)
+        found += session.exec(
+            select(StepRow).where(col(StepRow.run_id).in_(arms), col(StepRow.run_id).not_in(ids))
+        )
+    own = {step.step: step for step in found if step.run_id == row.id}
+    return own, {step.step: step for step in found if step.run_id != row.id}
+
+
+def events_of(session: Session, run_id: UUID, first: EventRow) -> list[EventRow]:
+    """Give all events that a run sees, in the order they came; `first` is the run's own."""
+    joined = session.exec(
+        select(EventRow)
+        .join(RunEventRow, col(RunEventRow.event_id) == col(EventRow.id))
+        .where(RunEventRow.run_id == run_id)
+    ).all()
+    found = {event.id: event for event in (first, *joined)}
+    return sorted(found.values(), key=lambda event: (event.received_at, event.id))
+
+
+def step_of(session: Session, run_id: UUID, step: str) -> StepRow:
+    """Give a step's row. Raises NoResultFound."""
+    return session.exec(select(StepRow).where(StepRow.run_id == run_id, StepRow.step == step)).one()
+
+
+def called_by(session: Session, caller_id: UUID, step: str) -> Sequence[RunRow]:
+    """Give the runs that a step called, locked."""
+    return session.exec(
+        select(RunRow)
+        .where(RunRow.caller_id == caller_id, RunRow.caller_step == step)
+        .with_for_update()
+    ).all()
+
+
+def wake(session: Session, run_ids: Sequence[UUID], *, now: datetime) -> None:
+    """Let runs that have not ended go on now: what they wait for may have come."""
+    session.execute(
+        update(RunRow)
+        .where(col(RunRow.id).in_(run_ids), col(RunRow.status).in_(ACTIVE))
+        .values(due_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def clear_wait(session: Session, run_id: UUID) -> None:

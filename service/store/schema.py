@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 
@@ -56,17 +57,52 @@ def is_current(database: Database) -> bool:
 def _move(database: Database, action: Callable[[Config, str], None], revision: str) -> list[str]:
     config = _config()
     try:
-        with database.turn_to_write(), database.engine.begin() as connection:
+        with (
+            database.turn_to_write(),
+            database.engine.connect() as connection,
+            _without_foreign_keys(connection),
+            connection.begin(),
+        ):
             _take_turn(connection)
             before = _applied(connection)
             config.attributes["connection"] = connection
             action(config, revision)
             after = _applied(connection)
+            _check_foreign_keys(connection)
     except DBAPIError as error:
         if is_outage(error):
             raise _away(database, error) from error
         raise
     return sorted(_ancestry(before) ^ _ancestry(after))
+
+
+@contextmanager
+def _without_foreign_keys(connection: Connection) -> Iterator[None]:
+    """Let SQLite copy a table that others refer to, as its documentation says (lang_altertable).
+
+    With foreign keys on, dropping the old copy would delete every row that refers to it.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    # Inside a transaction the switch does nothing, so the driver is asked before ours begins.
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise Unavailable("the database is not available")
+    driver.execute("PRAGMA foreign_keys=OFF")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON")
+
+
+def _check_foreign_keys(connection: Connection) -> None:
+    if connection.dialect.name != "sqlite":
+        return
+    orphans = connection.execute(text("PRAGMA foreign_key_check")).all()
+    if orphans:
+        message = f"the migration left rows without what they refer to: {orphans[:5]}"
+        raise RuntimeError(message)
 
 
 def _away(database: Database, error: DBAPIError) -> Unavailable:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from schemas.document import Document
 from schemas.events import Json
-from schemas.workflow import Document
 from service.workflows.catalogue import Catalogue
 from service.workflows.checks import check_meaning
 from service.workflows.findings import DocumentError, Finding, did_you_mean

@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from schemas.workflow import Document, Poll, Retry, Step, Trigger
+from schemas.document import ActionStep, Document, EventTrigger, Poll, Retry
 from service.workflows.catalogue import ActionSignature, Catalogue
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EXPRESSION = {"type": "string", "pattern": r"\$\{\{", "description": "Holds a `${{ … }}`."}
-_PARTS = {part.__name__ for part in (Document, Trigger, Step, Retry, Poll)}
+_PARTS = {part.__name__ for part in (Document, EventTrigger, ActionStep, Retry, Poll)}
 
 
 def document_schema(catalogue: Catalogue) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def document_schema(catalogue: Catalogue) -> dict[str, Any]:
         name: schema if name in _PARTS else _loosened(schema)
         for name, schema in shared["$defs"].items()
     }
-    step = definitions["Step"]
+    step = definitions["ActionStep"]
     if actions:
         step["properties"]["uses"] = {
             "title": "Uses",
@@ -39,7 +39,7 @@ def document_schema(catalogue: Catalogue) -> dict[str, Any]:
             _parameters(action, references[action.params, "validation"]) for action in actions
         ]
     if catalogue.vendors is not None:
-        vendor = definitions["Trigger"]["properties"]["vendor"]
+        vendor = definitions["EventTrigger"]["properties"]["vendor"]
         vendor["anyOf"] = [{"enum": sorted(catalogue.vendors)}, {"type": "null"}]
     return {
         "$schema": DIALECT,

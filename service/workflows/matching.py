@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from schemas.document import Document, EventTrigger, WaitFor
 from schemas.events import Json
-from schemas.workflow import Document, Trigger
 from service.workflows.expressions import ExpressionError, holds
-from service.workflows.scope import Scope
+from service.workflows.inputs import default_inputs
+from service.workflows.scope import start_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +27,19 @@ def matches(document: Document, event: Mapping[str, Json], values: Mapping[str, 
     `values` are the document's vars with the installation's over them. Never raises: an `if` that
     cannot be evaluated starts nothing, and the reason says so.
     """
-    trigger = next((found for found in document.triggers if triggered(found, event)), None)
-    if trigger is None:
+    found = [trigger for trigger in document.event_triggers if triggered(trigger, event)]
+    if not found:
         return Match(started=False, reason=_no_trigger(document, event))
-    if document.condition is None:
-        return Match(started=True, reason=f"{event.get('type')} matches {trigger.event}")
-    scope = Scope({"event": event, "events": [event], "vars": values})
+    scope = start_scope(event, values, default_inputs(document))
     try:
+        trigger = next(
+            (item for item in found if item.condition is None or holds(item.condition, scope)), None
+        )
+        if trigger is None:
+            reason = f"the condition of its trigger is false: {found[0].condition}"
+            return Match(started=False, reason=reason)
+        if document.condition is None:
+            return Match(started=True, reason=f"{event.get('type')} matches {trigger.event}")
         started = holds(document.condition, scope)
     except ExpressionError as error:
         reason = f"its condition cannot be evaluated: {error.message}"
@@ -41,7 +48,7 @@ def matches(document: Document, event: Mapping[str, Json], values: Mapping[str, 
     return Match(started=started, reason=f"its condition is {truth}: {document.condition}")
 
 
-def triggered(trigger: Trigger, event: Mapping[str, Json]) -> bool:
+def triggered(trigger: EventTrigger | WaitFor, event: Mapping[str, Json]) -> bool:
     """Say whether the event is of the trigger's type, vendor and source."""
     return (
         type_matches(trigger.event, str(event.get("type")))
@@ -69,6 +76,8 @@ def type_matches(pattern: str, event_type: str) -> bool:
 
 
 def _no_trigger(document: Document, event: Mapping[str, Json]) -> str:
-    wanted = ", ".join(trigger.event for trigger in document.triggers)
+    wanted = ", ".join(trigger.event for trigger in document.event_triggers)
+    if not wanted:
+        return "no event starts it"
     found = f"{event.get('type')} of {event.get('vendor')} (source {event.get('source')})"
     return f"{found} is none of its triggers: {wanted}"

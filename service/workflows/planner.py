@@ -1,128 +1,149 @@
 """What a run does next: one decision at a time, from the document, the records and the clock.
 
 Pure: the same document, view and time give the same decision, whoever asks and how often. What an
-attempt's outcome means for its step is decided in `transitions`.
+attempt's outcome means for its step is decided in `transitions`, how each kind of step begins and
+goes on in `beginning` and `waiting`.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from schemas.workflow import (
-    Document,
-    RunError,
-    RunStatus,
-    Step,
-    StepState,
-    StepStatus,
-    WaitKind,
-)
+from schemas.document import Document, EachStep, Step
+from schemas.events import Json
+from schemas.workflow import RunError, RunStatus, StepState, StepStatus, WaitKind
+from service.workflows.beginning import begin, perform
 from service.workflows.decisions import (
     AwaitPerson,
     Decision,
+    Done,
     Fail,
     Finish,
-    Perform,
     RunView,
-    Skip,
     Wait,
 )
-from service.workflows.durations import resolve_count, resolve_duration
-from service.workflows.expressions import ExpressionError, holds, render
-from service.workflows.scope import Scope, run_scope
-from service.workflows.transitions import DEFAULT_RETRY, failed, poll_deadline, run_error, tries
+from service.workflows.expressions import ExpressionError, render
+from service.workflows.scope import run_scope
+from service.workflows.transitions import cancelled, failed, run_error
+from service.workflows.waiting import go_on
 
-_SETTLED = {StepStatus.SUCCEEDED, StepStatus.SKIPPED}
+_ANSWERED = {
+    WaitKind.APPROVAL,
+    WaitKind.BRANCHES,
+    WaitKind.CALL,
+    WaitKind.EVENT,
+    WaitKind.SLEEP,
+}
+"""Waits that end with an answer or with their time, not with another attempt."""
+_CANCELLED_IN_CALL = "cancelled while its call was under way: it may have taken effect"
 
 
 def plan(document: Document, view: RunView, now: datetime) -> Decision:
-    """Give what the run does next at this time (aware UTC).
+    """Give what the run, or this branch of it, does next at this time (aware UTC).
 
     Steps are taken in order. After a step that failed for good (and does not say
     `on_error: continue`) the steps of `on_failure` are taken in order, whatever becomes of each,
-    and the run ends failed. Never raises for anything a document or an event can hold: what an
-    expression cannot do becomes `Fail`.
+    and the run ends failed; a cancelled run ends in the same way with `on_cancel`. A branch just
+    ends. Never raises for anything a document or an event can hold: what an expression cannot do
+    becomes `Fail`.
     """
+    steps = document.steps
+    if view.place is not None:
+        steps = document.sequence(view.place.container, view.place.number)
     if view.cancel_requested:
-        return Finish(RunStatus.CANCELLED)
-    for step in document.steps:
-        state = _state(view, step)
+        return _cancel(document, view, steps, now)
+    ended = _carry_on(document, view, steps, now)
+    if isinstance(ended, StepState):
+        error = run_error(ended)
+        if view.place is not None or ended.status is StepStatus.CANCELLED:
+            status = RunStatus.FAILED if ended.status is StepStatus.FAILED else RunStatus.CANCELLED
+            return Finish(status, error if status is RunStatus.FAILED else None)
+        rescue = _carry_on(document, view, document.on_failure, now, error=error)
+        if rescue is None or isinstance(rescue, StepState):
+            return Finish(RunStatus.FAILED, error)
+        return rescue
+    return ended or _succeed(document, view)
+
+
+def _carry_on(
+    document: Document,
+    view: RunView,
+    steps: tuple[Step, ...],
+    now: datetime,
+    *,
+    error: RunError | None = None,
+    tolerant: bool = False,
+) -> Decision | StepState | None:
+    """Give the decision; the state of a step with which the sequence broke off; None at its end.
+
+    With an `error` (in `on_failure`) or `tolerant` (in `on_cancel`) no failure breaks it off.
+    """
+    tolerant = tolerant or error is not None
+    for step in steps:
+        state = view.steps.get(step.id) or StepState(step_id=step.id)
+        if not state.status.is_final:
+            return _advance(document, view, step, state, now, error)
+        if tolerant:
+            continue
         if state.status is StepStatus.CANCELLED:
-            return Finish(RunStatus.CANCELLED)
+            return state
         if state.status is StepStatus.FAILED and step.on_error == "fail":
-            return _after_failure(document, view, run_error(state), now)
-        if not state.status.is_final:
-            return _advance(step, state, run_scope(document, view), now)
-    return Finish(RunStatus.SUCCEEDED)
+            return state
+    return None
 
 
-def _state(view: RunView, step: Step) -> StepState:
-    return view.steps.get(step.id) or StepState(step_id=step.id)
-
-
-def _after_failure(document: Document, view: RunView, error: RunError, now: datetime) -> Decision:
-    for step in document.on_failure:
-        state = _state(view, step)
-        if not state.status.is_final:
-            return _advance(step, state, run_scope(document, view, error=error), now)
-    return Finish(RunStatus.FAILED, error)
-
-
-def _advance(step: Step, state: StepState, scope: Scope, now: datetime) -> Decision:
+def _advance(
+    document: Document,
+    view: RunView,
+    step: Step,
+    state: StepState,
+    now: datetime,
+    error: RunError | None,
+) -> Decision:
     if state.status is StepStatus.IN_DOUBT:
         return AwaitPerson(step.id)
-    if state.status is StepStatus.WAITING and state.due_at is not None and state.due_at > now:
+    waits = state.status is StepStatus.WAITING
+    if waits and state.answer is None and state.due_at is not None and state.due_at > now:
         return Wait(step.id, state, state.wait or WaitKind.RETRY, state.due_at)
+    scope = run_scope(document, view, error=error)
     try:
         if state.status is StepStatus.PENDING:
-            return _begin(step, state, scope, now)
-        return _perform(step, state, scope, now)
-    except ExpressionError as error:
-        return Fail(step.id, failed(state, code=error.code, message=error.message))
+            return begin(document, step, state, scope, now)
+        if waits and state.wait in _ANSWERED:
+            return go_on(step, state)
+        return perform(document, step, state, scope, now)
+    except ExpressionError as fault:
+        return Fail(step.id, failed(state, code=fault.code, message=fault.message))
 
 
-def _begin(step: Step, state: StepState, scope: Scope, now: datetime) -> Decision:
-    if step.condition is not None and not holds(step.condition, scope):
-        reason = f"its condition is false: {step.condition}"
-        skipped = state.model_copy(update={"status": StepStatus.SKIPPED, "reason": reason})
-        return Skip(step.id, skipped, reason)
-    if step.poll is not None and step.poll.first is not None:
-        until = now + resolve_duration(step.poll.first, scope)
-        waiting = {"status": StepStatus.WAITING, "due_at": until, "wait": WaitKind.POLL}
-        return Wait(step.id, state.model_copy(update=waiting), WaitKind.POLL, until)
-    return _perform(step, state, scope, now)
+def _succeed(document: Document, view: RunView) -> Finish:
+    container = None if view.place is None else document.step(view.place.container)
+    wanted: Json = document.outputs if container is None else None
+    if isinstance(container, EachStep):
+        wanted = container.collect
+    if not wanted:
+        return Finish(RunStatus.SUCCEEDED)
+    try:
+        output = render(wanted, run_scope(document, view))
+    except ExpressionError as fault:
+        step = "outputs" if container is None else container.id
+        return Finish(RunStatus.FAILED, RunError(step=step, code=fault.code, message=fault.message))
+    return Finish(RunStatus.SUCCEEDED, output=output)
 
 
-def _perform(step: Step, state: StepState, scope: Scope, now: datetime) -> Decision:
-    recovering = state.status is StepStatus.RUNNING
-    if recovering and _lost_too_often(step, state, scope):
-        message = f"the worker was lost during attempt {state.attempts}, and no attempt is left"
-        return Fail(step.id, failed(state, code="worker_lost", message=message))
-    params = render(step.params, scope)
-    timeout = None if step.timeout is None else resolve_duration(step.timeout, scope)
-    running = {
-        "status": StepStatus.RUNNING,
-        "attempts": state.attempts + 1,
-        "started_at": state.started_at or now,
-        "attempted_at": now,
-        "due_at": None,
-        "wait": None,
-    }
-    return Perform(
-        step=step,
-        state=state.model_copy(update=running),
-        attempt=state.attempts + 1,
-        params=params,
-        connection=step.connection,
-        timeout=timeout,
-        recovering=recovering,
-    )
-
-
-def _lost_too_often(step: Step, state: StepState, scope: Scope) -> bool:
-    """Say whether a step that may be killing its workers has been tried often enough."""
-    if step.poll is None:
-        return tries(state) >= resolve_count((step.retry or DEFAULT_RETRY).attempts, scope)
-    # An outage may outlast the poll: one question is asked after the deadline, then no more.
-    deadline = poll_deadline(step.poll, state, scope)
-    return deadline is not None and (state.attempted_at or deadline) >= deadline
+def _cancel(document: Document, view: RunView, steps: tuple[Step, ...], now: datetime) -> Decision:
+    """End what is open, then take the steps of `on_cancel`; a branch leaves these to its run."""
+    for step in (*steps, *(() if view.place else document.on_failure)):
+        state = view.steps.get(step.id)
+        if state is None or state.status.is_final or state.status is StepStatus.IN_DOUBT:
+            continue
+        if state.tally is not None and state.tally.under_way:
+            return Wait(step.id, state, WaitKind.BRANCHES, None)
+        begun = state.status is StepStatus.RUNNING
+        reason = _CANCELLED_IN_CALL if begun else "the run was cancelled"
+        return Done(step.id, cancelled(state, reason))
+    if view.place is None and view.steps:
+        rest = _carry_on(document, view, document.on_cancel, now, tolerant=True)
+        if rest is not None and not isinstance(rest, StepState):
+            return rest
+    return Finish(RunStatus.CANCELLED)

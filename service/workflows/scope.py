@@ -1,9 +1,12 @@
 """The names that expressions can see, and the values under them.
 
-In scope: `event`, `events`, `run`, `vars`, `steps`, and where they exist `output` (in `until`)
-and `error` (in `on_failure`). Under `steps.<id>` stand the step's output fields, and three names
-that no output can take: `status` (its state), `error` (`{code, message}` or null), and `output`
-(all its outputs, or null). A field of a step that was skipped, failed or not yet performed is null.
+In scope: `event`, `events`, `run`, `vars`, `inputs`, `steps`, and where they exist `output` (in
+`until`), `error` (in `on_failure`) and the variables of the loops around a step, each with its
+number (`session`, `session_index`). In a `wait_for`, `event` is the awaited one.
+
+Under `steps.<id>` stand the step's output fields, and three names that no output can take:
+`status` (its state), `error` (`{code, message}` or null), and `output` (all its outputs, or null).
+A field of a step that was skipped, failed or not yet performed is null.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
+from schemas.document import Document
 from schemas.events import Json
-from schemas.workflow import Document, RunError, StepState, StepStatus
+from schemas.workflow import RunError, StepState, StepStatus
 from service.workflows.decisions import RunView
 
 Path = tuple[str, ...]
@@ -27,6 +31,10 @@ class Scope:
 
     roots: Mapping[str, Json]
     steps: Mapping[str, StepState] = field(default_factory=dict)
+
+    def with_event(self, event: Mapping[str, Json]) -> Scope:
+        """Give this scope with the event that a `wait_for` judges."""
+        return replace(self, roots={**self.roots, "event": event})
 
     def with_output(self, output: Mapping[str, Json]) -> Scope:
         """Give this scope with the outputs of the attempt that `until` judges."""
@@ -66,12 +74,22 @@ def run_scope(document: Document, view: RunView, *, error: RunError | None = Non
         "events": list(view.events) or [view.event],
         "run": view.run,
         "vars": view.vars,
+        "inputs": view.inputs,
+        **view.items,
     }
     if error is not None:
         roots["error"] = error.model_dump()
-    declared = (*document.steps, *document.on_failure)
-    steps = {step.id: view.steps.get(step.id) or StepState(step_id=step.id) for step in declared}
+    steps = {
+        step_id: view.steps.get(step_id) or StepState(step_id=step_id) for step_id in document.by_id
+    }
     return Scope(roots, steps)
+
+
+def start_scope(
+    event: Mapping[str, Json], values: Mapping[str, Json], inputs: Mapping[str, Json]
+) -> Scope:
+    """Give what is in scope before a run begins: the event, the vars and the inputs."""
+    return Scope({"event": event, "events": [event], "vars": values, "inputs": inputs})
 
 
 def step_value(state: StepState, fields: Collection[str] = ()) -> dict[str, Json]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from schemas.document import ActionStep, Document, EventTrigger, Poll, Retry
 from schemas.events import Json
-from schemas.workflow import Document, Poll, Retry, Step, Trigger
 from service.workflows.findings import Finding, did_you_mean
 from service.workflows.yaml_tree import Path, YamlTree
 
@@ -140,9 +140,9 @@ def _level(loc: tuple[int | str, ...]) -> tuple[str, type[BaseModel]]:
     if not names:
         return "document", Document
     levels: dict[str, tuple[str, type[BaseModel]]] = {
-        "on": ("trigger", Trigger),
-        "steps": ("step", Step),
-        "on_failure": ("step", Step),
+        "on": ("trigger", EventTrigger),
+        "steps": ("step", ActionStep),
+        "on_failure": ("step", ActionStep),
         "retry": ("retry", Retry),
         "poll": ("poll", Poll),
     }

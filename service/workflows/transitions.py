@@ -5,19 +5,11 @@ Pure: time and chance (the jitter of a retry) are passed in.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from schemas.workflow import (
-    Document,
-    Poll,
-    Retry,
-    RunError,
-    Step,
-    StepError,
-    StepState,
-    StepStatus,
-    WaitKind,
-)
+from schemas.document import ActionStep, ApprovalStep, CallStep, Document, Poll, Retry, Step
+from schemas.workflow import RunError, StepError, StepState, StepStatus, WaitKind
 from service.errors import RateLimited
 from service.workflows.decisions import Failed, InDoubt, Outcome, RunView, Succeeded
 from service.workflows.durations import resolve_count, resolve_duration
@@ -62,16 +54,43 @@ def after_attempt(
         return failed(state, code=error.code, message=error.message)
 
 
-def settle_doubt(state: StepState, *, took_effect: bool, output: dict[str, object]) -> StepState:
+def settle_doubt(
+    state: StepState,
+    *,
+    took_effect: bool,
+    output: dict[str, object],
+    asked_until: datetime | None = None,
+) -> StepState:
     """Give the state of a step in doubt once a person (or a look-up) knows what happened.
 
     An effect that was made makes the step succeeded with this output; one that was not lets the
-    step be tried again as if nothing had happened.
+    step be tried again as if nothing had happened. `asked_until`: for an approval whose question
+    was asked, until when it waits for the answer.
     """
+    if took_effect and asked_until is not None:
+        return waiting(state, WaitKind.APPROVAL, asked_until)
     if took_effect:
-        return _changed(state, StepStatus.SUCCEEDED, output=output)
+        return succeeded(state, output)
     return StepState(
-        step_id=state.step_id, attempts=state.attempts, put_off=state.put_off, polls=state.polls
+        step_id=state.step_id,
+        attempts=state.attempts,
+        put_off=state.put_off,
+        polls=state.polls,
+        round=state.round,
+    )
+
+
+def anew(state: StepState, *, another_effect: bool) -> StepState:
+    """Give the state of a step that is performed anew, with all its retries.
+
+    `another_effect`: what it does is to happen once more, though it happened before.
+    """
+    return StepState(
+        step_id=state.step_id,
+        attempts=state.attempts,
+        put_off=state.attempts,
+        polls=state.polls,
+        round=state.round + another_effect,
     )
 
 
@@ -79,12 +98,20 @@ def _after_success(
     step: Step, state: StepState, outcome: Succeeded, scope: Scope, now: datetime
 ) -> StepState:
     output = dict(outcome.output)
-    if step.poll is None:
-        return _changed(state, StepStatus.SUCCEEDED, output=output)
+    if isinstance(step, ApprovalStep):
+        asked = state.model_copy(update={"output": output})
+        return waiting(
+            asked, WaitKind.APPROVAL, now + resolve_duration(step.approval.timeout, scope)
+        )
+    if isinstance(step, CallStep):
+        return waiting(state.model_copy(update={"output": output}), WaitKind.CALL, None)
+    poll = poll_of(step)
+    if poll is None:
+        return succeeded(state, output)
     state = state.model_copy(update={"polls": state.polls + 1, "output": output})
-    if holds(step.poll.until, scope.with_output(output)):
-        return _changed(state, StepStatus.SUCCEEDED, output=output)
-    return _ask_again(step.poll, state, None, scope, now)
+    if holds(poll.until, scope.with_output(output)):
+        return succeeded(state, output)
+    return _ask_again(poll, state, None, scope, now)
 
 
 def _after_failure(
@@ -100,9 +127,10 @@ def _after_failure(
     )
     if not outcome.retryable:
         return _changed(state, StepStatus.FAILED, error=error)
-    if step.poll is not None:
-        return _ask_again(step.poll, state, error, scope, now)
-    retry = step.retry or DEFAULT_RETRY
+    poll = poll_of(step)
+    if poll is not None:
+        return _ask_again(poll, state, error, scope, now)
+    retry = retry_of(step)
     if outcome.code == RateLimited.code and now - (state.started_at or now) < LONGEST_PUT_OFF:
         # Nothing was tried: a burst that meets a limit takes longer, it does not fail.
         state = state.model_copy(update={"put_off": state.put_off + 1})
@@ -112,6 +140,16 @@ def _after_failure(
         pause = jitter * _pause(retry, max(tries(state), 1), scope)
     due_at = now + pause
     return _changed(state, StepStatus.WAITING, error=error, due_at=due_at, wait=WaitKind.RETRY)
+
+
+def poll_of(step: Step) -> Poll | None:
+    """Give how a step is polled, None when it is performed once."""
+    return step.poll if isinstance(step, ActionStep) else None
+
+
+def retry_of(step: Step) -> Retry:
+    """Give how a step's transient failures are tried again."""
+    return (step.retry if isinstance(step, ActionStep) else None) or DEFAULT_RETRY
 
 
 def tries(state: StepState) -> int:
@@ -164,9 +202,25 @@ def run_error(state: StepState) -> RunError:
     return RunError(step=state.step_id, code=error.code, message=error.message)
 
 
+def succeeded(state: StepState, output: Mapping[str, object]) -> StepState:
+    """Give the state of a step that has succeeded with these outputs."""
+    return _changed(state, StepStatus.SUCCEEDED, output=dict(output), answer=None)
+
+
+def cancelled(state: StepState, reason: str) -> StepState:
+    """Give the state of a step that was cancelled, with the reason in words for people."""
+    return _changed(state, StepStatus.CANCELLED, reason=reason, answer=None)
+
+
+def waiting(state: StepState, kind: WaitKind, until: datetime | None) -> StepState:
+    """Give the state of a step that waits."""
+    return _changed(state, StepStatus.WAITING, due_at=until, wait=kind)
+
+
 def failed(state: StepState, *, code: str, message: str) -> StepState:
     """Give the state of the step once it has failed for good."""
-    return _changed(state, StepStatus.FAILED, error=StepError(code=code, message=message))
+    error = StepError(code=code, message=message)
+    return _changed(state, StepStatus.FAILED, error=error, answer=None)
 
 
 def poll_deadline(poll: Poll, state: StepState, scope: Scope) -> datetime | None:

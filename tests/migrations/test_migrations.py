@@ -36,7 +36,7 @@ def tables(database: Database) -> set[str]:
     return set(sa.inspect(database.engine).get_table_names()) - {"alembic_version"}
 
 
-REVISIONS = ["0001", "0002"]
+REVISIONS = ["0001", "0002", "0003"]
 
 
 def test_an_empty_database_is_not_current_and_becomes_so(empty: Database) -> None:

@@ -14,17 +14,14 @@ import httpx
 import pytest
 import uvicorn
 
+from schemas.run_tables import AttemptRow, RunRow, StepRow, WaitRow
 from schemas.tables import (
     AlertRow,
-    AttemptRow,
     DeliveryRow,
     EffectRow,
     EventRow,
     RejectionRow,
-    RunRow,
     SourceRow,
-    StepRow,
-    WaitRow,
     WorkflowRow,
     WorkflowVersionRow,
 )

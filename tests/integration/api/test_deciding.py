@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from schemas.tables import AttemptRow, EffectRow, RunRow, StepRow, WaitRow
+from schemas.run_tables import AttemptRow, RunRow, StepRow, WaitRow
+from schemas.tables import EffectRow
 from service.tokens import Role
 from tests.integration.api.conftest import (
     NOW,

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from schemas.ids import new_id
-from schemas.tables import AttemptRow, EffectRow, EventRow, RunRow, StepRow, WaitRow
+from schemas.run_tables import AttemptRow, RunRow, StepRow, WaitRow
+from schemas.tables import EffectRow, EventRow
 from service.cli.main import hookwright
 from service.db import Database
 from service.workflows.document import parse_document

@@ -14,16 +14,8 @@ from sqlmodel import SQLModel, select
 from schemas.events import EventDraft
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun, Job
-from schemas.tables import (
-    AttemptRow,
-    ConnectionRow,
-    DeliveryRow,
-    RunRow,
-    SourceRow,
-    StepRow,
-    WorkflowRow,
-    WorkflowVersionRow,
-)
+from schemas.run_tables import AttemptRow, RunRow, StepRow
+from schemas.tables import ConnectionRow, DeliveryRow, SourceRow, WorkflowRow, WorkflowVersionRow
 from service.connections import Connections
 from service.db import Database
 from service.ingest import ingest_deliveries

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun
-from schemas.tables import AlertRow, AlertState, EffectRow, EffectState, WaitRow
+from schemas.run_tables import WaitRow
+from schemas.tables import AlertRow, AlertState, EffectRow, EffectState
 from schemas.workflow import RunStatus, StepStatus
 from service import doubts
 from service.errors import Conflict, Invalid, NotFound, TimedOut

@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from schemas.tables import DeliveryRow, DeliveryState, EventRow, RunRow
+from schemas.run_tables import RunRow
+from schemas.tables import DeliveryRow, DeliveryState, EventRow
 from schemas.workflow import RunStatus
 from service.db import Database
 from service.errors import Unavailable

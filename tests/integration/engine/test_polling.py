@@ -12,7 +12,8 @@ import pytest
 
 from schemas.events import EventDraft
 from schemas.jobs import PerformPoll
-from schemas.tables import EventRow, PollRow, RunRow
+from schemas.run_tables import RunRow
+from schemas.tables import EventRow, PollRow
 from service.errors import RateLimited, Unreachable
 from service.polling import perform_poll
 from service.runtime import Runtime

@@ -11,7 +11,8 @@ import pytest
 
 from schemas.events import EventDraft
 from schemas.jobs import ReadBackDelivery
-from schemas.tables import ConnectionRow, DeliveryRow, DeliveryState, EventRow, RunRow, SourceRow
+from schemas.run_tables import RunRow
+from schemas.tables import ConnectionRow, DeliveryRow, DeliveryState, EventRow, SourceRow
 from service.errors import Permanent, RateLimited, Refused, Transient, Unreachable
 from service.read_back import GIVE_UP, MAY_BE_LATE, read_back_delivery
 from service.vendors.base import CallContext, Delivery, Options

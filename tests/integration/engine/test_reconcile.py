@@ -13,6 +13,7 @@ import pytest
 
 from schemas.events import EventDraft
 from schemas.jobs import Reconcile
+from schemas.run_tables import RunRow
 from schemas.tables import (
     ConnectionRow,
     DeliveryRow,
@@ -21,7 +22,6 @@ from schemas.tables import (
     GapState,
     ReconciliationRow,
     ReconciliationState,
-    RunRow,
     SourceRow,
 )
 from service.errors import Conflict, RateLimited, Refused, Unreachable

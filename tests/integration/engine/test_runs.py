@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from schemas.tables import AlertRow, ConnectionRow, EffectRow, EffectState, WaitRow
+from schemas.run_tables import WaitRow
+from schemas.tables import AlertRow, ConnectionRow, EffectRow, EffectState
 from schemas.workflow import RunStatus, StepStatus
 from service.errors import RateLimited, Refused, TimedOut, Unreachable
 from service.runs import LEASE, MOST_FAILURES, advance_run

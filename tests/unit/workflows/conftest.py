@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.events import CreditsFacts, TestRunFacts
-from schemas.workflow import Document
+from schemas.document import Document
 from service.workflows.catalogue import ActionSignature, Catalogue
 from service.workflows.document import parse_document
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.workflow import Document
+from schemas.document import Document
 from service.workflows.catalogue import Catalogue
 from service.workflows.document import (
     DocumentError,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.workflow import Document
+from schemas.document import Document
 from service.workflows.matching import matches, type_matches
 
 

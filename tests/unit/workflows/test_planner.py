@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from schemas.workflow import Document, RunStatus, StepState, StepStatus, WaitKind
+from schemas.document import Document
+from schemas.workflow import RunStatus, StepState, StepStatus, WaitKind
 from service.workflows.decisions import (
     AwaitPerson,
     Decision,

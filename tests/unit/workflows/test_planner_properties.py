@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.workflow import Document, RunStatus, StepState, StepStatus
+from schemas.document import Document
+from schemas.workflow import RunStatus, StepState, StepStatus
 from service.workflows.decisions import (
     AwaitPerson,
     Fail,

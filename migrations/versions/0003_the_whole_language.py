@@ -1,0 +1,220 @@
+"""Branches of runs, what holds runs back before they begin, awaited events, schedules.
+
+Revision: 0003, after: 0002
+
+A branch has no event of its own, so `runs.event_id` may be null; its old unique key stays, since
+the release that is running relies on it. SQLite copies the table for that, with its foreign keys
+switched off by service/store/schema.py.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+
+def upgrade() -> None:
+    op.add_column("events", sa.Column("depth", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("events", sa.Column("payload_id", sa.Uuid(), nullable=True))
+    with op.batch_alter_table("runs") as runs:
+        runs.alter_column("event_id", existing_type=sa.Uuid(), nullable=True)
+        runs.add_column(sa.Column("retries", sa.Integer(), server_default="0", nullable=False))
+        runs.add_column(sa.Column("depth", sa.Integer(), server_default="0", nullable=False))
+        runs.add_column(sa.Column("output", JSON, nullable=True))
+        runs.add_column(sa.Column("caller_id", sa.Uuid(), nullable=True))
+        runs.add_column(sa.Column("caller_step", sa.String(length=200), nullable=True))
+        runs.add_column(sa.Column("parent_id", sa.Uuid(), nullable=True))
+        runs.add_column(sa.Column("root_id", sa.Uuid(), nullable=True))
+        runs.add_column(sa.Column("frame_id", sa.Uuid(), nullable=True))
+        runs.add_column(sa.Column("container", sa.String(length=200), nullable=True))
+        runs.add_column(sa.Column("number", sa.Integer(), nullable=True))
+        runs.add_column(sa.Column("path", sa.String(length=400), nullable=True))
+        runs.add_column(sa.Column("item", JSON, nullable=True))
+        runs.create_foreign_key(
+            op.f("fk_runs_parent_id_runs"), "runs", ["parent_id"], ["id"], ondelete="CASCADE"
+        )
+    op.create_index(
+        "uq_runs_parent_id_container_number",
+        "runs",
+        ["parent_id", "container", "number"],
+        unique=True,
+    )
+    op.create_index("ix_runs_root_id", "runs", ["root_id"])
+    op.create_index("ix_runs_frame_id", "runs", ["frame_id"])
+    op.create_index("ix_runs_caller_id", "runs", ["caller_id"])
+    op.add_column(
+        "steps", sa.Column("kind", sa.String(length=20), server_default="uses", nullable=False)
+    )
+    op.add_column("steps", sa.Column("round", sa.Integer(), server_default="0", nullable=False))
+    op.add_column("steps", sa.Column("answer", JSON, nullable=True))
+    op.add_column("steps", sa.Column("output_id", sa.Uuid(), nullable=True))
+    op.add_column(
+        "waits", sa.Column("looked_until", sa.DateTime(timezone=True), nullable=True)
+    )
+    _create_tables_of_runs()
+    op.create_table(
+        "payloads",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_payloads")),
+    )
+    op.create_index(op.f("ix_payloads_created_at"), "payloads", ["created_at"])
+    op.create_table(
+        "schedules",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("workflow_id", sa.Uuid(), nullable=False),
+        sa.Column("cron", sa.String(length=200), nullable=False),
+        sa.Column("timezone", sa.String(length=200), nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fired_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["workflow_id"],
+            ["workflows.id"],
+            name=op.f("fk_schedules_workflow_id_workflows"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_schedules")),
+        sa.UniqueConstraint(
+            "workflow_id", "cron", "timezone", name=op.f("uq_schedules_workflow_id_cron_timezone")
+        ),
+    )
+    op.create_index(op.f("ix_schedules_due_at"), "schedules", ["due_at"])
+
+
+def _create_tables_of_runs() -> None:
+    op.create_table(
+        "spreads",
+        _run_id(),
+        sa.Column("step", sa.String(length=200), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
+        sa.Column("begun", sa.Integer(), nullable=False),
+        sa.Column("succeeded", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.Column("cancelled", sa.Integer(), nullable=False),
+        sa.Column("first_error", JSON, nullable=True),
+        _of_run("spreads"),
+        sa.PrimaryKeyConstraint("run_id", "step", name=op.f("pk_spreads")),
+    )
+    op.create_table(
+        "spread_items",
+        _run_id(),
+        sa.Column("step", sa.String(length=200), nullable=False),
+        sa.Column("first", sa.Integer(), nullable=False),
+        sa.Column("items", JSON, nullable=False),
+        _of_run("spread_items"),
+        sa.PrimaryKeyConstraint("run_id", "step", "first", name=op.f("pk_spread_items")),
+    )
+    op.create_table(
+        "run_events",
+        _run_id(),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        _of_run("run_events"),
+        sa.ForeignKeyConstraint(
+            ["event_id"],
+            ["events.id"],
+            name=op.f("fk_run_events_event_id_events"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("run_id", "event_id", name=op.f("pk_run_events")),
+    )
+    op.create_table(
+        "gates",
+        sa.Column("name", sa.String(length=500), nullable=False),
+        sa.Column("run_id", sa.Uuid(), nullable=True),
+        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("starts", JSON, nullable=False),
+        sa.Column("touched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_gates")),
+    )
+    op.create_index(op.f("ix_gates_touched_at"), "gates", ["touched_at"])
+    op.create_table(
+        "turns",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("gate", sa.String(length=500), nullable=False),
+        _run_id(),
+        sa.Column("holds", sa.Boolean(), nullable=False),
+        _of_run("turns"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_turns")),
+        sa.UniqueConstraint("run_id", name=op.f("uq_turns_run_id")),
+    )
+    op.create_index("ix_turns_gate_id", "turns", ["gate", "id"])
+    op.create_table(
+        "awaited",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        _run_id(),
+        sa.Column("step", sa.String(length=200), nullable=False),
+        sa.Column("type", sa.String(length=200), nullable=True),
+        sa.Column("field", sa.String(length=300), nullable=False),
+        sa.Column("value", sa.String(length=300), nullable=False),
+        _of_run("awaited"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_awaited")),
+    )
+    op.create_index(op.f("ix_awaited_run_id"), "awaited", ["run_id"])
+    op.create_index("ix_awaited_type_field_value", "awaited", ["type", "field", "value"])
+
+
+def _run_id() -> sa.Column[object]:
+    return sa.Column("run_id", sa.Uuid(), nullable=False)
+
+
+def _of_run(table: str) -> sa.ForeignKeyConstraint:
+    return sa.ForeignKeyConstraint(
+        ["run_id"], ["runs.id"], name=op.f(f"fk_{table}_run_id_runs"), ondelete="CASCADE"
+    )
+
+
+def downgrade() -> None:
+    for table in (
+        "schedules",
+        "payloads",
+        "awaited",
+        "turns",
+        "gates",
+        "run_events",
+        "spread_items",
+        "spreads",
+    ):
+        op.drop_table(table)
+    with op.batch_alter_table("waits") as waits:
+        waits.drop_column("looked_until")
+    with op.batch_alter_table("steps") as steps:
+        for column in ("output_id", "answer", "round", "kind"):
+            steps.drop_column(column)
+    # Branches mean nothing to the release before: they end with the columns that tell of them.
+    op.execute("DELETE FROM runs WHERE event_id IS NULL")
+    for index in (
+        "ix_runs_caller_id",
+        "ix_runs_frame_id",
+        "ix_runs_root_id",
+        "uq_runs_parent_id_container_number",
+    ):
+        op.drop_index(index, table_name="runs")
+    with op.batch_alter_table("runs") as runs:
+        runs.drop_constraint(op.f("fk_runs_parent_id_runs"), type_="foreignkey")
+        for column in (
+            "item",
+            "path",
+            "number",
+            "container",
+            "frame_id",
+            "root_id",
+            "parent_id",
+            "caller_step",
+            "caller_id",
+            "output",
+            "depth",
+            "retries",
+        ):
+            runs.drop_column(column)
+        runs.alter_column("event_id", existing_type=sa.Uuid(), nullable=False)
+    with op.batch_alter_table("events") as events:
+        events.drop_column("payload_id")
+        events.drop_column("depth")

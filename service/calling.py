@@ -1,0 +1,83 @@
+"""A step that calls another workflow, and the called run that answers when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from schemas.document import CallStep
+from schemas.events import Json
+from schemas.jobs import AdvanceRun
+from schemas.run_tables import RunRow
+from schemas.storable import storable
+from schemas.workflow import RunStatus
+from service.answers import give_answer
+from service.runtime import Runtime
+from service.starting import CALLED, MOST_DEPTH, start_directly
+from service.store import runs as store
+from service.store.runs import LoadedRun
+from service.unit_of_work import UnitOfWork
+from service.workflows.decisions import Failed, Finish, Outcome, Succeeded
+from service.workflows.inputs import WrongInputs, check_inputs
+from service.workflows.waiting import call_answer
+
+
+def call_workflow(
+    runtime: Runtime,
+    work: UnitOfWork,
+    run: LoadedRun,
+    step: CallStep,
+    params: Mapping[str, Json],
+    attempt: int,
+) -> Outcome:
+    """Start the workflow that a step calls. Its run answers the step when it ends."""
+    versions = runtime.versions.current(work.session)
+    version = next((item for item in versions if item.name == step.call), None)
+    if version is None:
+        message = f"there is no enabled workflow {step.call!r}"
+        return Failed("unknown_workflow", message, retryable=False)
+    if run.row.depth >= MOST_DEPTH:
+        message = f"{MOST_DEPTH} runs stand before it in its chain: it would never end"
+        return Failed("chain_too_long", message, retryable=False)
+    try:
+        inputs = storable(check_inputs(version.document, params))
+    except WrongInputs as error:
+        return Failed("invalid_inputs", str(error), retryable=False)
+    facts = {
+        "workflow": version.name,
+        "inputs": inputs,
+        "run_id": str(run.root.id),
+        "step": step.id,
+    }
+    called = start_directly(
+        runtime,
+        work,
+        version,
+        event_type=CALLED,
+        facts=facts,
+        key=f"called:{run.row.id}:{step.id}:{attempt}",
+        caused_by=run.row,
+        caller_step=step.id,
+    )
+    return Succeeded({"run_id": str(called.id)})
+
+
+def answer_caller(runtime: Runtime, work: UnitOfWork, row: RunRow, decision: Finish) -> None:
+    """Tell the step that called this run how it ended."""
+    if row.caller_id is None or row.caller_step is None:
+        return
+    answer = call_answer(
+        run_id=str(row.id),
+        status=decision.status,
+        outputs=decision.output if isinstance(decision.output, Mapping) else None,
+        error=None if decision.error is None else decision.error.message,
+    )
+    give_answer(work, row.caller_id, row.caller_step, answer, now=runtime.clock())
+
+
+def cancel_called(runtime: Runtime, work: UnitOfWork, run: LoadedRun, step: str) -> None:
+    """Ask the run that a step called to end, since nobody waits for it any more."""
+    for row in store.called_by(work.session, run.row.id, step):
+        if not RunStatus(row.status).is_final:
+            row.cancel_requested = True
+            row.due_at = runtime.clock()
+            work.ring(AdvanceRun(row.id))

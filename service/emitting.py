@@ -1,0 +1,83 @@
+"""A step that emits an event of ours, which may start other workflows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from schemas.document import EmitStep
+from schemas.events import FAMILIES, EventDraft, Json
+from schemas.run_tables import RunRow
+from schemas.tables import EventRow
+from service.own_events import own_event
+from service.routing import store_and_route
+from service.runtime import Runtime
+from service.store.runs import LoadedRun
+from service.unit_of_work import UnitOfWork
+from service.workflows.decisions import Failed, Outcome, Succeeded
+
+
+def emit(
+    runtime: Runtime,
+    work: UnitOfWork,
+    run: LoadedRun,
+    step: EmitStep,
+    params: Mapping[str, Json],
+    round_number: int,
+) -> Outcome:
+    """Store the event of an `emit` step and start what it matches, in the run's transaction."""
+    facts = params.get("facts") or {}
+    subject = params.get("subject")
+    if subject is not None and not isinstance(subject, str):
+        subject = str(subject)
+    model = FAMILIES.get(step.emit.type.partition(".")[0])
+    if model is not None:
+        try:
+            facts = model.model_validate(facts).model_dump(mode="json")
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            message = f"the facts do not fit {step.emit.type}: {where}: {first['msg']}"
+            return Failed("invalid_facts", message, retryable=False)
+    if run.row.shadow:
+        return Succeeded({"event_id": None})
+    event = own_event(
+        EventDraft(
+            type=step.emit.type, vendor_type=step.emit.type, subject=subject, facts=dict(facts)
+        ),
+        key=f"emit:{run.row.id}:{step.id}:{round_number}",
+        now=runtime.clock(),
+        caused_by=run.row,
+    )
+    stored = store_and_route(runtime, work, [event])
+    return Succeeded({"event_id": str((stored or [event])[0].id)})
+
+
+def announce_failure(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, error: Mapping[str, Json]
+) -> None:
+    """Emit `run.failed`, unless the run was itself started by one: it would never end."""
+    if run.event.type == "run.failed" or run.row.shadow:
+        return
+    store_and_route(runtime, work, [_failure(runtime, run.row, error)])
+
+
+def _failure(runtime: Runtime, row: RunRow, error: Mapping[str, Json]) -> EventRow:
+    return own_event(
+        EventDraft(
+            type="run.failed",
+            vendor_type="run.failed",
+            subject=str(row.id),
+            facts={
+                "run_id": str(row.id),
+                "workflow": row.workflow,
+                "step": error.get("step"),
+                "code": error.get("code"),
+                "message": error.get("message"),
+            },
+        ),
+        key=f"run.failed:{row.id}:{row.retries}",
+        now=runtime.clock(),
+        caused_by=row,
+    )

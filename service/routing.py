@@ -1,0 +1,54 @@
+"""New events are stored, start the runs that they match, and wake the runs that await them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from schemas.events import Event, Json
+from schemas.storable import bounded
+from schemas.tables import EventRow
+from service.db import Session
+from service.own_events import KEY_LENGTH
+from service.runtime import Runtime
+from service.starting import DIRECT, start_matching
+from service.store import deliveries as store
+from service.unit_of_work import UnitOfWork
+
+
+def store_and_route(
+    runtime: Runtime, work: UnitOfWork, events: Sequence[EventRow]
+) -> list[EventRow]:
+    """Store what is new of these events and act upon it; gives the new ones."""
+    new = store.store_events(work.session, _without_known(work.session, events))
+    routed = [(event, event_view(event)) for event in new if event.type not in DIRECT]
+    start_matching(runtime, work, routed)
+    return new
+
+
+def event_view(row: EventRow) -> dict[str, Json]:
+    """Give the JSON form of an event, as expressions and the API see it."""
+    return Event.model_validate(row, from_attributes=True).model_dump(mode="json")
+
+
+def account_of_untied(source: str) -> str:
+    """Give what facts of a source belong to whose account is not known."""
+    return f"source:{source}"
+
+
+def _without_known(session: Session, events: Sequence[EventRow]) -> list[EventRow]:
+    """Leave out facts that came by their source before it was tied to its account."""
+    former: dict[str, list[str]] = {}
+    names: dict[str, list[str]] = {}
+    for event in events:
+        beginning, _, rest = event.dedupe_key.partition("fact:connection:")
+        if beginning or not rest:
+            continue
+        connection, _, fact = rest.partition(":")
+        if connection not in names:
+            names[connection] = store.sources_tied_to(session, connection)
+        former[event.dedupe_key] = [
+            bounded(f"fact:{account_of_untied(name)}:{fact}", KEY_LENGTH)
+            for name in names[connection]
+        ]
+    known = store.known_events(session, [key for keys in former.values() for key in keys])
+    return [event for event in events if known.isdisjoint(former.get(event.dedupe_key, ()))]

@@ -1,0 +1,152 @@
+"""Between the rows of a run and what the planner sees of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from schemas.document import Document, EachStep, Step, kind_of
+from schemas.events import Json
+from schemas.run_tables import RunRow, StepRow
+from schemas.workflow import RunError, StepError, StepState, StepStatus, Tally
+from service.routing import event_view
+from service.runtime import Runtime
+from service.starting import inputs_of
+from service.store import runs as store
+from service.store.runs import LoadedRun
+from service.unit_of_work import UnitOfWork
+from service.versions import Version
+from service.workflows.decisions import Place, RunView
+
+
+def view_of(runtime: Runtime, work: UnitOfWork, run: LoadedRun, version: Version) -> RunView:
+    """Give what the planner needs to know of a run or a branch."""
+    document = version.document
+    event = event_view(run.event)
+    gathers = document.coalesce is not None or document.debounce is not None
+    events = store.events_of(work.session, run.root.id, run.event) if gathers else ()
+    return RunView(
+        event=event,
+        run=_facts(runtime, run, version, event),
+        vars=version.vars,
+        steps={
+            name: _state(run, row) for rows in (run.around, run.steps) for name, row in rows.items()
+        },
+        events=[event_view(row) for row in events],
+        inputs=inputs_of(document, run.event),
+        items=_items(document, run),
+        place=_place(run.row),
+        cancel_requested=run.cancel_requested,
+    )
+
+
+def store_state(
+    work: UnitOfWork, run: LoadedRun, version: Version, state: StepState, now: datetime
+) -> StepRow:
+    """Write a step's state into its row, which is made when there is none."""
+    row = run.steps.get(state.step_id)
+    if row is None:
+        step = version.document.step(state.step_id)
+        row = StepRow(
+            run_id=run.row.id,
+            step=state.step_id,
+            position=list(version.document.by_id).index(state.step_id),
+            action=action_of(step),
+            kind=kind_of(step),
+            status=state.status,
+        )
+        work.session.add(row)
+        run.steps[state.step_id] = row
+    row.status = state.status
+    row.attempts = state.attempts
+    row.put_off = state.put_off
+    row.polls = state.polls
+    row.round = state.round
+    row.output = state.output
+    row.answer = state.answer
+    row.error = None if state.error is None else state.error.model_dump(mode="json")
+    row.reason = state.reason
+    row.started_at = state.started_at
+    row.attempted_at = state.attempted_at
+    row.ended_at = now if state.status.is_final else None
+    run.pauses[state.step_id] = (state.due_at, state.wait)
+    return row
+
+
+def action_of(step: Step) -> str | None:
+    """Give the action that a step performs, None when it performs none."""
+    uses: str | None = getattr(step, "uses", None)
+    return uses
+
+
+def tally_of(run: LoadedRun, step: str) -> Tally | None:
+    """Give how far the branches of a step have come; None when it has not spread."""
+    row = run.spreads.get(step)
+    if row is None:
+        return None
+    first = row.first_error
+    return Tally(
+        total=row.total,
+        begun=row.begun,
+        succeeded=row.succeeded,
+        failed=row.failed,
+        cancelled=row.cancelled,
+        first_error=None if first is None else RunError.model_validate(first),
+    )
+
+
+def _state(run: LoadedRun, row: StepRow) -> StepState:
+    own = row.run_id == run.row.id
+    due_at, wait = run.pauses.get(row.step, (None, None)) if own else (None, None)
+    return StepState(
+        step_id=row.step,
+        status=StepStatus(row.status),
+        attempts=row.attempts,
+        put_off=row.put_off,
+        polls=row.polls,
+        round=row.round,
+        started_at=row.started_at,
+        attempted_at=row.attempted_at,
+        due_at=due_at,
+        wait=wait,
+        output=row.output,
+        error=None if row.error is None else StepError.model_validate(row.error),
+        reason=row.reason,
+        answer=row.answer,
+        tally=tally_of(run, row.step) if own else None,
+    )
+
+
+def _facts(
+    runtime: Runtime, run: LoadedRun, version: Version, event: Mapping[str, Json]
+) -> dict[str, Json]:
+    root = run.root
+    public_url = runtime.settings.public_url
+    return {
+        "id": str(root.id),
+        "workflow": root.workflow,
+        "version": version.number,
+        "mode": "shadow" if root.shadow else "live",
+        "started_at": None if root.started_at is None else root.started_at.isoformat(),
+        "url": None if public_url is None else f"{public_url.rstrip('/')}/runs/{root.id}",
+        "correlation_id": str(root.correlation_id),
+        "event": dict(event),
+    }
+
+
+def _place(row: RunRow) -> Place | None:
+    if row.container is None or row.number is None:
+        return None
+    return Place(row.container, row.number)
+
+
+def _items(document: Document, run: LoadedRun) -> dict[str, Any]:
+    """Give the variables of the loops around a branch, the outermost first."""
+    found: dict[str, Any] = {}
+    for link in reversed(run.chain):
+        step = None if link.container is None else document.by_id.get(link.container)
+        if isinstance(step, EachStep):
+            found[step.variable] = link.item
+            found[f"{step.variable}_index"] = link.number
+    return found

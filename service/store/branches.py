@@ -1,0 +1,58 @@
+"""Branches of runs: how far they have come, and the items they go through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from schemas.run_tables import RunRow, SpreadItemsRow, SpreadRow
+from service.store.runs import ACTIVE
+
+CHUNK = 100
+"""Items that are kept, and loaded, together."""
+
+
+def store_items(session: Session, run_id: UUID, step: str, items: Sequence[Any]) -> None:
+    """Keep the items of a `for_each`."""
+    for first in range(0, len(items), CHUNK):
+        chunk = list(items[first : first + CHUNK])
+        session.add(SpreadItemsRow(run_id=run_id, step=step, first=first, items=chunk))
+
+
+def item(session: Session, run_id: UUID, step: str, number: int) -> Any:
+    """Give one item of a `for_each`."""
+    first = number - number % CHUNK
+    row = session.get_one(SpreadItemsRow, (run_id, step, first))
+    return row.items[number - first]
+
+
+def lock_spread(session: Session, run_id: UUID, step: str) -> SpreadRow:
+    """Give how far the branches of a step have come, locked until the transaction ends."""
+    return session.exec(
+        select(SpreadRow)
+        .where(SpreadRow.run_id == run_id, SpreadRow.step == step)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).one()
+
+
+def outputs(session: Session, run_id: UUID, step: str) -> Iterator[Any]:
+    """Give what the branches of a step gave, in their order, null for those that gave nothing."""
+    statement = (
+        select(RunRow.number, RunRow.output)
+        .where(RunRow.parent_id == run_id, RunRow.container == step)
+        .order_by(col(RunRow.number))
+        .execution_options(yield_per=CHUNK)
+    )
+    for _, output in session.exec(statement):
+        yield output
+
+
+def active_branches(session: Session, root_id: UUID) -> Sequence[UUID]:
+    """Give the branches of a run, at any depth, that have not ended."""
+    return session.exec(
+        select(RunRow.id).where(RunRow.root_id == root_id, col(RunRow.status).in_(ACTIVE))
+    ).all()
