@@ -28,6 +28,7 @@ MOST_IN_RANGE = 10_000
 _WIDEST_INDENT = 100
 _LONGEST_NUMBER = 400
 _MOST_DIGITS = 15
+_LONGEST_SHOWN = 80
 
 
 def size(budget: Budget, value: Json) -> Json:
@@ -210,7 +211,7 @@ def inside(budget: Budget, value: Json, attribute: Json) -> Any:
     for part in _text(budget, attribute).split("."):
         budget.spend(1)
         is_place = part.isdecimal() and len(part) < _MOST_DIGITS and isinstance(found, list | tuple)
-        found = read_field(found, int(part) if is_place else part, attribute)
+        found = read_field(found, int(part) if is_place else part, attribute[:_LONGEST_SHOWN])
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from jinja2 import nodes
 
 from service.workflows.references import Reference
-from service.workflows.template_syntax import keywords, line_offset, targets
+from service.workflows.template_syntax import keywords, line_starts, targets
 
 Path = tuple[str, ...]
 
@@ -32,9 +32,9 @@ def template_references(tree: nodes.Template, text: str) -> tuple[TemplateRefere
     """
     walk = _Walk(frozenset(_set_anywhere(tree)))
     found = dict.fromkeys(walk.block(tree.body, set()))
-    lines = {line: line_offset(text, line) for _, line, _ in found}
+    starts = line_starts(text)
     return tuple(
-        TemplateReference(path, lines[line], tested, line=line) for path, line, tested in found
+        TemplateReference(path, starts[line - 1], tested, line=line) for path, line, tested in found
     )
 
 

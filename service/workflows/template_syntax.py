@@ -69,7 +69,8 @@ class TemplateError(ExpressionError):
         self, fault: str, *, name: str, text: str, line: int, hint: str | None = None
     ) -> None:
         """Keep the sentence, the place and what was probably meant."""
-        offset = line_offset(text, line)
+        starts = line_starts(text)
+        offset = starts[min(line, len(starts)) - 1]
         super().__init__(f"{name}:{line}: {fault}", source=text, offset=offset, hint=hint)
         self.fault = fault
         self.template = name
@@ -84,10 +85,9 @@ class _Wrong(Exception):  # noqa: N818  # becomes a TemplateError where the text
         self.hint = hint
 
 
-def line_offset(text: str, line: int) -> int:
-    """Give where a line begins, in characters from 0."""
-    ends = [found.end() for found in re.finditer(r"\r\n|\r|\n", text)]
-    return ends[min(line - 1, len(ends)) - 1] if line > 1 and ends else 0
+def line_starts(text: str) -> list[int]:
+    """Give where each line begins, in characters from 0, as the parser counts lines."""
+    return [0, *(found.end() for found in re.finditer(r"\r\n|\r|\n", text))]
 
 
 def targets(target: nodes.Node) -> set[str]:
@@ -205,28 +205,30 @@ def _check_characters(text: str, line: int) -> None:
 
 def _check(tree: nodes.Template) -> None:
     macros = {macro.name for macro in tree.find_all(nodes.Macro)}
-    _Check(macros).visit(tree, 0)
+    _Check(macros).visit(tree, 0, 1)
 
 
 class _Check:
     def __init__(self, macros: set[str]) -> None:
         self.macros = macros
 
-    def visit(self, node: nodes.Node, depth: int) -> None:
+    def visit(self, node: nodes.Node, depth: int, line: int) -> None:
+        # The parser leaves some nodes without a line.
+        node.lineno = line = node.lineno or line
         if depth > DEEPEST_TREE:
             fault = f"tags and expressions are nested more than {DEEPEST_TREE} deep"
-            raise _Wrong(fault, node.lineno)
+            raise _Wrong(fault, line)
         if type(node) in _REFUSED:
             hint = "a template is one file; use a macro for what is repeated"
-            raise _Wrong(f"`{_REFUSED[type(node)]}` cannot be used here", node.lineno, hint)
+            raise _Wrong(f"`{_REFUSED[type(node)]}` cannot be used here", line, hint)
         if type(node) not in _KNOWN:
-            raise _Wrong("this cannot be used here", node.lineno)
+            raise _Wrong("this cannot be used here", line)
         self._words(node)
         self._names(node)
         if isinstance(node, nodes.Const):
-            _check_constant(node.value, node.lineno)
+            _check_constant(node.value, line)
         for child in node.iter_child_nodes():
-            self.visit(child, depth + 1)
+            self.visit(child, depth + 1, line)
 
     def _words(self, node: nodes.Node) -> None:
         match node:

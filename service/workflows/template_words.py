@@ -27,6 +27,9 @@ from service.workflows.template_values import (
     same,
 )
 
+_LONGEST_NAME = 80
+"""Characters of a name that are compared and shown; it may be a foreign text."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -77,8 +80,9 @@ def misuse(words: Mapping[str, Word], name: str, count: int, named: Sequence[str
     word = words.get(name)
     if word is None:
         what = "test" if words is TESTS else "filter or function"
-        hint = _ELSEWHERE.get(name) or did_you_mean(name, words)
-        return Fault(f"there is no {what} `{name}`", hint)
+        shown = name[:_LONGEST_NAME]
+        hint = _ELSEWHERE.get(name) or did_you_mean(shown, words)
+        return Fault(f"there is no {what} `{shown}`", hint)
     for key in named:
         if key not in word.keywords or word.keywords[key] < count:
             return Fault(f"`{name}` does not take `{key}=`", word.help)

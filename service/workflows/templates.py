@@ -27,6 +27,7 @@ from service.workflows.template_syntax import TemplateError, parse_template
 __all__ = ["Template", "TemplateError", "TemplateReference", "compile_template"]
 
 CACHED_TEMPLATES = 256
+_LONGEST_FAULT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,9 @@ class Template:
             raise self._error(str(error), rendering.line) from error
 
     def _error(self, fault: str, line: int, hint: str | None = None) -> TemplateError:
-        return TemplateError(fault, name=self.name, text=self.text, line=line, hint=hint)
+        # A fault may name a foreign key or text.
+        shown = fault if len(fault) <= _LONGEST_FAULT else f"{fault[: _LONGEST_FAULT - 1]}…"
+        return TemplateError(shown, name=self.name, text=self.text, line=line, hint=hint)
 
 
 @lru_cache(maxsize=CACHED_TEMPLATES)

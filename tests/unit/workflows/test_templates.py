@@ -78,7 +78,10 @@ def fault(text: str, scope: Scope = SCOPE) -> TemplateError:
         ("{% filter upper | truncate(3) %}abcd{% endfilter %}", "AB…"),
         ("{% for i in [] %}x{% else %}none{% endfor %}", "none"),
         (
-            "{% for i in [1, 2, 3] if i > 1 %}{{ loop.index }}/{{ loop.length }}:{{ i }} {% endfor %}",
+            (
+                "{% for i in [1, 2, 3] if i > 1 %}{{ loop.index }}/{{ loop.length }}:{{ i }} "
+                "{% endfor %}"
+            ),
             "1/2:2 2/2:3 ",
         ),
         (
@@ -88,23 +91,23 @@ def fault(text: str, scope: Scope = SCOPE) -> TemplateError:
         ("{% for i in [1, 2, 3] %}{{ loop.cycle('odd', 'even') }} {% endfor %}", "odd even odd "),
         (
             (
-                "{% for i in [1, 2] %}{{ loop.previtem | default('-') }}{{ loop.nextitem is defined }}"
-                "{{ loop.revindex }}{{ loop.first }} {% endfor %}"
+                "{% for i in [1, 2] %}{{ loop.previtem | default('-') }}"
+                "{{ loop.nextitem is defined }}{{ loop.revindex }}{{ loop.first }} {% endfor %}"
             ),
             "-true2true 1false1false ",
         ),
         ("{% for k, v in {'b': 1, 'a': 2} | dictsort %}{{ k }}{{ v }}{% endfor %}", "a2b1"),
         (
             (
-                "{% for a in [1, 2] %}{% set outer = loop %}{% for b in [3] %}{{ outer.index }}{{ b }} "
-                "{% endfor %}{% endfor %}"
+                "{% for a in [1, 2] %}{% set outer = loop %}"
+                "{% for b in [3] %}{{ outer.index }}{{ b }} {% endfor %}{% endfor %}"
             ),
             "13 23 ",
         ),
         (
             (
-                "{% for n in [{'n': 1, 'in': [{'n': 2, 'in': []}]}] recursive %}{{ loop.depth }}:{{ n.n }}"
-                "({{ loop(n['in']) }}){% endfor %}"
+                "{% for n in [{'n': 1, 'in': [{'n': 2, 'in': []}]}] recursive %}"
+                "{{ loop.depth }}:{{ n.n }}({{ loop(n['in']) }}){% endfor %}"
             ),
             "1:1(2:2())",
         ),
@@ -118,8 +121,8 @@ def fault(text: str, scope: Scope = SCOPE) -> TemplateError:
         ),
         (
             (
-                "{% set ns = namespace(n=0) %}{% for i in range(4) %}{% set ns.n = ns.n + i %}{% endfor %}"
-                "{{ ns.n }}"
+                "{% set ns = namespace(n=0) %}{% for i in range(4) %}{% set ns.n = ns.n + i %}"
+                "{% endfor %}{{ ns.n }}"
             ),
             "6",
         ),
@@ -152,7 +155,10 @@ def test_what_a_template_prints(text: str, printed: str) -> None:
         ),
         ("{{ ['b', 'C', 'a'] | sort | join }}{{ [3, 1.5] | sort }}", "abC[1.5,3]"),
         (
-            "{% for s, l in event.facts.tests | groupby('status') %}{{ s }}{{ l | size }} {% endfor %}",
+            (
+                "{% for s, l in event.facts.tests | groupby('status') %}{{ s }}{{ l | size }} "
+                "{% endfor %}"
+            ),
             "failed2 passed1 ",
         ),
         (
@@ -344,7 +350,7 @@ def test_default_and_defined_may_ask_for_what_does_not_exist() -> None:
         ("{{ 1 < 'a' }}", 1, "a number and a text have no order", None),
         ("{{ [1, 'a'] | sort }}", 1, "sort: it needs only numbers or only texts", None),
         ("{{ 'x' | map('upper') }}", 1, "one cannot go through a text", None),
-        ("{{ [1] | map(event.type) }}", 1, "filter or function `test_run.failed`", None),
+        ("{{ [1] | map(event.type) }}", 1, "filter or function `test_run.failed`", "`abs`"),
         ("{{ ['x'] | select('od') }}", 1, "there is no test `od`", "`odd`"),
         ("{{ ['x'] | rejectattr('a', 'od') }}", 1, "there is no test `od`", "`odd`"),
         ("{{ ['x'] | map('uper') }}", 1, "there is no filter or function `uper`", "`upper`"),
@@ -418,11 +424,11 @@ def read(text: str) -> list[tuple[str, int, bool]]:
         ("{% if vars.x %}{% set event = 1 %}{% endif %}{{ event.y }}", [("vars.x", 1, False)]),
         ("{% with a = event.b %}{{ a.c }}{% endwith %}", [("event.b", 1, False)]),
         (
-            "{% macro m(a) %}{{ a.b }}{{ c }}{{ later }}{% endmacro %}{% set later = 1 %}{{ m(d) }}",
+            "{% macro m(a) %}{{ a.b }}{{ c }}{{ new }}{% endmacro %}{% set new = 1 %}{{ m(d) }}",
             [("c", 1, False), ("d", 1, False)],
         ),
         (
-            "{% macro m() %}{{ caller(1) }}{% endmacro %}{% call(u) m() %}{{ u }}{{ w }}{% endcall %}",
+            "{% macro m() %}{{ caller(1) }}{% endmacro %}{% call(u) m() %}{{ u ~ w }}{% endcall %}",
             [("w", 1, False)],
         ),
         (
