@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 
 import httpx
 import pytest
@@ -319,5 +320,8 @@ def test_a_deployment_is_told_and_its_commit_takes_a_status(
     assert (body["deployment"]["sha"], body["deployment"]["environment"]) == (sha, "staging")
     status = body["deployment_status"]
     assert (status["state"], status["environment_url"]) == ("success", "https://example.com")
+    github.lever("deployments", {"sha": sha, "environment": "staging", "state": "inactive"})
+    again = json.loads(receiver.received[1][1])
+    assert again["deployment"]["id"] == body["deployment"]["id"]
     path = f"/repos/acme-co/webapp/statuses/{sha}"
     assert github_api.post(path, json={"state": "success"}).status_code == 201

@@ -27,7 +27,7 @@ class Levers:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._deployments = 0
+        self._deployments: list[tuple[str, str, str]] = []
 
     def routes(self) -> Sequence[Route]:
         """Paths below `/_twin` and methods."""
@@ -91,8 +91,11 @@ class Levers:
         asked = Deployed.model_validate_json(await request.body() or b"{}")
         store = self._account.store
         store.commits.setdefault(asked.repo, set()).add(asked.sha)
-        self._deployments += 1
-        payload = deployment_told(asked, number=self._deployments, at=self._account.clock.now())
+        deployment = (asked.repo, asked.sha, asked.environment)
+        if deployment not in self._deployments:
+            self._deployments.append(deployment)
+        number = self._deployments.index(deployment) + 1
+        payload = deployment_told(asked, number=number, at=self._account.clock.now())
         return await self._send(
             HookEvent(
                 event="deployment_status",
