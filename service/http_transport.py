@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 
 import httpcore
 import httpx
@@ -115,6 +116,15 @@ class _GuardedBackend(httpcore.NetworkBackend):
         raise fault or httpcore.ConnectError(f"{host} has no address")
 
 
+@cache
+def _usual_trust() -> ssl.SSLContext:
+    """Give what certificates are checked with, one for every connection of this process.
+
+    Reading the authorities takes 20 ms and a megabyte; contexts are safe for threads.
+    """
+    return httpx.create_ssl_context(trust_env=False)
+
+
 class GuardedTransport(httpx.HTTPTransport):
     """httpx's own transport over connections that the address guard has let through.
 
@@ -122,7 +132,7 @@ class GuardedTransport(httpx.HTTPTransport):
     """
 
     def __init__(self, guard: AddressGuard, *, verify: ssl.SSLContext | None = None) -> None:
-        trust = verify or httpx.create_ssl_context(trust_env=False)
+        trust = verify or _usual_trust()
         super().__init__(verify=trust, trust_env=False)
         # httpx 0.28 has no parameter for the network backend, its pool has. The pool made above
         # has opened nothing yet.
