@@ -32,6 +32,8 @@ def main() -> int:
         console = Console(highlight=False, width=PLAIN_WIDTH, soft_wrap=True)
     stopped = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    # A shell starts what runs in the background deaf to this; whoever sends it there means it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with tempfile.TemporaryDirectory(prefix="hookwright-demo-") as folder:
             return _run(console, Path(folder), asked.port, None if asked.once else stopped)
