@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,11 +22,11 @@ import httpx
 from examples.twins.launch import TwinProcess
 from service.vendors import BY_NAME
 from service.vendors.base import Signed
-from tests.servers import free_port, wait_until
+from tests import commands
+from tests.servers import NO_AUTHORITIES, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = ROOT / "examples" / "workflows"
-HOOKWRIGHT = str(Path(sys.executable).with_name("hookwright"))
 ADMIN_TOKEN = "hw_" + "a" * 40
 SECRETS = {
     "vibeview": "vibeview-webhook-secret",
@@ -57,12 +56,17 @@ class Twins:
 
 @dataclass
 class House:
-    """One installation: where it is, its processes, and what outsiders do with it."""
+    """One installation: where it is, its processes, and what outsiders do with it.
+
+    `installed` runs the installed program; otherwise its processes are forks, see
+    tests/commands.py.
+    """
 
     directory: Path
     environment: dict[str, str]
     port: int = field(default_factory=free_port)
-    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    processes: dict[str, commands.Command | subprocess.Popen[bytes]] = field(default_factory=dict)
+    installed: bool = False
 
     @property
     def url(self) -> str:
@@ -70,14 +74,8 @@ class House:
 
     def run(self, *arguments: str, timeout_s: float = 60) -> str:
         """Run a command to its end; gives what it printed."""
-        done = subprocess.run(
-            [HOOKWRIGHT, *arguments],
-            cwd=self.directory,
-            env=self._environment(),
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
+        done = commands.run(
+            arguments, cwd=self.directory, env=self._environment(), timeout=timeout_s
         )
         assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
         return done.stdout
@@ -85,14 +83,10 @@ class House:
     def start(self, *arguments: str) -> None:
         """Start a command that stays."""
         name = arguments[0]
-        with (self.directory / f"{name}.log").open("ab") as log:
-            self.processes[name] = subprocess.Popen(
-                [HOOKWRIGHT, *arguments],
-                cwd=self.directory,
-                env=self._environment(),
-                stdout=log,
-                stderr=log,
-            )
+        begin = commands.begin_installed if self.installed else commands.Command
+        self.processes[name] = begin(
+            arguments, cwd=self.directory, env=self._environment(), log=self._log_file(name)
+        )
 
     def kill(self, name: str) -> None:
         """End a process as the kernel would: at once, without a word."""
@@ -113,14 +107,18 @@ class House:
             for name, process in self.processes.items():
                 assert process.poll() is None, f"{name} ended:\n{self.log(name)}"
             try:
-                return httpx.get(f"{self.url}/health/ready").status_code == 200
+                answer = httpx.get(f"{self.url}/health/ready", verify=NO_AUTHORITIES)
             except httpx.TransportError:
                 return False
+            return answer.status_code == 200
 
         wait_until(ready, START_S, what="the server is ready")
 
     def log(self, name: str) -> str:
-        return (self.directory / f"{name}.log").read_text()
+        return self._log_file(name).read_text()
+
+    def _log_file(self, name: str) -> Path:
+        return self.directory / f"{name}.log"
 
     def get(self, path: str, **params: Any) -> Any:
         answer = httpx.get(
@@ -128,6 +126,7 @@ class House:
             params=params,
             headers={"Authorization": f"Bearer {ADMIN_TOKEN}"},
             timeout=30,
+            verify=NO_AUTHORITIES,
         )
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -260,6 +259,7 @@ def send(house: House, webhook: Signed) -> httpx.Response:
         content=webhook.body,
         headers=dict(webhook.headers),
         timeout=30,
+        verify=NO_AUTHORITIES,
     )
 
 

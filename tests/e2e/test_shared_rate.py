@@ -55,7 +55,7 @@ def houses(
         folder.mkdir()
         (folder / "read-run.yaml").write_text(WORKFLOW)
         (folder / "hookwright.yaml").write_text(json.dumps(configuration(twin)))
-    one, other = houses = [House(folder, environment) for folder in folders]
+    one, other = houses = [House(folder, environment, installed=True) for folder in folders]
     try:
         one.run("migrate")
         one.run("apply", "-f", "hookwright.yaml")

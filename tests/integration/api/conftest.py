@@ -34,6 +34,7 @@ from service.unit_of_work import unit_of_work
 from service.web.app import create_app
 from service.web.deps import Parts
 from service.web.limits import Limiter
+from tests.servers import NO_AUTHORITIES
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 ADMIN = "hw_admin_of_the_environment"
@@ -107,7 +108,9 @@ def installed(database: Database, serve: Callable[..., str]) -> Iterator[Install
     with unit_of_work(database, QUEUE) as work:
         _, token = create_token(work.session, label="viewer", role=Role.VIEWER, now=NOW)
     with httpx.Client(
-        base_url=f"{url}/api/v1", headers={"Authorization": f"Bearer {token}"}
+        base_url=f"{url}/api/v1",
+        headers={"Authorization": f"Bearer {token}"},
+        verify=NO_AUTHORITIES,
     ) as client:
         yield Installation(database, client, token, now)
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.servers import free_port, wait_until
+from tests import commands
+from tests.servers import NO_AUTHORITIES, free_port, wait_until
 
-HOOKWRIGHT = str(Path(sys.executable).with_name("hookwright"))
 START_S = 60.0
 END_S = 60.0
 
@@ -23,33 +22,26 @@ class Shell:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    processes: list[commands.Command | subprocess.Popen[bytes]] = field(default_factory=list)
 
     def run(self, *arguments: str, code: int = 0, **environment: str) -> str:
         """Run a command; gives what it printed. Nothing may end in a traceback."""
-        done = subprocess.run(
-            [HOOKWRIGHT, *arguments],
-            cwd=self.folder,
-            env=self._environment(environment),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        done = commands.run(
+            arguments, cwd=self.folder, env=self._environment(environment), timeout=END_S
         )
         said = done.stdout + done.stderr
         assert "Traceback" not in said, said
         assert done.returncode == code, said
         return said if code else done.stdout
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
-        with (self.folder / f"{arguments[0]}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [HOOKWRIGHT, *arguments],
-                cwd=self.folder,
-                env=self._environment(environment),
-                stdout=log,
-                stderr=log,
-            )
+    def start(
+        self, *arguments: str, installed: bool = False, **environment: str
+    ) -> commands.Command | subprocess.Popen[bytes]:
+        """Start a command; `installed` runs the installed program and no fork."""
+        log = self.folder / f"{arguments[0]}.log"
+        log.write_bytes(b"")
+        begin = commands.begin_installed if installed else commands.Command
+        process = begin(arguments, cwd=self.folder, env=self._environment(environment), log=log)
         self.processes.append(process)
         return process
 
@@ -60,18 +52,20 @@ class Shell:
         kept = {name: value for name, value in os.environ.items() if "HOOKWRIGHT" not in name}
         return {**kept, "COLUMNS": "200", **self.environment, **more}
 
-    def up(self, **environment: str) -> subprocess.Popen[bytes]:
+    def up(
+        self, *, installed: bool = False, **environment: str
+    ) -> commands.Command | subprocess.Popen[bytes]:
         """Start `hookwright up` with a first configuration and wait until it is ready."""
         self.environment.setdefault("HOOKWRIGHT_PORT", str(free_port()))
         if not (self.folder / "hookwright.yaml").exists():
             self.run("init")
-        process = self.start("up", **environment)
+        process = self.start("up", installed=installed, **environment)
         url = f"http://127.0.0.1:{self.environment['HOOKWRIGHT_PORT']}/health/ready"
 
         def ready() -> bool:
             assert process.poll() is None, self.log("up")
             try:
-                return httpx.get(url).is_success
+                return httpx.get(url, verify=NO_AUTHORITIES).is_success
             except httpx.TransportError:
                 return False
 
@@ -96,6 +90,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """A folder with a first configuration in which `hookwright up` runs, for all tests here."""
     found = Shell(tmp_path_factory.mktemp("running"))
     # Its log tells of every question: tests wait until one was asked.
-    found.up(HOOKWRIGHT_LOG_LEVEL="debug")
+    found.up(installed=True, HOOKWRIGHT_LOG_LEVEL="debug")
     yield found
     found.end()

@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from service.cli.main import hookwright
-from tests.integration.cli.conftest import END_S, HOOKWRIGHT, Shell
+from tests.commands import EXECUTABLE
+from tests.integration.cli.conftest import END_S, Shell
 from tests.servers import PostgresServer, free_port, wait_until
 
 
@@ -21,7 +22,7 @@ def test_help_comes_at_once_and_names_every_command() -> None:
     took, said = [], ""
     for _ in range(3):
         began = time.monotonic()
-        done = subprocess.run([HOOKWRIGHT, "--help"], capture_output=True, text=True, check=True)
+        done = subprocess.run([EXECUTABLE, "--help"], capture_output=True, text=True, check=True)
         took.append(time.monotonic() - began)
         said = done.stdout
     for command in ("up", "serve", "work", "migrate", "init", "apply", "send", "tail", "token"):
@@ -209,7 +210,7 @@ def test_work_tells_whether_a_worker_is_alive(running: Shell) -> None:
 
 def test_a_debug_level_shows_where_an_error_came_from(shell: Shell) -> None:
     done = subprocess.run(
-        [HOOKWRIGHT, "apply"],
+        [EXECUTABLE, "apply"],
         cwd=shell.folder,
         env={"HOOKWRIGHT_LOG_LEVEL": "debug", "PATH": "/usr/bin"},
         capture_output=True,

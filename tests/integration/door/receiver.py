@@ -27,7 +27,7 @@ from service.store.sources import bump_sources_mark
 from service.vendors import BY_NAME
 from service.vendors.base import Secret, Signed
 from service.web.http_protocol import BoundedHttp
-from tests.servers import free_port, wait_until
+from tests.servers import NO_AUTHORITIES, free_port, wait_until
 
 BOX = SecretBox(["a-key-for-tests-0123456789abcdef-0123456789"])
 SECRET = "gh-secret-0123456789abcdef"
@@ -85,6 +85,7 @@ class Receiver:
             base_url=f"http://127.0.0.1:{self.port}",
             timeout=20,
             trust_env=False,
+            verify=NO_AUTHORITIES,
             limits=httpx.Limits(max_connections=None),
         )
 
