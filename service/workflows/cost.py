@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 
 from schemas.events import Json
-from service.workflows.functions import FUNCTIONS, MOST_CHARACTERS
+from service.workflows.functions import FUNCTIONS, MOST_CHARACTERS, MOST_IN_RANGE
 from service.workflows.pattern_cost import matching_time
 from service.workflows.syntax import (
     Call,
@@ -233,6 +233,9 @@ def _called(function: str, parts: list[Bound]) -> Bound:
     if function == "matches":
         text, pattern = parts
         time += matching_time(pattern.value if pattern.known else None, text.size.atoms)
+    if function == "size" and parts[0].known and isinstance(parts[0].value, Mapping | list | tuple):
+        # What is counted out by `range` is bounded by it.
+        return replace(_measured(len(parts[0].value)), time=time)
     if function in _SMALL:
         return Bound(1, Size(_TIME if function == "-" else 1), _ONE, time)
     if function == "?:":
@@ -250,6 +253,8 @@ def _performed(function: str, parts: list[Bound], time: float) -> Bound:
         time += _PER_VALUE * sum(part.size.values for part in parts)
     if function in _PICKING:
         return _picked(function, parts, time)
+    if function == "range":
+        return _counted(parts[0], time)
     total = sum(part.size.atoms for part in parts)
     if function in FUNCTIONS:
         time += _PER_ATOM_IN_PYTHON * total
@@ -284,6 +289,14 @@ def _picked(function: str, parts: list[Bound], time: float) -> Bound:
         values = min(found.size.values, 1 + found.element.values * count)
         return replace(found, length=length, size=Size(atoms, values))
     return found
+
+
+def _counted(count: Bound, time: float) -> Bound:
+    """Bound `range(n)`: by n where it is known, and by the most it gives elsewhere."""
+    most = MOST_IN_RANGE
+    if count.known and isinstance(count.value, int):
+        most = min(max(count.value, 0), most)
+    return Bound(most, Size(1 + most, 1 + most), _ONE, time + _PER_VALUE * most)
 
 
 def _largest(parts: list[Bound], time: float) -> Bound:

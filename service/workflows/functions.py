@@ -18,6 +18,7 @@ from schemas.events import Json
 
 MOST_CHARACTERS = 1024 * 1024
 MOST_ELEMENTS = 100_000
+MOST_IN_RANGE = 10_000
 MICRO = 1_000_000
 _INTEGERS_END = 2**63
 _WORD_JOINER = "\u2060"
@@ -188,6 +189,14 @@ def _distinct(values: Json) -> list[Json]:
     return kept
 
 
+def _range(count: Json) -> list[Json]:
+    most = _whole(count, "the number of numbers")
+    if most > MOST_IN_RANGE:
+        message = f"it gives at most {MOST_IN_RANGE} numbers, not {most}"
+        raise ValueError(message)
+    return list(range(most))
+
+
 def _sum(values: Json) -> Json:
     numbers = _list(values)
     if any(isinstance(item, bool) or not isinstance(item, int | float) for item in numbers):
@@ -299,6 +308,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "lower": Function(lambda text: _text(text, "the text").lower(), 1, 1, "lower(text)"),
     "max": Function(_largest, 1, 1, "max(list): null when empty"),
     "min": Function(_smallest, 1, 1, "min(list): null when empty"),
+    "range": Function(_range, 1, 1, "range(3): [0, 1, 2]; none for what is below 1"),
     "replace": Function(_replace, 3, 3, "replace(text, old, new)"),
     "safe_url": Function(safe_url, 1, 1, "safe_url(address): http(s) only, safe as a link"),
     "size": Function(_size, 1, 1, "size(value): of a text, list or map; 0 for null"),

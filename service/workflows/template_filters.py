@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from schemas.events import Json
-from service.workflows.functions import to_text
+from service.workflows.functions import MOST_IN_RANGE, to_text
 from service.workflows.template_budget import Budget, Fault
 from service.workflows.template_values import (
     calculate,
@@ -24,7 +24,6 @@ from service.workflows.template_values import (
     read_field,
 )
 
-MOST_IN_RANGE = 10_000
 _WIDEST_INDENT = 100
 _LONGEST_NUMBER = 400
 _MOST_DIGITS = 15

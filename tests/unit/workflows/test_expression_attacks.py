@@ -49,6 +49,8 @@ def outcome(source: str, scope: Scope = SCOPE) -> tuple[Any, float]:
     "source",
     [
         "event.list.map(a, event.list.map(b, event.list.map(c, 1)))",
+        "range(10000).all(a, range(10000).all(b, true))",
+        "event.list.all(a, range(a).all(b, range(a).all(c, true)))",
         "event.list.all(a, event.list.all(b, event.list.all(c, true)))",
         "event.list.exists(a, event.long.exists(b, b < 0))",
         "event.long.map(a, a)",
@@ -85,6 +87,7 @@ def test_work_that_multiplies_is_refused_before_it_is_done(source: str) -> None:
     "source",
     [
         "event.list.map(a, a + 1).size() == 1000",
+        "range(1000).all(n, range(3).exists(m, m < 3))",
         "event.long.all(a, a >= 0)",
         "event.rows.all(r, r.tags.exists(t, t == 'a'))",
         "event.rows.map(r, r.tags[0]).size() == 200",
