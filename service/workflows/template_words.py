@@ -118,6 +118,9 @@ def _shared(name: str) -> Word:
             budget.handle(arguments[1:])
         else:
             budget.handle(arguments)
+        if name == "distinct" and isinstance(arguments[0], list | tuple):
+            # It writes each element as JSON.
+            budget.spend(2 * len(arguments[0]))
         value = function.perform(*arguments)
         if isinstance(value, str):
             budget.text(len(value))
