@@ -167,6 +167,16 @@ def test_a_value_that_is_not_ours_decides_nothing(value):
     assert (draft.type, draft.facts["action_id"]) == ("slack.block_actions", "hookwright_approve")
 
 
+def test_who_may_decide_can_be_named():
+    few = SlackOptions(approvers=["U7", "U1"])
+    other = SlackOptions(approvers=["U7"])
+    press = decided('{"run_id":"r","step":"go"}')
+    assert [draft.type for draft in INCOMING.normalise(press, few)] == ["approval.decided"]
+    assert [draft.type for draft in INCOMING.normalise(press, other)] == ["slack.block_actions"]
+    nobody = decided('{"run_id":"r","step":"go"}', user={})
+    assert [draft.type for draft in INCOMING.normalise(nobody, few)] == ["slack.block_actions"]
+
+
 def test_only_a_pressed_button_decides():
     (draft,) = read(decided('{"run_id":"r","step":"go"}', type="view_submission"))
     assert draft.type == "slack.view_submission"

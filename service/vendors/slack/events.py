@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from urllib.parse import parse_qsl
 
@@ -110,7 +110,7 @@ def _fact(kind: str, id_: str | None, key: str = "") -> str:
     return as_key(":".join([kind, id_, key] if key else [kind, id_]))
 
 
-def normalise(delivery: Delivery, _options: SlackOptions) -> list[EventDraft]:
+def normalise(delivery: Delivery, options: SlackOptions) -> list[EventDraft]:
     """Give one event for each pressed element, or the one event of any other delivery.
 
     Raises ValueError when the body is neither a form nor a JSON object of Slack's.
@@ -118,7 +118,7 @@ def normalise(delivery: Delivery, _options: SlackOptions) -> list[EventDraft]:
     if not is_form(delivery):
         return [_read_callback(delivery)]
     if _is_interaction(delivery):
-        return _read_interaction(delivery)
+        return _read_interaction(delivery, options.approvers)
     return [_read_command(delivery)]
 
 
@@ -161,27 +161,41 @@ def _read_callback(delivery: Delivery) -> EventDraft:
     )
 
 
-def _read_interaction(delivery: Delivery) -> list[EventDraft]:
+def _read_interaction(delivery: Delivery, approvers: Collection[str]) -> list[EventDraft]:
     payload = read_object(read_form(delivery.body, "payload"))
     it = Interaction.model_validate(payload)
     vendor_type = as_name(it.type or "")
     if not vendor_type:
         message = "the payload names no type"
         raise ValueError(message)
+    may_decide = vendor_type == _PRESSED and (not approvers or it.user.id in approvers)
     # A shortcut or a view has no pressed element, and is yet one event.
     return [
-        _read_pressed(it, pressed, vendor_type, _without_token(payload), str(number or ""))
+        _read_pressed(
+            it,
+            pressed,
+            vendor_type,
+            payload=_without_token(payload),
+            key=str(number or ""),
+            may_decide=may_decide,
+        )
         for number, pressed in enumerate(it.actions or (Pressed(),))
     ]
 
 
 def _read_pressed(
-    it: Interaction, pressed: Pressed, vendor_type: str, payload: Json, key: str
+    it: Interaction,
+    pressed: Pressed,
+    vendor_type: str,
+    *,
+    payload: Json,
+    key: str,
+    may_decide: bool,
 ) -> EventDraft:
     """Give what one element says: a decision where it is a button of an approval."""
     channel = it.channel.id or it.container.channel_id
     type_, subject = _type_of(vendor_type), pressed.action_id or it.callback_id
-    decision = decision_of(pressed) if vendor_type == _PRESSED else None
+    decision = decision_of(pressed) if may_decide else None
     facts: Facts = ButtonFacts(
         user_id=it.user.id,
         user_name=it.user.name,

@@ -72,7 +72,7 @@ GUIDE = Guide(
         (
             "An approval asked by slack.ask_approval needs Interactivity switched on, and a source "
             "of this vendor: its buttons come back as approval.decided. Whoever can read the "
-            "channel can decide."
+            "channel can decide, unless options.approvers of the source names who may."
         ),
         (
             "A press can be answered five times within 30 minutes (slack.respond). A link button "

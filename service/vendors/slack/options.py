@@ -15,3 +15,8 @@ class SlackOptions(Options):
         ge=0,
         description="How old or early a signed time may be, in seconds; Slack advises 300.",
     )
+    approvers: tuple[str, ...] = Field(
+        default=(),
+        description="Ids of the people (U…) whose presses decide approvals; left empty, everybody "
+        "who sees the question. A press of anybody else stays slack.block_actions.",
+    )
