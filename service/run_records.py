@@ -9,21 +9,26 @@ from typing import Any
 from schemas.document import Document, EachStep, Step, kind_of
 from schemas.events import Json
 from schemas.run_tables import RunRow, StepRow
+from schemas.tables import EventRow
 from schemas.workflow import RunError, StepError, StepState, StepStatus, Tally
 from service.routing import event_view
 from service.runtime import Runtime
 from service.starting import inputs_of
 from service.store import runs as store
+from service.store.payloads import keep_output, output_of, payload_of
 from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork
-from service.versions import Version
+from service.versions import Reads, Version
 from service.workflows.decisions import Place, RunView
 
 
 def view_of(runtime: Runtime, work: UnitOfWork, run: LoadedRun, version: Version) -> RunView:
     """Give what the planner needs to know of a run or a branch."""
     document = version.document
+    wanted = version.reads(run.row.container)
     event = event_view(run.event)
+    if run.event.payload_id is not None and wanted.payload:
+        event["payload"] = payload_of(work.session, run.event)
     gathers = document.coalesce is not None or document.debounce is not None
     events = store.events_of(work.session, run.root.id, run.event) if gathers else ()
     return RunView(
@@ -31,9 +36,11 @@ def view_of(runtime: Runtime, work: UnitOfWork, run: LoadedRun, version: Version
         run=_facts(runtime, run, version, event),
         vars=version.vars,
         steps={
-            name: _state(run, row) for rows in (run.around, run.steps) for name, row in rows.items()
+            name: _state(work, run, row, wanted)
+            for rows in (run.around, run.steps)
+            for name, row in rows.items()
         },
-        events=[event_view(row) for row in events],
+        events=[_joined(work, row, wanted) for row in events],
         inputs=inputs_of(document, run.event),
         items=_items(document, run),
         place=_place(run.row),
@@ -63,7 +70,8 @@ def store_state(
     row.put_off = state.put_off
     row.polls = state.polls
     row.round = state.round
-    row.output = state.output
+    if state.output is not None or row.output_id is None:
+        keep_output(work.session, row, state.output, now=now)
     row.answer = state.answer
     row.error = None if state.error is None else state.error.model_dump(mode="json")
     row.reason = state.reason
@@ -96,7 +104,14 @@ def tally_of(run: LoadedRun, step: str) -> Tally | None:
     )
 
 
-def _state(run: LoadedRun, row: StepRow) -> StepState:
+def _joined(work: UnitOfWork, row: EventRow, wanted: Reads) -> dict[str, Json]:
+    view = event_view(row)
+    if row.payload_id is not None and wanted.payload:
+        view["payload"] = payload_of(work.session, row)
+    return view
+
+
+def _state(work: UnitOfWork, run: LoadedRun, row: StepRow, wanted: Reads) -> StepState:
     own = row.run_id == run.row.id
     due_at, wait = run.pauses.get(row.step, (None, None)) if own else (None, None)
     return StepState(
@@ -110,7 +125,7 @@ def _state(run: LoadedRun, row: StepRow) -> StepState:
         attempted_at=row.attempted_at,
         due_at=due_at,
         wait=wait,
-        output=row.output,
+        output=output_of(work.session, row) if wanted.output(row.step) else row.output,
         error=None if row.error is None else StepError.model_validate(row.error),
         reason=row.reason,
         answer=row.answer,

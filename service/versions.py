@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -21,9 +22,27 @@ log = structlog.get_logger(__name__)
 
 MARK = "workflows"
 KEPT_DOCUMENTS = 512
+_WHOLE_EVENT = re.compile(r"\bevents?\b(?!\s*\.|\":|\s*\[\s*\d+\s*\]\s*\.)")
+_WHOLE_STEPS = re.compile(r"\bsteps\b(?!\s*\.|\":)")
 
 
 @dataclass(frozen=True, slots=True)
+class Reads:
+    """Which large values a part of a document may read: told from its text, rather too often."""
+
+    text: str
+
+    @property
+    def payload(self) -> bool:
+        """Whether it may read the payload of an event."""
+        return "payload" in self.text or _WHOLE_EVENT.search(self.text) is not None
+
+    def output(self, step: str) -> bool:
+        """Say whether it may read the output of this step."""
+        return f"steps.{step}" in self.text or _WHOLE_STEPS.search(self.text) is not None
+
+
+@dataclass(frozen=True)
 class Version:
     """One version of a workflow, ready to be matched and planned."""
 
@@ -32,6 +51,15 @@ class Version:
     number: int
     document: Document
     vars: dict[str, Any]
+    _reads: dict[str | None, Reads] = field(default_factory=dict, repr=False, compare=False)
+
+    def reads(self, container: str | None) -> Reads:
+        """Give what the run itself (None) or a branch of this step may read."""
+        known = self._reads.get(container)
+        if known is None:
+            part = self.document if container is None else self.document.step(container)
+            known = self._reads[container] = Reads(part.model_dump_json())
+        return known
 
 
 class Versions:

@@ -10,6 +10,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from schemas.tables import DeliveryRow, DeliveryState, EventRow, SourceRow
+from service.store import payloads
 from service.store.insert import in_parts, insert_new
 
 
@@ -57,9 +58,15 @@ def known_events(session: Session, keys: Collection[str]) -> set[str]:
 
 
 def store_events(session: Session, rows: Sequence[EventRow]) -> list[EventRow]:
-    """Store events and give those that are new, in order."""
-    new = insert_new(session, EventRow, rows, unique=["dedupe_key"])
-    return [row for row in rows if row.id in new]
+    """Store events and give those that are new, in order, with their payloads."""
+    apart = payloads.set_apart(rows)
+    ids = insert_new(session, EventRow, rows, unique=["dedupe_key"])
+    new = [row for row in rows if row.id in ids]
+    payloads.store_apart(session, new, apart)
+    for row in new:
+        # These objects belong to no session: only whoever reads them now sees it.
+        row.payload = apart.get(row.id, row.payload)
+    return new
 
 
 def ring_due(session: Session, *, now: datetime, again: timedelta, limit: int) -> list[UUID]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel, col, select
 
 from schemas.run_tables import AttemptRow, RunRow, StepRow, WaitRow
@@ -22,6 +23,7 @@ from schemas.tables import (
 )
 from service.errors import NotFound
 from service.store import sources
+from service.store.payloads import output_of, payload_of
 
 Row = TypeVar("Row", bound=SQLModel)
 MOST_GAPS = 200
@@ -78,7 +80,9 @@ def read_delivery(session: Session, ident: UUID) -> DeliveryStory:
 
 def read_event(session: Session, ident: UUID) -> EventStory:
     """Give an event with its runs. Raises NotFound."""
-    return EventStory(read(session, EventRow, ident), _runs_of(session, [ident]))
+    row = read(session, EventRow, ident)
+    set_committed_value(row, "payload", payload_of(session, row))
+    return EventStory(row, _runs_of(session, [ident]))
 
 
 def read_reconciliation(
@@ -110,15 +114,22 @@ def read_run(session: Session, ident: UUID) -> RunStory:
         row=row,
         version=read(session, WorkflowVersionRow, row.workflow_version_id),
         event=read(session, EventRow, root.event_id),
-        steps=session.exec(
-            select(StepRow).where(StepRow.run_id == ident).order_by(col(StepRow.position))
-        ).all(),
+        steps=_steps_of(session, ident),
         attempts=attempts,
         wait=session.exec(select(WaitRow).where(WaitRow.run_id == ident)).first(),
         effects=session.exec(
             select(EffectRow).where(EffectRow.run_id == ident).order_by(col(EffectRow.id))
         ).all(),
     )
+
+
+def _steps_of(session: Session, run_id: UUID) -> Sequence[StepRow]:
+    steps = session.exec(
+        select(StepRow).where(StepRow.run_id == run_id).order_by(col(StepRow.position))
+    ).all()
+    for step in steps:
+        set_committed_value(step, "output", output_of(session, step))
+    return steps
 
 
 def read_source(session: Session, name: str) -> SourceRow:
