@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pydantic import ValidationError
-
 from schemas.document import EmitStep
-from schemas.events import FAMILIES, EventDraft, Json
+from schemas.events import EventDraft, Json
 from schemas.run_tables import RunRow
 from schemas.tables import EventRow
 from service.own_events import own_event
@@ -16,6 +14,7 @@ from service.runtime import Runtime
 from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork
 from service.workflows.decisions import Failed, Outcome, Succeeded
+from service.workflows.own_steps import emitted
 
 
 def emit(
@@ -27,25 +26,13 @@ def emit(
     round_number: int,
 ) -> Outcome:
     """Store the event of an `emit` step and start what it matches, in the run's transaction."""
-    facts = params.get("facts") or {}
-    subject = params.get("subject")
-    if subject is not None and not isinstance(subject, str):
-        subject = str(subject)
-    model = FAMILIES.get(step.emit.type.partition(".")[0])
-    if model is not None:
-        try:
-            facts = model.model_validate(facts).model_dump(mode="json")
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            message = f"the facts do not fit {step.emit.type}: {where}: {first['msg']}"
-            return Failed("invalid_facts", message, retryable=False)
+    draft = emitted(step, params)
+    if isinstance(draft, Failed):
+        return draft
     if run.row.shadow:
         return Succeeded({"event_id": None})
     event = own_event(
-        EventDraft(
-            type=step.emit.type, vendor_type=step.emit.type, subject=subject, facts=dict(facts)
-        ),
+        draft,
         key=f"emit:{run.row.id}:{step.id}:{round_number}",
         now=runtime.clock(),
         caused_by=run.row,

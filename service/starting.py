@@ -20,11 +20,10 @@ from service.unit_of_work import UnitOfWork
 from service.versions import Version
 from service.workflows.inputs import default_inputs
 from service.workflows.matching import matches
+from service.workflows.own_steps import MOST_DEPTH
 
 RING_AGAIN = timedelta(seconds=10)
 """A new run is rung for again after this long, should its first bell be lost."""
-MOST_DEPTH = 10
-"""How many runs may stand before one in its chain of events and calls."""
 STARTED_BY_HAND = "workflow.started"
 CALLED = "workflow.called"
 SCHEDULED = "schedule.due"

@@ -27,10 +27,14 @@ _DEEPEST_CUT = 4
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Values by name. `roots` holds everything but `steps`, which are made when asked for."""
+    """Values by name. `roots` holds everything but `steps`, which are made when asked for.
+
+    `known` are the ids of all steps of the document: those without a record are pending.
+    """
 
     roots: Mapping[str, Json]
     steps: Mapping[str, StepState] = field(default_factory=dict)
+    known: Collection[str] = ()
 
     def with_event(self, event: Mapping[str, Json]) -> Scope:
         """Give this scope with the event that a `wait_for` judges."""
@@ -57,14 +61,21 @@ class Scope:
 
     def _steps(self, paths: Collection[Path]) -> dict[str, Json]:
         everything = any(not path for path in paths)
-        asked = set(self.steps) if everything else {path[0] for path in paths}
+        asked = {*self.known, *self.steps} if everything else {path[0] for path in paths}
         return {
             step_id: _cut(
-                step_value(self.steps[step_id], _fields(paths, step_id)),
+                step_value(state, _fields(paths, step_id)),
                 [()] if everything else [path[1:] for path in paths if path[0] == step_id],
             )
-            for step_id in sorted(asked & set(self.steps))
+            for step_id in sorted(asked)
+            if (state := self._state(step_id)) is not None
         }
+
+    def _state(self, step_id: str) -> StepState | None:
+        state = self.steps.get(step_id)
+        if state is None and step_id in self.known:
+            return StepState(step_id=step_id)
+        return state
 
 
 def run_scope(document: Document, view: RunView, *, error: RunError | None = None) -> Scope:
@@ -79,10 +90,7 @@ def run_scope(document: Document, view: RunView, *, error: RunError | None = Non
     }
     if error is not None:
         roots["error"] = error.model_dump()
-    steps = {
-        step_id: view.steps.get(step_id) or StepState(step_id=step_id) for step_id in document.by_id
-    }
-    return Scope(roots, steps)
+    return Scope(roots, view.steps, document.by_id)
 
 
 def start_scope(

@@ -42,7 +42,7 @@ def after_attempt(
     fails the step.
     """
     step = document.step(state.step_id)
-    scope = run_scope(document, view, error=_known_error(document, view, step))
+    scope = run_scope(document, view, error=known_error(document, view, step))
     try:
         if isinstance(outcome, InDoubt):
             error = StepError(code=outcome.code, message=outcome.message)
@@ -186,7 +186,8 @@ def _ask_again(
     return _changed(state, StepStatus.WAITING, error=error, due_at=due_at, wait=WaitKind.POLL)
 
 
-def _known_error(document: Document, view: RunView, step: Step) -> RunError | None:
+def known_error(document: Document, view: RunView, step: Step) -> RunError | None:
+    """Give the `error` that a step of `on_failure` sees; None for all other steps."""
     if step not in document.on_failure:
         return None
     for main in document.steps:
