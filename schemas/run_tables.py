@@ -159,8 +159,9 @@ class WaitRow(Table, table=True):
     """Why a run stands still and until when; gone as soon as the run goes on.
 
     `kind` is one of `schemas.workflow.WaitKind`. `due_at` is when the wait ends by itself (None:
-    never). `step` is empty for a run that has not begun. `looked_until`: events that were received
-    before it have been compared with what is awaited.
+    never). `step` is empty for a run that has not begun. `looked_until`: events whose ids were made
+    before it have been compared with what is awaited. `looks` counts how often the events from the
+    beginning of the wait were looked at once more.
     """
 
     __tablename__ = "waits"
@@ -176,6 +177,7 @@ class WaitRow(Table, table=True):
     since: datetime = time_column()
     due_at: datetime | None = time_column(null=True, index=True)
     looked_until: datetime | None = time_column(null=True)
+    looks: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 class SpreadRow(Table, table=True):
@@ -222,33 +224,37 @@ class RunEventRow(Table, table=True):
 
 
 class GateRow(Table, table=True):
-    """What the runs of one workflow and key share before they begin.
+    """What the runs of one workflow and key meet before they begin. It is locked by its name.
 
-    `name` is the workflow's id, the kind of gate (`gather`, `throttle`, `concurrency`) and the key.
-    A gathering gate has the run that more events may join; a throttle the latest `starts`.
+    `name` is the kind of gate (`gather`, `concurrency`, `throttle`), the workflow and the key.
+    `starts` are the latest moments at which a throttle let a run begin. After `keep_until` the row
+    says nothing any more, and may go.
     """
 
     __tablename__ = "gates"
 
     name: str = text_column(500, primary_key=True)
-    run_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
-    opened_at: datetime = time_column()
     starts: list[str] = Field(sa_type=JSON_TYPE, nullable=False, default_factory=list)
-    touched_at: datetime = time_column(index=True)
+    keep_until: datetime = time_column(index=True)
 
 
 class TurnRow(Table, table=True):
-    """A run's place in the queue of a `concurrency` gate; `holds`: it is under way."""
+    """A run's place before a gate, in the order of arrival (`id`).
+
+    `holds`: it has passed the gate and counts until it ends (`concurrency`). Before a gathering
+    gate stands the one run that more events may join.
+    """
 
     __tablename__ = "turns"
-    __table_args__ = (Index("ix_turns_gate_id", "gate", "id"),)
+    __table_args__ = (
+        UniqueConstraint("run_id", "gate"),
+        Index("ix_turns_gate_holds_id", "gate", "holds", "id"),
+    )
 
     id: UUID = id_column()
     gate: str = text_column(500)
     run_id: UUID = Field(
-        sa_column=Column(
-            Uuid, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False, unique=True
-        )
+        sa_column=Column(Uuid, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False)
     )
     holds: bool = Field(default=False, sa_type=Boolean)
 
@@ -256,8 +262,8 @@ class TurnRow(Table, table=True):
 class AwaitedRow(Table, table=True):
     """What a `wait_for` looks for: one value of an event's field that makes it worth a look.
 
-    `type` is the awaited type, None for a pattern. `field` and `value` are empty when every event
-    of the type is to be looked at (service/workflows/correlating.py).
+    `type` is the awaited type or pattern as it is written. `field` and `value` are empty when every
+    event of the type is to be looked at (service/workflows/correlating.py).
     """
 
     __tablename__ = "awaited"

@@ -57,6 +57,9 @@ def upgrade() -> None:
     op.add_column(
         "waits", sa.Column("looked_until", sa.DateTime(timezone=True), nullable=True)
     )
+    op.add_column(
+        "waits", sa.Column("looks", sa.Integer(), server_default="0", nullable=False)
+    )
     _create_tables_of_runs()
     op.create_table(
         "payloads",
@@ -128,13 +131,11 @@ def _create_tables_of_runs() -> None:
     op.create_table(
         "gates",
         sa.Column("name", sa.String(length=500), nullable=False),
-        sa.Column("run_id", sa.Uuid(), nullable=True),
-        sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("starts", JSON, nullable=False),
-        sa.Column("touched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("keep_until", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_gates")),
     )
-    op.create_index(op.f("ix_gates_touched_at"), "gates", ["touched_at"])
+    op.create_index(op.f("ix_gates_keep_until"), "gates", ["keep_until"])
     op.create_table(
         "turns",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -143,9 +144,9 @@ def _create_tables_of_runs() -> None:
         sa.Column("holds", sa.Boolean(), nullable=False),
         _of_run("turns"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_turns")),
-        sa.UniqueConstraint("run_id", name=op.f("uq_turns_run_id")),
+        sa.UniqueConstraint("run_id", "gate", name=op.f("uq_turns_run_id_gate")),
     )
-    op.create_index("ix_turns_gate_id", "turns", ["gate", "id"])
+    op.create_index("ix_turns_gate_holds_id", "turns", ["gate", "holds", "id"])
     op.create_table(
         "awaited",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -184,6 +185,7 @@ def downgrade() -> None:
     ):
         op.drop_table(table)
     with op.batch_alter_table("waits") as waits:
+        waits.drop_column("looks")
         waits.drop_column("looked_until")
     with op.batch_alter_table("steps") as steps:
         for column in ("output_id", "answer", "round", "kind"):
