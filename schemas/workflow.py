@@ -24,6 +24,9 @@ RUN_FIELDS = (
 """
 
 
+_FINAL = frozenset({"succeeded", "failed", "cancelled", "skipped"})
+
+
 class RunStatus(StrEnum):
     """States of a run (contract §8)."""
 
@@ -38,12 +41,7 @@ class RunStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         """Say whether nothing more will happen to the run by itself."""
-        return self in {
-            RunStatus.SUCCEEDED,
-            RunStatus.FAILED,
-            RunStatus.CANCELLED,
-            RunStatus.SKIPPED,
-        }
+        return self.value in _FINAL
 
 
 class StepStatus(StrEnum):
@@ -61,12 +59,7 @@ class StepStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         """Say whether nothing more will happen to the step by itself."""
-        return self in {
-            StepStatus.SUCCEEDED,
-            StepStatus.FAILED,
-            StepStatus.CANCELLED,
-            StepStatus.SKIPPED,
-        }
+        return self.value in _FINAL
 
 
 class WaitKind(StrEnum):

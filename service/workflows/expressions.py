@@ -32,7 +32,7 @@ from service.workflows.interpolation import (
     unwrap,
 )
 from service.workflows.references import Reference, Use, references, uses
-from service.workflows.scope import Scope
+from service.workflows.scope import Path, Scope
 from service.workflows.syntax import ExpressionSyntaxError, Node, parse
 
 LONGEST_SOURCE = 4096
@@ -67,13 +67,14 @@ class Expression:
     source: str
     tree: Node
     references: tuple[Reference, ...]
+    paths: frozenset[Path]
     program: cel.Program
     called: tuple[str, ...]
     is_cheap: bool
 
     def evaluate(self, scope: Scope) -> Json:
         """Give the value: JSON, with times as ISO 8601 texts. Raises ExpressionError."""
-        bindings = scope.bindings({reference.path for reference in self.references})
+        bindings = scope.bindings(self.paths)
         for reference in self.references:
             if reference.path[0] not in bindings:
                 message = f"there is no `{reference.path[0]}` here"
@@ -138,10 +139,12 @@ def compile_expression(source: str) -> Expression:
             raise ExpressionError(message, source=source, offset=use.offset, hint=hint)
         if use.function in FUNCTIONS:
             called.add(use.function)
+    read = tuple(references(tree))
     return Expression(
         source=source,
         tree=tree,
-        references=tuple(references(tree)),
+        references=read,
+        paths=frozenset(reference.path for reference in read),
         program=program,
         called=tuple(sorted(called)),
         is_cheap=is_cheap(tree),

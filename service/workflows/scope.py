@@ -119,7 +119,9 @@ def _fields(paths: Collection[Path], step_id: str) -> list[str]:
 
 
 def _cut(value: Json, paths: Collection[Path], depth: int = 1) -> Json:
-    if not isinstance(value, Mapping) or depth > _DEEPEST_CUT or any(not path for path in paths):
+    if depth > _DEEPEST_CUT or not all(paths):
+        return value
+    if type(value) is not dict and not isinstance(value, Mapping):
         return value
     heads = {path[0] for path in paths}
     return {
