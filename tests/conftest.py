@@ -13,16 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
-import psycopg
 import pytest
 import pytest_socket
 import redis
-from sqlalchemy.engine import make_url
 
 from schemas.tables import METADATA
 from service.db import Database
 from tests import servers
-from tests.servers import PostgresServer, RedisServer
+from tests.servers import PostgresServer, RedisServer, created_database
 
 UNIT_TESTS = Path(__file__).parent / "unit"
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
@@ -61,7 +59,7 @@ def postgres_main_url() -> Iterator[str]:
 def postgres_template(postgres_main_url: str) -> Iterator[str]:
     """The name of a database that holds every table, to be copied."""
     name = f"hw_template_{uuid4().hex}"
-    with _created(postgres_main_url, name) as url:
+    with created_database(postgres_main_url, name) as url:
         make_tables(url)
         yield name
 
@@ -69,14 +67,14 @@ def postgres_template(postgres_main_url: str) -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_main_url: str, postgres_template: str) -> Iterator[str]:
     """The address of a fresh PostgreSQL database with every table and no rows."""
-    with _created(postgres_main_url, f"hw_{uuid4().hex}", postgres_template) as url:
+    with created_database(postgres_main_url, f"hw_{uuid4().hex}", postgres_template) as url:
         yield url
 
 
 @pytest.fixture
 def empty_postgres_url(postgres_main_url: str) -> Iterator[str]:
     """The address of a fresh PostgreSQL database without tables."""
-    with _created(postgres_main_url, f"hw_{uuid4().hex}") as url:
+    with created_database(postgres_main_url, f"hw_{uuid4().hex}") as url:
         yield url
 
 
@@ -85,16 +83,6 @@ def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL of the test's own, to be stopped, killed and started."""
     with PostgresServer() as server:
         yield server
-
-
-@contextlib.contextmanager
-def _created(main_url: str, name: str, template: str = "template0") -> Iterator[str]:
-    with contextlib.closing(psycopg.connect(main_url, autocommit=True)) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
-        try:
-            yield make_url(main_url).set(database=name).render_as_string(hide_password=False)
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 # --- SQLite -----------------------------------------------------------------------------------

@@ -18,13 +18,14 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import psycopg
 import redis
+from sqlalchemy.engine import make_url
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
@@ -274,6 +275,17 @@ def _may_enter(path: Path, account: pwd.struct_passwd) -> bool:
         part.stat().st_mode & 0o001 or part.stat().st_uid == account.pw_uid
         for part in (path, *path.parents)
     )
+
+
+@contextlib.contextmanager
+def created_database(main_url: str, name: str, template: str = "template0") -> Iterator[str]:
+    """Give the address of a PostgreSQL database that exists for as long as this lasts."""
+    with contextlib.closing(psycopg.connect(main_url, autocommit=True)) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        try:
+            yield make_url(main_url).set(database=name).render_as_string(hide_password=False)
+        finally:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 class RedisServer(Server):
