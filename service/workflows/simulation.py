@@ -34,7 +34,7 @@ from service.workflows.decisions import (
 )
 from service.workflows.document import merge_vars
 from service.workflows.inputs import default_inputs
-from service.workflows.own_steps import called_inputs, emitted, in_shadow, unknown_workflow
+from service.workflows.own_steps import called_inputs, emitted, in_shadow, unasked, unknown_workflow
 from service.workflows.planner import plan
 from service.workflows.simulated import (
     Answer,
@@ -206,6 +206,8 @@ class Simulation:
         match decision:
             case Perform():
                 return self._perform(branch, decision)
+            case Wait(kind=WaitKind.APPROVAL, state=state) if self.shadow:
+                self.store(branch, unasked(state, self.now))
             case Wait(state=state, until=until):
                 self.store(branch, state)
                 if until is not None:
