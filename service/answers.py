@@ -15,17 +15,26 @@ from service.unit_of_work import UnitOfWork
 
 
 def give_answer(
-    work: UnitOfWork, run_id: UUID, step: str, answer: Mapping[str, Any], *, now: datetime
+    work: UnitOfWork,
+    run_id: UUID,
+    step: str,
+    answer: Mapping[str, Any],
+    *,
+    now: datetime,
+    asked: Mapping[str, Any] | None = None,
 ) -> bool:
     """Give a waiting step its answer and let its run (or branch) go on.
 
-    False when it does not wait any more, or has been answered: the first answer counts.
+    False when it does not wait any more, or has been answered: the first answer counts. `asked`:
+    what the step has recorded as its output so far, if the answer is to that question alone.
     """
     run = store.lock_run(work.session, run_id)
     if run is None or run.status not in ACTIVE or run.cancel_requested:
         return False
     row = store.steps_of(work.session, run_id).get(step)
     if row is None or row.status != StepStatus.WAITING or row.answer is not None:
+        return False
+    if asked is not None and row.output != asked:
         return False
     row.answer = dict(answer)
     run.due_at = now

@@ -6,9 +6,8 @@ lets what it is a branch of go on. So no one holds, or loads, more than a few of
 
 from __future__ import annotations
 
-import json
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 
@@ -24,14 +23,20 @@ from service.store import branches as store
 from service.store import runs as runs_store
 from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork
+from service.workflows.branching import (
+    AfterBranch,
+    after_branch,
+    collects,
+    count_end,
+    gather_results,
+)
 from service.workflows.decisions import Finish, Spread
-from service.workflows.waiting import is_settled, may_begin
 
 log = structlog.get_logger(__name__)
 
-MOST_RESULT_BYTES = 1024 * 1024
-"""What `collect` may give altogether."""
 PATH_LENGTH = 400
+END_AGAIN = timedelta(seconds=5)
+"""How soon the branches of a cancelled run are told again to end."""
 
 
 def spread(work: UnitOfWork, run: LoadedRun, step: Step, decision: Spread, now: datetime) -> None:
@@ -56,28 +61,36 @@ def end(work: UnitOfWork, run: LoadedRun, step: Step, decision: Finish, now: dat
     """
     parent = run.chain[1]
     row = store.lock_spread(work.session, parent.id, step.id)
-    if decision.status is RunStatus.SUCCEEDED:
-        row.succeeded += 1
-    elif decision.status is RunStatus.FAILED:
-        row.failed += 1
-        if row.first_error is None and decision.error is not None:
-            row.first_error = _located(run.row, decision.error)
-    else:
-        row.cancelled += 1
+    tally = count_end(_tally(row), decision, run.row.path or "")
+    row.succeeded, row.failed, row.cancelled = tally.succeeded, tally.failed, tally.cancelled
+    if tally.first_error is not None:
+        row.first_error = tally.first_error.model_dump(mode="json")
     cancelled = run.cancel_requested
-    tally = _tally(row)
-    if not cancelled and may_begin(step, tally):
-        number = row.begun
-        row.begun += 1
-        item = None
-        if isinstance(step, EachStep):
-            item = store.item(work.session, parent.id, step.id, number)
-        _begin(work, parent, run.root, step, number, item, now)
-    elif is_settled(step, tally) or (cancelled and not tally.under_way):
-        if isinstance(step, EachStep) and step.collect is not None and not cancelled:
-            _collect(work, run, step)
-        runs_store.wake(work.session, [parent.id], now=now)
-        work.ring(AdvanceRun(parent.id))
+    match after_branch(step, tally, cancelled=cancelled):
+        case AfterBranch.BEGIN_NEXT:
+            number = row.begun
+            row.begun += 1
+            item = None
+            if isinstance(step, EachStep):
+                item = store.item(work.session, parent.id, step.id, number)
+            _begin(work, parent, run.root, step, number, item, now)
+        case AfterBranch.GO_ON:
+            if collects(step, cancelled=cancelled):
+                _collect(work, run, step)
+            runs_store.wake(work.session, [parent.id], now=now)
+            work.ring(AdvanceRun(parent.id))
+        case AfterBranch.NOTHING:
+            pass
+
+
+def end_soon(work: UnitOfWork, root_id: UUID, now: datetime) -> None:
+    """Let the branches of a run that shall end be carried on now, to their end.
+
+    Those that somebody holds locked at this moment are left out (`store.wake_free`): whoever waits
+    for the branches asks again after END_AGAIN.
+    """
+    for branch_id in store.wake_free(work.session, root_id, now=now):
+        work.ring(AdvanceRun(branch_id))
 
 
 def _begin(
@@ -113,32 +126,25 @@ def _begin(
     work.ring(AdvanceRun(branch.id))
 
 
-def _collect(work: UnitOfWork, run: LoadedRun, step: EachStep) -> None:
+def _collect(work: UnitOfWork, run: LoadedRun, step: Step) -> None:
     """Put what the items gave where the step of `for_each` takes it from."""
     work.session.flush()  # this branch's own output is among them
     parent = run.chain[1]
-    results: list[Any] = []
-    size = 0
-    for output in store.outputs(work.session, parent.id, step.id):
-        size += len(json.dumps(output))
-        if size > MOST_RESULT_BYTES:
-            log.warning("results_cut", run_id=str(run.root.id), step=step.id, kept=len(results))
-            break
-        results.append(output)
+    answer = gather_results(store.outputs(work.session, parent.id, step.id))
+    if not answer["complete"]:
+        kept = len(answer["results"])
+        log.warning("results_cut", run_id=str(run.root.id), step=step.id, kept=kept)
     row: StepRow = runs_store.step_of(work.session, parent.id, step.id)
-    row.answer = {"results": results, "complete": size <= MOST_RESULT_BYTES}
-
-
-def _located(branch: RunRow, error: RunError) -> dict[str, Any]:
-    """Say in which branch it happened."""
-    return error.model_copy(update={"step": f"{branch.path}.{error.step}"}).model_dump(mode="json")
+    row.answer = answer
 
 
 def _tally(row: SpreadRow) -> Tally:
+    first = row.first_error
     return Tally(
         total=row.total,
         begun=row.begun,
         succeeded=row.succeeded,
         failed=row.failed,
         cancelled=row.cancelled,
+        first_error=None if first is None else RunError.model_validate(first),
     )

@@ -9,15 +9,14 @@ from schemas.events import Json
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import RunRow
 from schemas.storable import storable
-from schemas.workflow import RunStatus
 from service.answers import give_answer
 from service.runtime import Runtime
-from service.starting import CALLED, MOST_DEPTH, start_directly
+from service.starting import CALLED, start_directly
 from service.store import runs as store
 from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork
 from service.workflows.decisions import Failed, Finish, Outcome, Succeeded
-from service.workflows.inputs import WrongInputs, check_inputs
+from service.workflows.own_steps import called_inputs, unknown_workflow
 from service.workflows.waiting import call_answer
 
 
@@ -33,15 +32,11 @@ def call_workflow(
     versions = runtime.versions.current(work.session)
     version = next((item for item in versions if item.name == step.call), None)
     if version is None:
-        message = f"there is no enabled workflow {step.call!r}"
-        return Failed("unknown_workflow", message, retryable=False)
-    if run.row.depth >= MOST_DEPTH:
-        message = f"{MOST_DEPTH} runs stand before it in its chain: it would never end"
-        return Failed("chain_too_long", message, retryable=False)
-    try:
-        inputs = storable(check_inputs(version.document, params))
-    except WrongInputs as error:
-        return Failed("invalid_inputs", str(error), retryable=False)
+        return unknown_workflow(step)
+    found = called_inputs(version.document, params, depth=run.row.depth)
+    if isinstance(found, Failed):
+        return found
+    inputs = storable(found)
     facts = {
         "workflow": version.name,
         "inputs": inputs,
@@ -71,13 +66,24 @@ def answer_caller(runtime: Runtime, work: UnitOfWork, row: RunRow, decision: Fin
         outputs=decision.output if isinstance(decision.output, Mapping) else None,
         error=None if decision.error is None else decision.error.message,
     )
-    give_answer(work, row.caller_id, row.caller_step, answer, now=runtime.clock())
+    give_answer(
+        work,
+        row.caller_id,
+        row.caller_step,
+        answer,
+        now=runtime.clock(),
+        asked={"run_id": str(row.id)},
+    )
 
 
-def cancel_called(runtime: Runtime, work: UnitOfWork, run: LoadedRun, step: str) -> None:
-    """Ask the run that a step called to end, since nobody waits for it any more."""
-    for row in store.called_by(work.session, run.row.id, step):
-        if not RunStatus(row.status).is_final:
-            row.cancel_requested = True
-            row.due_at = runtime.clock()
-            work.ring(AdvanceRun(row.id))
+def cancel_called(runtime: Runtime, work: UnitOfWork, run: LoadedRun, step: str) -> bool:
+    """Ask the run that a step called to end, since nobody waits for it any more.
+
+    False when it cannot be asked at this moment.
+    """
+    called, are_all = store.called_by(work.session, run.row.id, step)
+    for row in called:
+        row.cancel_requested = True
+        row.due_at = runtime.clock()
+        work.ring(AdvanceRun(row.id))
+    return are_all

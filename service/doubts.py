@@ -19,7 +19,7 @@ from schemas.run_tables import RunRow, StepRow
 from schemas.storable import storable
 from schemas.tables import EffectRow, EffectState
 from schemas.workflow import RunStatus, StepState, StepStatus
-from service import alerts
+from service import alerts, branches
 from service.actions import AnyAction
 from service.db import Database, Session
 from service.errors import Conflict, Invalid, NotFound
@@ -32,6 +32,7 @@ from service.workflows.transitions import settle_doubt
 
 log = structlog.get_logger(__name__)
 
+APPROVAL = "approval"
 _RECORDED = StepState.model_fields.keys() & StepRow.model_fields.keys()
 """What a step's row keeps of its state; when and why it waits is in the wait's row."""
 
@@ -53,47 +54,76 @@ def settle_step(
     What took effect makes the step succeeded; `output` is what later steps read of it, and what
     is not given of the action's outputs is null. What was not made is tried again. Where the call
     in doubt was another run's for the same natural key, the ledger decides again what this run's
-    next attempt may do. Raises NotFound, Invalid for an output that does not fit, and Conflict
-    unless the run waits for a person on this step.
+    next attempt may do. A question whose asking took effect is not asked again: its step waits for
+    the decision. What is settled of a run that was cancelled counts when the run is retried.
+
+    `step` may stand in a branch: `each[3].note`. Raises NotFound, Invalid for an output that does
+    not fit, and Conflict unless the run waits for a person on this step, or has ended on it.
     """
     with unit_of_work(database, queue) as work:
+        run_id, step = store.find_step(work.session, run_id, step)
         run = _locked(work.session, run_id)
         row = store.steps_of(work.session, run_id).get(step)
         if row is None:
             raise NotFound("this run has no such step, or has not come to it")
-        _check_doubt(run, row, now)
+        goes_on = _check_doubt(work.session, run, row, now)
         known = _whole_output(actions.get(row.action or ""), output, took_effect=took_effect)
-        _record_step(row, settle_doubt(_state(row), took_effect=took_effect, output=known), now)
+        # The ledger knows that the question was asked; the next attempt has its answer from there.
+        ended = took_effect and row.kind != APPROVAL
+        _record_step(row, settle_doubt(_state(row), took_effect=ended, output=known), now)
         effect = store.effect_in_doubt(work.session, run_id, step)
         if effect is not None:
             _record_effect(effect, known if took_effect else None, now)
-        clear_wait(work.session, run_id)
-        run.status = RunStatus.PENDING
-        run.due_at = now
         word = "took effect" if took_effect else "not made"
         _resolve(work.session, run_id, step, {"settled": word, "settled_by": who}, now)
-        work.ring(AdvanceRun(run_id))
+        if goes_on:
+            clear_wait(work.session, run_id)
+            run.status = RunStatus.PENDING
+            run.due_at = now
+            work.ring(AdvanceRun(run_id))
     log.info("step_settled", run_id=str(run_id), step=step, took_effect=took_effect, who=who)
 
 
-def cancel_run(database: Database, queue: Queue, *, run_id: UUID, who: str, now: datetime) -> None:
-    """Ask for the run to end before its next step; asking again changes nothing.
+def record_asked(
+    session: Session, run: RunRow, row: StepRow, *, now: datetime, who: str | None
+) -> None:
+    """Record of a question in doubt that it was asked: the step waits for the decision again."""
+    row.status, row.error = StepStatus.WAITING, None
+    effect = store.effect_in_doubt(session, run.id, row.step)
+    if effect is not None:
+        _record_effect(effect, None, now)
+        effect.state, effect.made_at = EffectState.MADE, now
+    clear_wait(session, run.id)
+    run.status = RunStatus.PENDING
+    _resolve(session, run.id, row.step, {"settled": "took effect", "settled_by": who}, now)
 
-    A call that is under way is not stopped. An effect in doubt stays in doubt in the ledger.
-    Raises NotFound, and Conflict when the run has ended otherwise.
+
+def cancel_run(database: Database, queue: Queue, *, run_id: UUID, who: str, now: datetime) -> None:
+    """Ask for the run and its branches to end before their next step; again changes nothing.
+
+    A call that is under way is not stopped. An effect in doubt stays in doubt in the ledger. The
+    steps of `on_cancel` are performed. Raises NotFound, and Conflict for a branch and when the run
+    has ended otherwise.
     """
     with unit_of_work(database, queue) as work:
         run = _locked(work.session, run_id)
+        if run.parent_id is not None:
+            raise Conflict(
+                f"this is the branch {run.path} of a run, and cannot be cancelled by itself",
+                hint=f"cancel the whole run: {run.run_id}",
+            )
         if run.status == RunStatus.CANCELLED:
             return
         if run.status not in ACTIVE:
-            raise Conflict(f"the run has ended: it {_was(run.status)}")
+            raise Conflict(f"the run has ended: it {was(run.status)}")
         run.cancel_requested = True
         run.due_at = now
-        for row in store.steps_of(work.session, run_id).values():
-            if row.status == StepStatus.IN_DOUBT:
-                _resolve(work.session, run_id, row.step, {"cancelled_by": who}, now)
+        for branch_id, step in store.doubtful_steps(work.session, run_id):
+            _resolve(work.session, branch_id, step, {"cancelled_by": who}, now)
         work.ring(AdvanceRun(run_id))
+    # Not in one transaction: a branch that ends holds itself while it waits for what it belongs to.
+    with unit_of_work(database, queue) as work:
+        branches.end_soon(work, run_id, now)
     log.info("run_cancel_requested", run_id=str(run_id), who=who)
 
 
@@ -104,19 +134,25 @@ def _locked(session: Session, run_id: UUID) -> RunRow:
     return run
 
 
-def _check_doubt(run: RunRow, row: StepRow, now: datetime) -> None:
-    if run.status not in ACTIVE:
-        raise Conflict(f"the run has ended: it {_was(run.status)}")
+def _check_doubt(session: Session, run: RunRow, row: StepRow, now: datetime) -> bool:
+    """Say whether the run goes on once this is settled; else it has ended. Raises Conflict."""
     if row.status != StepStatus.IN_DOUBT:
+        if run.status not in ACTIVE:
+            raise Conflict(f"the run has ended: it {was(run.status)}")
         raise Conflict(f"the step {row.step} is not in doubt: it is {row.status}")
-    if run.cancel_requested:
+    if run.status not in ACTIVE:
+        return False
+    # A step of `on_cancel` may itself be in doubt: then the run has nothing to do but to wait.
+    if store.is_cancelled(session, run) and run.due_at is not None:
         raise Conflict("the run is about to end: it shall be cancelled")
     held = run.lease_until is not None and run.lease_until >= now
     if held or run.status != RunStatus.WAITING:
         raise Conflict("the run is being carried on at this moment", hint="look at it again")
+    return True
 
 
-def _was(status: str) -> str:
+def was(status: str) -> str:
+    """Say how a run has ended: `failed`, or `was cancelled`."""
     return status if status in {RunStatus.SUCCEEDED, RunStatus.FAILED} else f"was {status}"
 
 

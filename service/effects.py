@@ -95,12 +95,16 @@ def intend(
     connection: OpenConnection,
     now: datetime,
     timeout: timedelta | None,
+    anew: int = 0,
+    follow_up: str = "",
 ) -> Call | Turn | Outcome:
     """Write down that a call is about to be made.
 
     Gives the call; or the outcome when it is known without calling (the effect was made before);
     or a Turn when somebody else is changing the same target. `round_number` counts the answers a
-    polling step was given, so that every round of such a step is an effect of its own.
+    polling step was given, so that every round of such a step is an effect of its own. `anew`
+    counts how often the step was performed once more after its run had ended; `follow_up` names
+    another call of the same step.
     """
     action = found.action
     call = Call(run_id, step, action, params, connection, timeout=timeout)
@@ -111,7 +115,7 @@ def intend(
         session, _target_lease(connection.name, target), str(run_id), now=now, ttl=TARGET_LEASE
     ):
         return Turn(target)
-    key = _key(call, round_number)
+    key = _key(call, round_number, anew, follow_up)
     row, is_new = store.intend(
         session,
         EffectRow(
@@ -173,7 +177,8 @@ def _known(session: Session, row: EffectRow, run_id: UUID, step: str) -> Turn | 
             # Nobody can settle it where it began: whoever settles it here settles it.
             row.run_id, row.step = run_id, step
         return InDoubt(row.error or "an earlier call for the same thing is in doubt")
-    if row.state == EffectState.INTENDED and row.run_id != run_id:
+    is_others = row.state == EffectState.INTENDED and row.run_id != run_id
+    if is_others and not store.is_abandoned(session, row):
         return Turn(row.key)
     return None
 
@@ -304,11 +309,23 @@ def earlier_references(
         return store.references_since(session, connection, action, now - EARLIER)
 
 
-def _key(call: Call, round_number: int) -> str:
+def step_key(
+    run_id: UUID, step: str, *, round_number: int, anew: int = 0, follow_up: str = ""
+) -> str:
+    """Give the key of what a step does once; see `intend`."""
+    parts = [str(run_id), step, str(round_number)]
+    if anew or follow_up:
+        parts.append(str(anew))
+    return ":".join([*parts, follow_up] if follow_up else parts)
+
+
+def _key(call: Call, round_number: int, anew: int, follow_up: str) -> str:
     if call.action.safety is Safety.NATURAL_KEY and call.action.key is not None:
         key = call.action.key(call.params)
         return bounded(f"{call.connection.name}:{call.action.name}:{key}", KEY_LENGTH)
-    return f"{call.run_id}:{call.step}:{round_number}"
+    return step_key(
+        call.run_id, call.step, round_number=round_number, anew=anew, follow_up=follow_up
+    )
 
 
 def _target_lease(connection: str, target: str) -> str:

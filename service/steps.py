@@ -112,6 +112,7 @@ def _prepare_call(
         run_id=run.row.id,
         step=decision.step.id,
         round_number=decision.state.polls,
+        anew=decision.state.round,
         found=found,
         params=params,
         connection=connection,

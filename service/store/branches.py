@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from schemas.run_tables import RunRow, SpreadItemsRow, SpreadRow
-from service.store.runs import ACTIVE
+from service.store.insert import in_parts
+from service.store.runs import ACTIVE, wake
 
 CHUNK = 100
 """Items that are kept, and loaded, together."""
@@ -51,8 +53,17 @@ def outputs(session: Session, run_id: UUID, step: str) -> Iterator[Any]:
         yield output
 
 
-def active_branches(session: Session, root_id: UUID) -> Sequence[UUID]:
-    """Give the branches of a run, at any depth, that have not ended."""
-    return session.exec(
-        select(RunRow.id).where(RunRow.root_id == root_id, col(RunRow.status).in_(ACTIVE))
+def wake_free(session: Session, root_id: UUID, *, now: datetime) -> list[UUID]:
+    """Let the branches of a run, at any depth, that nobody has locked go on now; gives these.
+
+    A branch locks what it belongs to. Who holds a run and waited for its branches could wait for
+    one that waits for him; so those that are locked are left out, and are to be woken later.
+    """
+    free = session.exec(
+        select(RunRow.id)
+        .where(RunRow.root_id == root_id, col(RunRow.status).in_(ACTIVE))
+        .with_for_update(skip_locked=True)
     ).all()
+    for part in in_parts(free):
+        wake(session, part, now=now)
+    return list(free)

@@ -4,20 +4,62 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlmodel import Session, select
+from sqlalchemy import or_
+from sqlmodel import Session, col, select
 
 from schemas.run_tables import RunRow, StepRow
+from schemas.storable import bounded
 from schemas.tables import EffectRow, EffectState
+from schemas.workflow import StepStatus
+
+PATH_LENGTH = 400
 
 
 def lock_run(session: Session, run_id: UUID) -> RunRow | None:
     """Give the run, locked: no worker can take it before the transaction ends."""
-    return session.exec(select(RunRow).where(RunRow.id == run_id).with_for_update()).first()
+    return session.exec(
+        select(RunRow)
+        .where(RunRow.id == run_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+
+
+def find_step(session: Session, run_id: UUID, step: str) -> tuple[UUID, str]:
+    """Give the run or branch that a step belongs to, and the step's own name.
+
+    `step` is a step of the run or branch itself, or one in a branch, as people read it:
+    `each[3]/both[0].note`. Where there is no such branch, what was given is given back.
+    """
+    path, dot, name = step.rpartition(".")
+    if not dot:
+        return run_id, step
+    root = session.exec(select(RunRow.root_id).where(RunRow.id == run_id)).first() or run_id
+    branch = session.exec(
+        select(RunRow.id).where(RunRow.root_id == root, RunRow.path == bounded(path, PATH_LENGTH))
+    ).first()
+    return (run_id, step) if branch is None else (branch, name)
+
+
+def doubtful_steps(session: Session, run_id: UUID) -> list[tuple[UUID, str]]:
+    """Give the steps in doubt of a run and its branches, with the run or branch of each."""
+    return list(
+        session.exec(
+            select(StepRow.run_id, StepRow.step)
+            .join(RunRow, col(RunRow.id) == col(StepRow.run_id))
+            .where(
+                or_(col(RunRow.id) == run_id, col(RunRow.root_id) == run_id),
+                StepRow.status == StepStatus.IN_DOUBT,
+            )
+        )
+    )
 
 
 def steps_of(session: Session, run_id: UUID) -> dict[str, StepRow]:
     """Give the steps of a run that were begun, by name."""
-    rows = session.exec(select(StepRow).where(StepRow.run_id == run_id))
+    rows = session.exec(
+        select(StepRow).where(StepRow.run_id == run_id).execution_options(populate_existing=True)
+    )
     return {row.step: row for row in rows}
 
 
@@ -35,3 +77,12 @@ def effect_in_doubt(session: Session, run_id: UUID, step: str) -> EffectRow | No
         )
         .with_for_update()
     ).first()
+
+
+def is_cancelled(session: Session, run: RunRow) -> bool:
+    """Say whether a run, or the run of a branch, shall end."""
+    if run.cancel_requested or run.root_id is None:
+        return run.cancel_requested
+    return bool(
+        session.exec(select(RunRow.cancel_requested).where(RunRow.id == run.root_id)).first()
+    )

@@ -30,6 +30,11 @@ def is_abandoned(session: Session, row: EffectRow) -> bool:
     return status is None or RunStatus(status).is_final
 
 
+def perhaps(session: Session, key: str) -> EffectRow | None:
+    """Give the effect with this key, locked; None when it was never intended."""
+    return session.exec(select(EffectRow).where(EffectRow.key == key).with_for_update()).first()
+
+
 def find(session: Session, key: str) -> EffectRow:
     """Give the effect with this key, locked."""
     return session.exec(select(EffectRow).where(EffectRow.key == key).with_for_update()).one()

@@ -162,13 +162,18 @@ def step_of(session: Session, run_id: UUID, step: str) -> StepRow:
     return session.exec(select(StepRow).where(StepRow.run_id == run_id, StepRow.step == step)).one()
 
 
-def called_by(session: Session, caller_id: UUID, step: str) -> Sequence[RunRow]:
-    """Give the runs that a step called, locked."""
-    return session.exec(
-        select(RunRow)
-        .where(RunRow.caller_id == caller_id, RunRow.caller_step == step)
-        .with_for_update()
-    ).all()
+def called_by(session: Session, caller_id: UUID, step: str) -> tuple[Sequence[RunRow], bool]:
+    """Give the runs that a step called and that have not ended, locked, and whether these are all.
+
+    A called run that ends locks its caller. So one that is locked is not waited for.
+    """
+    called = select(RunRow).where(
+        RunRow.caller_id == caller_id,
+        RunRow.caller_step == step,
+        col(RunRow.status).in_(ACTIVE),
+    )
+    free = session.exec(called.with_for_update(skip_locked=True)).all()
+    return free, len(session.exec(called).all()) == len(free)
 
 
 def wake(session: Session, run_ids: Sequence[UUID], *, now: datetime) -> None:

@@ -109,7 +109,7 @@ def _advance(
     try:
         if state.status is StepStatus.PENDING:
             return begin(document, step, state, scope, now)
-        if waits and state.wait in _ANSWERED:
+        if waits and (state.wait in _ANSWERED or state.answer is not None):
             return go_on(step, state)
         return perform(document, step, state, scope, now)
     except ExpressionError as fault:

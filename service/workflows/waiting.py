@@ -85,8 +85,12 @@ def _decided(step: ApprovalStep, state: StepState) -> Decision:
             decided_at=decided_at.replace("+00:00", "Z"),
             timed_out=True,
         )
+    text = (state.output or {}).get("text")
+    state = state.model_copy(
+        update={"output": answer if text is None else {**answer, "text": text}}
+    )
     if answer["approved"] or approval.on_reject == "continue":
-        return Done(step.id, succeeded(state, answer))
+        return Done(step.id, succeeded(state, state.output or answer))
     if answer["timed_out"]:
         message = f"nobody decided within {approval.timeout}"
         return Fail(step.id, failed(state, code="approval_timeout", message=message))

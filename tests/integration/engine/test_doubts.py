@@ -236,9 +236,13 @@ def test_a_run_that_waits_for_a_person_can_be_cancelled(installation: Installati
     assert (alert.state, alert.details["cancelled_by"]) == (AlertState.RESOLVED, "ann")
     # What happened outside is as unknown as before.
     assert effect_of(installation, run_id).state == EffectState.IN_DOUBT
+    assert len(installation.script.calls) == 1
+    # Who finds out later says so, and the run stays as it ended.
+    settle(installation, run_id, took_effect=True)
+    assert effect_of(installation, run_id).state == EffectState.MADE
+    assert installation.run(run_id).status == RunStatus.CANCELLED
     with pytest.raises(Conflict, match="cancelled"):
         settle(installation, run_id, took_effect=True)
-    assert len(installation.script.calls) == 1
 
 
 def test_a_run_that_has_not_begun_is_cancelled_and_calls_nothing(

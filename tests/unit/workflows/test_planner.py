@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from schemas.document import Document
-from schemas.workflow import RunStatus, StepState, StepStatus, WaitKind
+from schemas.workflow import RunStatus, StepState, StepStatus, Tally, WaitKind
 from service.workflows.decisions import (
     AwaitPerson,
     Decision,
+    Done,
     Fail,
     Failed,
     Finish,
@@ -430,11 +431,46 @@ def test_a_poll_that_loses_its_workers_ends_after_its_deadline() -> None:
 
 
 @pytest.mark.parametrize("status", list(StepStatus))
-def test_a_cancelled_run_ends_whatever_its_steps_do(status: StepStatus) -> None:
-    document = flow(step("a"), on_failure=[step("tell")])
-    states = {"a": StepState(step_id="a", status=status)}
-    view = RunView(event={}, run=RUN, vars={}, steps=states, cancel_requested=True)
-    assert plan(document, view, NOW) == Finish(RunStatus.CANCELLED)
+def test_a_cancelled_run_closes_its_open_step_and_ends(status: StepStatus) -> None:
+    document = flow(step("a"), step("b"), on_failure=[step("tell")])
+    state = StepState(step_id="a", status=status)
+    view = RunView(event={}, run=RUN, vars={}, steps={"a": state}, cancel_requested=True)
+    decision = plan(document, view, NOW)
+    if not status.is_final and status is not StepStatus.IN_DOUBT:
+        assert isinstance(decision, Done)
+        assert decision.state.status is StepStatus.CANCELLED
+        assert decision.state.reason is not None
+        assert ("under way" in decision.state.reason) == (status is StepStatus.RUNNING)
+        decision = plan(document, replace(view, steps={"a": decision.state}), NOW)
+    assert decision == Finish(RunStatus.CANCELLED)
+
+
+def test_a_cancelled_run_takes_its_steps_of_on_cancel_whatever_becomes_of_them() -> None:
+    document = flow(step("a"), on_cancel=[step("undo"), step("tell")])
+    steps = {
+        "a": StepState(step_id="a", status=StepStatus.CANCELLED),
+        "undo": StepState(step_id="undo", status=StepStatus.FAILED),
+    }
+    view = RunView(event={}, run=RUN, vars={}, steps=steps, cancel_requested=True)
+    decision = plan(document, view, NOW)
+    assert isinstance(decision, Perform)
+    assert decision.step.id == "tell"
+    nothing_begun = replace(view, steps={})
+    assert plan(document, nothing_begun, NOW) == Finish(RunStatus.CANCELLED)
+
+
+def test_a_cancelled_run_waits_for_its_branches_before_it_closes_their_step() -> None:
+    document = flow({"id": "each", "for_each": "[1, 2]", "steps": [step("a")]})
+
+    def decide(tally: Tally) -> Decision:
+        state = StepState(step_id="each", status=StepStatus.WAITING, tally=tally)
+        view = RunView(event={}, run=RUN, vars={}, steps={"each": state}, cancel_requested=True)
+        return plan(document, view, NOW)
+
+    waiting = decide(Tally(total=2, begun=2, succeeded=1))
+    assert isinstance(waiting, Wait)
+    assert waiting.kind is WaitKind.BRANCHES
+    assert isinstance(decide(Tally(total=2, begun=2, succeeded=1, cancelled=1)), Done)
 
 
 def test_expressions_see_the_run_and_all_events() -> None:
