@@ -24,11 +24,6 @@ from service.workflows.findings import DocumentError, Finding, did_you_mean
 from service.workflows.yaml_tree import Path as TreePath
 from service.workflows.yaml_tree import YamlFault, YamlTree, read_yaml
 
-_YAML_HINT = (
-    "look here and just before for a line that is indented otherwise than its neighbours, "
-    "and for a bracket or quote that is not closed"
-)
-
 
 @dataclass(frozen=True, slots=True)
 class DeclaredWorkflow:
@@ -109,8 +104,7 @@ def _read_tree(path: Path) -> YamlTree:
             hint="`hookwright init` writes one to begin with",
         ) from error
     except YamlFault as fault:
-        hint = fault.hint or (_YAML_HINT if "no YAML" in str(fault) else None)
-        finding = Finding(str(path), fault.line, fault.column, str(fault), hint)
+        finding = Finding(str(path), fault.line, fault.column, str(fault), fault.hint)
         raise FaultyConfigurationError([finding]) from fault
 
 

@@ -1,259 +1,249 @@
 """Whether what a document says can mean something: names, types and expressions.
 
 Works on the plain values, not on the typed document, so that a document whose shape is wrong in one
-place is still checked in all others.
+place is still checked in all others. What each kind of step must mean stands in `step_checks`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from schemas.events import EVENT_TYPES, Json
-from service.workflows.catalogue import ActionSignature, Catalogue
-from service.workflows.durations import read_duration
-from service.workflows.expressions import ExpressionError, compile_expression
-from service.workflows.findings import Finding, did_you_mean
-from service.workflows.interpolation import (
-    OPENING,
-    Embedded,
-    UnclosedInterpolation,
-    split_text,
-    unwrap,
-)
-from service.workflows.matching import type_matches
-from service.workflows.names import DOCUMENT_ROOTS, STEP_ROOTS, Names, reference_fault, steps_of
-from service.workflows.parameters import check_parameters
-from service.workflows.patterns import pattern_faults
+from schemas.document import SECTIONS, with_ids
+from schemas.workflow import RunError
+from service.workflows.catalogue import Catalogue
+from service.workflows.expression_checks import ExpressionChecker, texts
+from service.workflows.finder import Finder
+from service.workflows.findings import Finding
+from service.workflows.interpolation import OPENING
+from service.workflows.names import Names
+from service.workflows.outputs import inputs_type, run_type, started_by, step_type, vars_type
+from service.workflows.parts import PlainStep, arms_of, sequence_at, steps_in
+from service.workflows.schedules import ScheduleError, read_cron, read_timezone
+from service.workflows.step_checks import StepChecker
+from service.workflows.template_checks import ReadTemplate, TemplateChecker
+from service.workflows.value_types import SCALAR, Declared, ListOf, Type, is_no_list, item_of
 from service.workflows.yaml_tree import Path, YamlTree
 
-_FAMILIES = frozenset(known.partition(".")[0] for known in EVENT_TYPES)
+DEEPEST_NESTING = 4
+"""Containers (`for_each`, `parallel`) inside one another."""
+_CEL_WORDS = frozenset(
+    [
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "false",
+        "for",
+        "function",
+        "if",
+        "import",
+        "in",
+        "let",
+        "loop",
+        "namespace",
+        "null",
+        "package",
+        "return",
+        "true",
+        "var",
+        "void",
+        "while",
+    ]
+)
+_ROOTS = frozenset({"event", "events", "vars", "inputs", "run", "steps", "output", "error"})
 
 
-def check_meaning(tree: YamlTree, file: str, catalogue: Catalogue | None) -> list[Finding]:
-    """Give everything that is wrong beside the shape."""
+def check_meaning(
+    tree: YamlTree,
+    file: str,
+    catalogue: Catalogue | None,
+    read_template: ReadTemplate | None = None,
+) -> tuple[list[Finding], dict[str, str]]:
+    """Give everything that is wrong beside the shape, and the texts of the template files."""
     if not isinstance(tree.value, Mapping):
-        return []
-    return list(_Checker(tree, file, catalogue, tree.value).findings())
+        return [], {}
+    checker = _Checker(tree, file, catalogue, read_template)
+    checker.check()
+    return checker.finder.findings, checker.templates.texts
 
 
-@dataclass(frozen=True, slots=True)
 class _Checker:
-    tree: YamlTree
-    file: str
-    catalogue: Catalogue | None
-    data: Mapping[str, Any]
-
-    def findings(self) -> Iterator[Finding]:
-        yield from self._triggers()
-        condition = self.data.get("if")
-        yield from self._condition(("if",), condition, Names(DOCUMENT_ROOTS))
-        yield from self._vars()
-        main = steps_of(self.data.get("steps"))
-        rescue = steps_of(self.data.get("on_failure"))
-        yield from self._duplicates([("steps", at, step) for at, step in main])
-        yield from self._duplicates(
-            [
-                *(("steps", at, step) for at, step in main),
-                *(("on_failure", at, step) for at, step in rescue),
-            ],
-            only="on_failure",
+    def __init__(
+        self,
+        tree: YamlTree,
+        file: str,
+        catalogue: Catalogue | None,
+        read_template: ReadTemplate | None,
+    ) -> None:
+        self.data = with_ids(tree.value)
+        self.finder = Finder(tree, file)
+        self.catalogue = catalogue
+        self.expressions = ExpressionChecker(self.finder)
+        self.templates = TemplateChecker(self.finder, self.data, read_template)
+        event = started_by(self.data, catalogue)
+        self.begin = Names(
+            {
+                "event": event,
+                "events": ListOf(event),
+                "vars": vars_type(self.data),
+                "inputs": inputs_type(self.data),
+            }
         )
-        earlier: dict[str, ActionSignature | None] = {}
-        for at, step in main:
-            yield from self._step(("steps", at), step, Names(STEP_ROOTS, dict(earlier)))
-            _remember(earlier, step, self.catalogue)
-        for at, step in rescue:
-            names = Names(STEP_ROOTS | {"error"}, dict(earlier))
-            yield from self._step(("on_failure", at), step, names)
-            _remember(earlier, step, self.catalogue)
+        layout: dict[str, PlainStep] = {}
+        for step in steps_in(self.data):
+            layout.setdefault(step.id or "", step)
+        self.during = replace(self.begin.plus(run=run_type(event)), steps={}, layout={**layout})
+        self.steps = StepChecker(
+            self.finder, self.expressions, self.templates, catalogue, self.begin
+        )
 
-    # --- parts ----------------------------------------------------------------------------------
+    def check(self) -> None:
+        """Check the whole document."""
+        self._triggers()
+        self.expressions.condition(("if",), self.data.get("if"), self.begin)
+        self._vars()
+        self._pacing()
+        self._ids()
+        self.templates.inline()
+        sections = [sequence_at((name,), self.data.get(name)) for name in SECTIONS]
+        main, rescue, farewell = sections
+        done = self._sequence(main, self.during)
+        after = replace(self.during, steps=done)
+        self._sequence(rescue, after.plus(error=Declared(RunError)))
+        self._sequence(farewell, after)
+        self.expressions.values(
+            ("outputs",), self.data.get("outputs"), replace(after, place=("outputs",))
+        )
 
-    def _triggers(self) -> Iterator[Finding]:
+    # --- parts of the document ----------------------------------------------------------------
+
+    def _triggers(self) -> None:
         triggers = self.data.get("on")
-        known = None if self.catalogue is None else self.catalogue.vendors
+        manual = 0
         for at, trigger in enumerate(triggers if isinstance(triggers, list) else []):
-            event = trigger.get("event") if isinstance(trigger, Mapping) else None
-            if isinstance(event, str) and not _may_happen(event):
-                message = f"no event has the type `{event}`"
-                yield self._at(("on", at, "event"), message, did_you_mean(event, EVENT_TYPES))
-            vendor = trigger.get("vendor") if isinstance(trigger, Mapping) else None
-            if known is not None and isinstance(vendor, str) and vendor not in known:
-                message = f"there is no vendor `{vendor}`"
-                yield self._at(("on", at, "vendor"), message, did_you_mean(vendor, known))
-
-    def _vars(self) -> Iterator[Finding]:
-        values = self.data.get("vars")
-        for path, text in _texts(("vars",), values):
-            if OPENING in text:
-                message = "vars are plain values; an expression is not evaluated here"
-                yield self._at(path, message, "put the expression where the value is used")
-
-    def _duplicates(
-        self, steps: list[tuple[str, int, Mapping[str, Any]]], only: str = "steps"
-    ) -> Iterator[Finding]:
-        seen: set[str] = set()
-        for section, at, step in steps:
-            step_id = step.get("id")
-            if isinstance(step_id, str):
-                if step_id in seen and section == only:
-                    message = f"another step has the id `{step_id}`"
-                    yield self._at((section, at, "id"), message)
-                seen.add(step_id)
-
-    def _step(self, path: Path, step: Mapping[str, Any], names: Names) -> Iterator[Finding]:
-        signature = None
-        uses = step.get("uses")
-        if isinstance(uses, str) and self.catalogue is not None:
-            signature = self.catalogue.actions.get(uses)
-            if signature is None:
-                hint = did_you_mean(uses, self.catalogue.actions)
-                short = {name.partition(".")[2]: name for name in self.catalogue.actions}
-                if uses.rpartition(".")[2] in short:
-                    hint = f"did you mean `{short[uses.rpartition('.')[2]]}`?"
-                yield self._at((*path, "uses"), f"there is no action `{uses}`", hint)
-        yield from self._connection((*path, "connection"), step.get("connection"))
-        yield from self._condition((*path, "if"), step.get("if"), names)
-        parameters = step.get("with")
-        for place, text in _texts((*path, "with"), parameters):
-            yield from self._interpolated(place, text, names)
-        if signature is not None:
-            given = parameters if isinstance(parameters, Mapping) else {}
-            for fault in check_parameters(signature, given):
-                where = (*path, "with", *fault.path) if given else (*path, "uses")
-                yield self._at(where, fault.message, fault.hint, key=fault.at_key)
-        plain = Names(DOCUMENT_ROOTS)
-        retry, poll = step.get("retry"), step.get("poll")
-        yield from self._durations(path, step, ("timeout",), plain)
-        if isinstance(retry, Mapping):
-            yield from self._durations((*path, "retry"), retry, ("first", "max"), plain)
-            if isinstance(retry.get("attempts"), str):
-                yield from self._interpolated(
-                    (*path, "retry", "attempts"), retry["attempts"], plain
-                )
-        if isinstance(poll, Mapping):
-            keys = ("every", "timeout", "first")
-            yield from self._durations((*path, "poll"), poll, keys, plain)
-            outputs = None if signature is None else signature.outputs
-            inside = Names(names.roots | {"output"}, names.steps, outputs)
-            yield from self._condition((*path, "poll", "until"), poll.get("until"), inside)
-
-    def _connection(self, path: Path, name: Any) -> Iterator[Finding]:
-        if not isinstance(name, str):
-            return
-        if OPENING in name:
-            yield self._at(path, "the connection is a plain name")
-        known = None if self.catalogue is None else self.catalogue.connections
-        if known is not None and name not in known:
-            yield self._at(path, f"there is no connection `{name}`", did_you_mean(name, known))
-
-    def _durations(
-        self, path: Path, part: Mapping[str, Any], keys: tuple[str, ...], names: Names
-    ) -> Iterator[Finding]:
-        for key in keys:
-            text = part.get(key)
-            if not isinstance(text, str):
+            if not isinstance(trigger, Mapping):
                 continue
-            if OPENING in text:
-                yield from self._interpolated((*path, key), text, names)
+            path: Path = ("on", at)
+            self.steps.event_pattern(path, trigger)
+            self.expressions.condition((*path, "if"), trigger.get("if"), self.begin)
+            self._schedule(path, trigger)
+            manual += "manual" in trigger
+            if "manual" in trigger and manual > 1:
+                message = "a workflow has one trigger `manual`"
+                self.finder.at((*path, "manual"), message, "put all inputs into one", key=True)
+            self._inputs((*path, "manual", "inputs"), trigger.get("manual"))
+
+    def _schedule(self, path: Path, trigger: Mapping[str, Any]) -> None:
+        for key, read in (("cron", read_cron), ("timezone", read_timezone)):
+            if not isinstance(trigger.get(key), str):
                 continue
             try:
-                read_duration(text)
-            except (ValueError, OverflowError) as error:
-                # A text of another form is a fault of the shape, and told as one.
-                if "out of range" in str(error):
-                    yield self._at((*path, key), str(error))
+                read(trigger[key])
+            except ScheduleError as error:
+                self.finder.at((*path, key), error.message, error.hint)
 
-    # --- expressions ------------------------------------------------------------------------------
+    def _inputs(self, path: Path, manual: Any) -> None:
+        inputs = manual.get("inputs") if isinstance(manual, Mapping) else None
+        for name, wanted in inputs.items() if isinstance(inputs, Mapping) else ():
+            self.steps.default_of_input((*path, name), name, wanted)
 
-    def _condition(self, path: Path, text: Any, names: Names) -> Iterator[Finding]:
-        if not isinstance(text, str):
-            return
-        try:
-            embedded = unwrap(text)
-        except UnclosedInterpolation as error:
-            yield self._inside(path, text, error.offset, str(error))
-            return
-        yield from self._expression(path, text, embedded, names)
+    def _vars(self) -> None:
+        for path, text in texts(("vars",), self.data.get("vars")):
+            if OPENING in text:
+                message = "vars are plain values; an expression is not evaluated here"
+                self.finder.at(path, message, "put the expression where the value is used")
 
-    def _interpolated(self, path: Path, text: str, names: Names) -> Iterator[Finding]:
-        try:
-            pieces = split_text(text)
-        except UnclosedInterpolation as error:
-            yield self._inside(path, text, error.offset, str(error))
-            return
-        for piece in pieces:
-            if isinstance(piece, Embedded):
-                yield from self._expression(path, text, piece, names)
+    def _pacing(self) -> None:
+        """Check how often it runs: `concurrency`, `coalesce`, `debounce` and `throttle`."""
+        for name, durations in (
+            ("concurrency", ()),
+            ("coalesce", ("within",)),
+            ("debounce", ("quiet", "at_most")),
+            ("throttle", ("per",)),
+        ):
+            part = self.data.get(name)
+            if isinstance(part, str):
+                self.expressions.duration((name,), part)
+            elif isinstance(part, Mapping):
+                self.expressions.condition((name, "key"), part.get("key"), self.begin)
+                self.expressions.durations((name,), part, durations)
+        if "coalesce" in self.data and "debounce" in self.data:
+            later = [key for key in self.data if key in {"coalesce", "debounce"}][-1]
+            message = "a workflow has `coalesce` or `debounce`, not both"
+            hint = "`coalesce` runs after a fixed time, `debounce` once no more events come"
+            self.finder.at((later,), message, hint, key=True)
 
-    def _expression(
-        self, path: Path, text: str, embedded: Embedded, names: Names
-    ) -> Iterator[Finding]:
-        try:
-            expression = compile_expression(embedded.source)
-        except ExpressionError as error:
-            hint = error.hint
-            if OPENING in embedded.source:
-                hint = "write it as one expression: `a && b`, or `${{ a && b }}`"
-            offset = embedded.offset + error.offset
-            yield self._inside(path, text, offset, f"in this expression {error.message}", hint)
-            return
-        for reference in expression.references:
-            fault = reference_fault(reference, names, self.data, self.catalogue)
-            if fault is not None:
-                message, hint = fault
-                offset = embedded.offset + reference.offset
-                yield self._inside(path, text, offset, message, hint)
-        for wrong in pattern_faults(expression.tree, expression.source):
-            offset = embedded.offset + wrong.offset
-            yield self._inside(path, text, offset, f"in this expression {wrong.message}")
+    def _ids(self) -> None:
+        seen: dict[str, PlainStep] = {}
+        for step in steps_in(self.data):
+            if step.depth > DEEPEST_NESTING and step.path[-1] == 0:
+                message = f"steps stand in at most {DEEPEST_NESTING} containers, one in another"
+                hint = "move the inner steps to a workflow of their own and `call` it"
+                self.finder.at(step.path, message, hint)
+            if step.id is None:
+                continue
+            if step.id in seen:
+                line = self.finder.tree.place((*seen[step.id].path, "id")).line
+                hint = f"the other is on line {line}; ids are unique in the whole document"
+                self.finder.at((*step.path, "id"), f"another step has the id `{step.id}`", hint)
+            seen.setdefault(step.id, step)
 
-    # --- places -----------------------------------------------------------------------------------
+    # --- steps --------------------------------------------------------------------------------
 
-    def _at(
-        self, path: Path, message: str, hint: str | None = None, *, key: bool = False
-    ) -> Finding:
-        place = self.tree.place(path)
-        line, column = (place.key_line, place.key_column) if key else (place.line, place.column)
-        return Finding(self.file, line, column, message, hint)
+    def _sequence(self, steps: list[PlainStep], names: Names) -> dict[str, Type]:
+        """Check steps in their order; gives all that can be read behind them."""
+        visible = dict(names.steps or {})
+        for step in steps:
+            here = replace(names, steps=dict(visible), place=step.path)
+            self.steps.check(step, here)
+            collected: Type = None
+            # In branches there is no `error`: they are runs of their own.
+            inner = here.without("error")
+            if step.kind == "for_each":
+                collected = self._loop(step, inner)
+            elif step.kind == "parallel":
+                for arm in arms_of(step):
+                    visible |= self._sequence(arm, inner)
+            if step.id is not None:
+                visible[step.id] = step_type(step, self.catalogue, collected)
+        return visible
 
-    def _inside(
-        self, path: Path, text: str, offset: int, message: str, hint: str | None = None
-    ) -> Finding:
-        line, column = self.tree.point(path, text, offset)
-        return Finding(self.file, line, column, message, hint)
+    def _loop(self, step: PlainStep, names: Names) -> Type:
+        """Check a `for_each`; gives the type of what it collects."""
+        listed = self.expressions.condition(
+            (*step.path, "for_each"), step.value.get("for_each"), names
+        )
+        if is_no_list(listed):
+            message = "`for_each` goes through a list, and this gives none"
+            self.finder.at(
+                (*step.path, "for_each"), message, "write the list itself, without `[0]`"
+            )
+        variable = step.value.get("as", "item")
+        inside = names
+        if isinstance(variable, str):
+            self._variable(step, variable, names)
+            inside = names.plus(**{variable: item_of(listed), f"{variable}_index": SCALAR})
+        visible = names.steps or {}
+        for arm in arms_of(step):
+            visible = self._sequence(arm, inside)
+        collect = step.value.get("collect")
+        place = (*step.path, "collect")
+        if isinstance(collect, str) and OPENING not in collect:
+            message = "`collect` holds no expression: it would give the same text for every item"
+            self.finder.at(place, message, f"write `${{{{ {collect.strip()[:40]} }}}}`")
+        return self.expressions.interpolated(
+            place, collect, replace(inside, steps=visible, place=place)
+        )
 
-
-def _may_happen(pattern: str) -> bool:
-    """Say whether an event can match: types of our own families are a closed list.
-
-    What other families there are (GitHub's, a vendor's own) is for the vendors to know.
-    """
-    family = pattern.partition(".")[0]
-    if family not in _FAMILIES:
-        return True
-    return any(type_matches(pattern, known) for known in EVENT_TYPES)
-
-
-def _remember(
-    earlier: dict[str, ActionSignature | None],
-    step: Mapping[str, Any],
-    catalogue: Catalogue | None,
-) -> None:
-    step_id, uses = step.get("id"), step.get("uses")
-    if isinstance(step_id, str):
-        known = catalogue is not None and isinstance(uses, str)
-        earlier[step_id] = catalogue.actions.get(str(uses)) if known and catalogue else None
-
-
-def _texts(path: Path, value: Json) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts((*path, key), item)
-    elif isinstance(value, list):
-        for at, item in enumerate(value):
-            yield from _texts((*path, at), item)
+    def _variable(self, step: PlainStep, variable: str, names: Names) -> None:
+        place = (*step.path, "as")
+        hint = "give it another name with `as`"
+        if variable in _ROOTS | _CEL_WORDS:
+            message = f"`{variable}` has a meaning of its own in expressions"
+            self.finder.at(place, message, hint)
+        elif {variable, f"{variable}_index"} & set(names.roots):
+            message = f"the variable `{variable}` is already that of a loop around this one"
+            self.finder.at(place, message, hint)

@@ -14,17 +14,25 @@ from service.workflows.catalogue import Catalogue
 from service.workflows.checks import check_meaning
 from service.workflows.findings import DocumentError, Finding, did_you_mean
 from service.workflows.shape import check_shape
+from service.workflows.template_checks import ReadTemplate
 from service.workflows.yaml_tree import YamlFault, read_yaml
 
 __all__ = ["DocumentError", "Finding", "check_vars", "merge_vars", "parse_document"]
 
 
-def parse_document(text: str, *, filename: str, catalogue: Catalogue | None) -> Document:
+def parse_document(
+    text: str,
+    *,
+    filename: str,
+    catalogue: Catalogue | None,
+    read_template: ReadTemplate | None = None,
+) -> Document:
     """Read and check a document (YAML 1.2 or JSON).
 
-    `filename` is only named in findings. `catalogue` says which actions, vendors, connections and
-    facts there are; None leaves everything unchecked that depends on it. Raises DocumentError with
-    all findings.
+    `filename` is only named in findings. `catalogue` says which actions, vendors, connections,
+    workflows and facts there are; None leaves everything unchecked that depends on it.
+    `read_template` gives template files, whose texts are kept in the document; without it there are
+    only those that stand in the document. Raises DocumentError with all findings.
     """
     try:
         tree = read_yaml(text)
@@ -32,10 +40,13 @@ def parse_document(text: str, *, filename: str, catalogue: Catalogue | None) -> 
         finding = Finding(filename, fault.line, fault.column, str(fault), fault.hint)
         raise DocumentError([finding]) from fault
     document, findings = check_shape(tree, filename)
-    findings += check_meaning(tree, filename, catalogue)
+    others, texts = check_meaning(tree, filename, catalogue, read_template)
+    findings += others
     if document is None or findings:
         raise DocumentError(findings)
-    return document
+    if not texts:
+        return document
+    return document.model_copy(update={"templates": {**texts, **document.templates}})
 
 
 def merge_vars(document: Document, overrides: Mapping[str, Json]) -> dict[str, Json]:

@@ -10,12 +10,22 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from schemas.document import ActionStep, Document, EventTrigger, Poll, Retry
+from schemas.document import NAMED_KINDS, Document
 from service.workflows.catalogue import ActionSignature, Catalogue
+from service.workflows.parts import LABELS, STEP_MODELS
+from service.workflows.step_checks import ASK
+from service.workflows.template_checks import TEMPLATE
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _EXPRESSION = {"type": "string", "pattern": r"\$\{\{", "description": "Holds a `${{ … }}`."}
-_PARTS = {part.__name__ for part in (Document, EventTrigger, ActionStep, Retry, Poll)}
+_TEMPLATE = {
+    "type": "object",
+    "properties": {TEMPLATE: {"type": "string", "minLength": 1}},
+    "required": [TEMPLATE],
+    "additionalProperties": False,
+    "description": "The text that a template gives, by its path or its name.",
+}
+_PARTS = frozenset(part.__name__ for part in LABELS)
 
 
 def document_schema(catalogue: Catalogue) -> dict[str, Any]:
@@ -29,24 +39,46 @@ def document_schema(catalogue: Catalogue) -> dict[str, Any]:
         name: schema if name in _PARTS else _loosened(schema)
         for name, schema in shared["$defs"].items()
     }
-    step = definitions["ActionStep"]
-    if actions:
-        step["properties"]["uses"] = {
-            "title": "Uses",
-            "oneOf": [{"const": action.name, "description": action.summary} for action in actions],
-        }
-        step["allOf"] = [
-            _parameters(action, references[action.params, "validation"]) for action in actions
-        ]
-    if catalogue.vendors is not None:
-        vendor = definitions["EventTrigger"]["properties"]["vendor"]
-        vendor["anyOf"] = [{"enum": sorted(catalogue.vendors)}, {"type": "null"}]
+    for kind, model in STEP_MODELS.items():
+        if kind not in NAMED_KINDS:
+            step = definitions[model.__name__]
+            step["required"] = [key for key in step["required"] if key != "id"]
+    _complete_actions(definitions, actions, references)
+    _complete_names(definitions, catalogue)
     return {
         "$schema": DIALECT,
         "title": "Hookwright workflow",
         **definitions.pop("Document"),
         "$defs": definitions,
     }
+
+
+def _complete_actions(
+    definitions: dict[str, Any], actions: list[ActionSignature], references: Any
+) -> None:
+    if not actions:
+        return
+    step = definitions["ActionStep"]
+    step["properties"]["uses"] = {
+        "title": "Uses",
+        "oneOf": [{"const": action.name, "description": action.summary} for action in actions],
+    }
+    step["allOf"] = [
+        _parameters(action, references[action.params, "validation"]) for action in actions
+    ]
+
+
+def _complete_names(definitions: dict[str, Any], catalogue: Catalogue) -> None:
+    """Let editors complete vendors and those that can ask for approvals."""
+    if catalogue.vendors is not None:
+        for part in ("EventTrigger", "WaitFor"):
+            names = sorted({*catalogue.vendors, "hookwright"})
+            definitions[part]["properties"]["vendor"]["anyOf"] = [
+                {"enum": names},
+                {"type": "null"},
+            ]
+    asking = sorted(name.removesuffix(f".{ASK}") for name in catalogue.actions if f".{ASK}" in name)
+    definitions["Approval"]["properties"]["ask"]["anyOf"] = [{"enum": asking}, {"type": "null"}]
 
 
 def _parameters(action: ActionSignature, reference: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +93,7 @@ def _parameters(action: ActionSignature, reference: dict[str, Any]) -> dict[str,
 
 
 def _loosened(schema: dict[str, Any]) -> dict[str, Any]:
-    """Let an expression stand wherever a value of a parameter may."""
+    """Let an expression or a template stand wherever a value of a parameter may."""
     changed = dict(schema)
     if "properties" in changed:
         changed["properties"] = {
@@ -82,4 +114,4 @@ def _or_expression(schema: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {
         key: schema[key] for key in ("title", "description", "default") if key in schema
     }
-    return {**kept, "anyOf": [_loosened(schema), _EXPRESSION]}
+    return {**kept, "anyOf": [_loosened(schema), _EXPRESSION, _TEMPLATE]}

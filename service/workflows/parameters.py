@@ -13,6 +13,16 @@ from schemas.events import Json
 from service.workflows.catalogue import ActionSignature
 from service.workflows.findings import did_you_mean
 from service.workflows.interpolation import OPENING
+from service.workflows.template_checks import is_template
+from service.workflows.value_types import (
+    Declared,
+    Fields,
+    Type,
+    WrongPath,
+    item_of,
+    member,
+    resolved,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +49,11 @@ def check_parameters(
                 hint = did_you_mean(name, fields)
                 meant |= {field for field in fields if hint and f"`{field}`?" in hint}
                 yield ParameterFault((name,), message, hint, at_key=True)
-        elif not _has_expression(value):
+        elif not has_expression(value) and not is_template(value):
             yield from _literal_faults(name, fields[name], value, signature.params)
     for name, field in fields.items():
         if field.is_required() and name not in given and name not in meant:
-            yield ParameterFault((), f"`{signature.name}` needs `{name}`")
+            yield ParameterFault((), f"`{signature.name}` needs `{name}`", _add(name, field))
 
 
 def parameter_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -69,20 +79,41 @@ def _literal_faults(
             inner = fault["loc"]
             if fault["type"] == "extra_forbidden":
                 message = f"`{name}` takes no `{inner[-1]}`"
-                yield ParameterFault((name, *inner), message, at_key=True)
+                hint = did_you_mean(str(inner[-1]), _known(field, inner[:-1]))
+                hint = hint or "leave it out"
+                yield ParameterFault((name, *inner), message, hint, at_key=True)
             elif fault["type"] == "missing":
-                yield ParameterFault((name, *inner), f"`{name}` needs `{inner[-1]}`")
+                hint = f"add `{inner[-1]}: …`"
+                yield ParameterFault((name, *inner), f"`{name}` needs `{inner[-1]}`", hint)
             else:
                 message = f"`{name}`: {_lowered(fault['msg'])}, not {_shown(fault['input'])}"
-                yield ParameterFault((name, *inner), message)
+                hint = field.description or "write a value of this type, or one whole `${{ … }}`"
+                yield ParameterFault((name, *inner), message, hint)
 
 
-def _has_expression(value: Json) -> bool:
+def _add(name: str, field: FieldInfo) -> str:
+    about = f": {field.description}" if field.description else ""
+    return f"add `{name}: …`{about}"
+
+
+def _known(field: FieldInfo, path: tuple[str | int, ...]) -> list[str]:
+    """Give the keys of the map that stands at a path inside a parameter."""
+    kind: Type | WrongPath = Declared(field.annotation)
+    for part in path:
+        if isinstance(kind, WrongPath):
+            return []
+        kind = item_of(kind) if isinstance(part, int) else member(kind, str(part))
+    plain = None if isinstance(kind, WrongPath) else resolved(kind)
+    return list(plain.fields) if isinstance(plain, Fields) else []
+
+
+def has_expression(value: Json) -> bool:
+    """Say whether a value holds an expression anywhere."""
     if isinstance(value, str):
         return OPENING in value
     if isinstance(value, Mapping):
-        return any(map(_has_expression, value.values()))
-    return isinstance(value, list) and any(map(_has_expression, value))
+        return any(map(has_expression, value.values()))
+    return isinstance(value, list) and any(map(has_expression, value))
 
 
 def _lowered(text: str) -> str:

@@ -22,6 +22,12 @@ MOST_NODES = 20_000
 MOST_ALIASES = 50
 DEEPEST = 24
 
+_SMALLER = "make several workflows of it; one can `call` another"
+_FLATTER = "give a name to what is inside and move it out"
+_BEGIN = "begin with `name: …`, `on: …` and `steps: …`, each on a line of its own"
+_UNTAGGED = "leave the tag out; quotes make a text of any value"
+_TEXT = "a document is plain text in UTF-8"
+
 Path = tuple[str | int, ...]
 
 _INTEGERS_END = 2**63
@@ -107,7 +113,7 @@ class YamlTree:
 def read_yaml(text: str) -> YamlTree:
     """Read one document. Raises YamlFault at the first place that cannot be understood."""
     if len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES:
-        raise YamlFault(f"a document has at most {MOST_BYTES // 1024} KiB", 1, 1)
+        raise YamlFault(f"a document has at most {MOST_BYTES // 1024} KiB", 1, 1, _SMALLER)
     try:
         composer = _Composer()
         for event in YAML(typ="safe", pure=True).parse(text):
@@ -120,19 +126,26 @@ def read_yaml(text: str) -> YamlTree:
     except (YAMLError, ValueError, OverflowError) as error:
         if isinstance(error, YamlFault):
             raise
-        raise YamlFault(f"this is no YAML: {str(error).splitlines()[0]}", 1, 1) from error
+        raise YamlFault(f"this is no YAML: {str(error).splitlines()[0]}", 1, 1, _TEXT) from error
     if composer.root is None:
-        raise YamlFault("the document is empty", 1, 1)
+        raise YamlFault("the document is empty", 1, 1, _BEGIN)
     places: dict[Path, Place] = {}
     return YamlTree(_plain(composer.root, places), places, tuple(text.splitlines()))
 
 
-def _yaml_hint(problem: str) -> str | None:
+def _too_deep(line: int, column: int) -> YamlFault:
+    return YamlFault(f"it is nested more than {DEEPEST} deep", line, column, _FLATTER)
+
+
+def _yaml_hint(problem: str) -> str:
     if "\\t" in problem:
         return "indent with spaces; YAML takes no tabs"
     if "mapping values are not allowed" in problem:
         return "put a text that holds a colon or begins with `{` between quotes"
-    return None
+    return (
+        "look here and just before for a line that is indented otherwise than its neighbours, "
+        "and for a bracket or quote that is not closed"
+    )
 
 
 class _Composer:
@@ -164,15 +177,19 @@ class _Composer:
                 self._add(node, line, column)
                 self._open.append(node)
                 if len(self._open) > DEEPEST:
-                    raise YamlFault(f"it is nested more than {DEEPEST} deep", line, column)
+                    raise YamlFault(
+                        f"it is nested more than {DEEPEST} deep", line, column, _FLATTER
+                    )
             case _:  # the ends of the document and of the stream
                 pass
 
     def _start(self, event: Any, line: int, column: int) -> None:
         if self.root is not None:
-            raise YamlFault("a file holds one document; a second one begins here", line, column)
+            hint = "put it into a file of its own, without `---`"
+            message = "a file holds one document; a second one begins here"
+            raise YamlFault(message, line, column, hint)
         if event.version not in {None, (1, 2)}:
-            raise YamlFault("only YAML 1.2 is read", line, column)
+            raise YamlFault("only YAML 1.2 is read", line, column, "leave the line `%YAML` out")
 
     def _close(self) -> None:
         closed = self._open.pop()
@@ -183,9 +200,14 @@ class _Composer:
     def _aliased(self, event: Any, line: int, column: int) -> _Node:
         self._aliases += 1
         if self._aliases > MOST_ALIASES:
-            raise YamlFault(f"a document has at most {MOST_ALIASES} aliases", line, column)
+            message = f"a document has at most {MOST_ALIASES} aliases"
+            raise YamlFault(message, line, column, "write the value out")
         if event.anchor not in self._anchors:
-            raise YamlFault(f"there is no anchor `{event.anchor}` before this", line, column)
+            message = f"there is no anchor `{event.anchor}` before this"
+            hint = (
+                f"name the value first, with `&{event.anchor}`; quote a text that begins with `*`"
+            )
+            raise YamlFault(message, line, column, hint)
         return self._anchors[event.anchor]
 
     def _add(self, node: _Node, line: int, column: int) -> None:
@@ -198,14 +220,14 @@ class _Composer:
 def _collection_node(event: Any, kind: str, line: int, column: int) -> _Node:
     tag = None if event.tag is None else str(event.tag)
     if tag not in {None, "!", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}:
-        raise YamlFault(f"the tag {tag} is not understood here", line, column)
+        raise YamlFault(f"the tag {tag} is not understood here", line, column, _UNTAGGED)
     return _Node(line, column, kind.removesuffix("StartEvent").lower(), anchor=event.anchor)
 
 
 def _scalar_node(event: Any, line: int, column: int) -> _Node:
     tag = None if event.tag is None else str(event.tag)
     if tag not in _STRING_TAGS:
-        raise YamlFault(f"the tag {tag} is not understood here", line, column)
+        raise YamlFault(f"the tag {tag} is not understood here", line, column, _UNTAGGED)
     style = event.style or None
     value = event.value if style or tag else _scalar(event.value, line, column)
     last_line = event.end_mark.line + 1
@@ -243,7 +265,8 @@ def _put(parent: _Node, node: _Node, line: int, column: int) -> None:
     if node.kind != "scalar" or not isinstance(node.value, str):
         raise YamlFault("a key must be a text", line, column, "put it between quotes")
     if any(key.value == node.value for key, _ in parent.entries):
-        raise YamlFault(f"the key `{node.value}` is given twice", line, column)
+        hint = "keep one of them; a list of values begins each with `- `"
+        raise YamlFault(f"the key `{node.value}` is given twice", line, column, hint)
     parent.key = node
 
 
@@ -255,9 +278,10 @@ def _plain(root: _Node, places: dict[Path, Place]) -> Json:
         nonlocal budget
         budget -= 1
         if budget < 0:
-            raise YamlFault(f"a document has at most {MOST_NODES} values", key.line, key.column)
+            message = f"a document has at most {MOST_NODES} values"
+            raise YamlFault(message, key.line, key.column, _SMALLER)
         if len(path) > DEEPEST:
-            raise YamlFault(f"it is nested more than {DEEPEST} deep", key.line, key.column)
+            raise _too_deep(key.line, key.column)
         places[path] = Place(
             node.line, node.column, key.line, key.column, node.style, node.last_line
         )

@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import click
 import pytest
-import yaml
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -35,7 +34,6 @@ from service.vendors import VENDORS, samples
 from service.vendors.github.events import EVENTS as GITHUB_EVENTS
 from service.workflows.document import parse_document
 from service.workflows.functions import FUNCTIONS
-from service.workflows.shape import LATER
 from tests.vendors.key_pairs import pair_for
 
 ROOT = Path(__file__).parents[2]
@@ -327,25 +325,6 @@ def test_polls_functions_and_schemes_are_documented() -> None:
         text = path.read_text(encoding="utf-8")
         assert set(re.findall(r"(\d+) schemes", text)) <= {str(len(PRESETS))}
         assert set(re.findall(r"(\d+) other (?:ways|schemes)", text)) <= {str(len(PRESETS) - 1)}
-
-
-def test_what_is_refused_as_later_is_documented_so() -> None:
-    named = ticked(section("docs/workflows.md", "Not yet"))
-    text = yaml.safe_dump(
-        {
-            "name": "x",
-            "on": [{"event": "a"}],
-            "steps": [{"id": "a", "uses": "alert.resolve", "with": {"key": "a"}}],
-        }
-    )
-    for name in named:
-        at_step = text.replace("- id: a", f"- id: a\n  {name}: 1m")
-        with pytest.raises(Exception, match=f"`{name}` is not supported yet"):
-            parse_document(
-                at_step if name in LATER["step"] else f"{text}{name}: 1m\n",
-                filename="x",
-                catalogue=build_catalogue(),
-            )
 
 
 def test_logged_events_that_are_documented_exist() -> None:
