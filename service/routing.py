@@ -13,6 +13,7 @@ from service.runtime import Runtime
 from service.starting import DIRECT, start_matching
 from service.store import deliveries as store
 from service.unit_of_work import UnitOfWork
+from service.waking import wake_waiting
 
 
 def store_and_route(
@@ -22,6 +23,7 @@ def store_and_route(
     new = store.store_events(work.session, _without_known(work.session, events))
     routed = [(event, event_view(event)) for event in new if event.type not in DIRECT]
     start_matching(runtime, work, routed)
+    wake_waiting(work, routed, now=runtime.clock())
     return new
 
 

@@ -17,7 +17,7 @@ from schemas.jobs import AdvanceRun
 from schemas.run_tables import AttemptRow, WaitRow
 from schemas.storable import storable
 from schemas.workflow import RunStatus, StepState, StepStatus, WaitKind
-from service import alerts, branches, effects
+from service import alerts, awaiting, branches, effects
 from service.calling import answer_caller, cancel_called
 from service.effects import Call, Result, Turn
 from service.emitting import announce_failure
@@ -134,6 +134,9 @@ def _settle(
 
 def _go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | None:
     version = runtime.versions.open(run.row.workflow, run.version)
+    if not awaiting.look_again(runtime, work, run, version):
+        _hand_over(runtime, work, run)
+        return None
     while True:
         if runtime.stopping.is_set():
             _hand_over(runtime, work, run)
@@ -163,6 +166,7 @@ def _apply(
     match decision:
         case Skip() | Fail() | Done():
             store_state(work, run, version, decision.state, now)
+            awaiting.end(work, run)
             if decision.state.status is StepStatus.CANCELLED:
                 cancel_called(runtime, work, run, decision.step_id)
             return True
@@ -171,6 +175,13 @@ def _apply(
             work.session.flush()  # the step's row first: nothing else tells the session their order
             branches.spread(work, run, version.document.step(decision.step_id), decision, now)
             return True
+        case Wait(kind=WaitKind.EVENT):
+            store_state(work, run, version, decision.state, now)
+            due_at = awaiting.begin(runtime, work, run, version, decision)
+            if due_at is None:
+                return True
+            run.row.status = RunStatus.WAITING
+            _release(run, due_at=due_at)
         case Wait():
             store_state(work, run, version, decision.state, now)
             _rest(work, run, decision.step_id, decision.kind, decision.until, now)
@@ -296,6 +307,7 @@ def _finish(
     now: datetime,
 ) -> None:
     row = run.row
+    awaiting.end(work, run)
     store.clear_wait(work.session, row.id)
     row.status = decision.status
     row.error = None if decision.error is None else decision.error.model_dump(mode="json")
@@ -336,6 +348,7 @@ def _set_aside(runtime: Runtime, run_id: UUID, lease: str, error: Exception) -> 
             _release(run, due_at=now + FIRST_PAUSE * 2 ** (failures - 1))
             run.row.failures = failures
             return
+        awaiting.end(work, run)
         store.clear_wait(work.session, run_id)
         message = f"Hookwright could not carry the run on: {type(error).__name__}: {error}"
         run.row.status = RunStatus.FAILED
