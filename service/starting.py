@@ -5,25 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from schemas.document import Document
 from schemas.events import EventDraft, Json, Origin
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun
-from schemas.run_tables import RunRow
+from schemas.run_tables import RunRow, TurnRow
+from schemas.storable import storable
 from schemas.tables import EventRow
 from schemas.workflow import RunStatus
+from service.event_form import event_view
+from service.gathering import NewRun, gather
 from service.own_events import VENDOR, own_event
 from service.runtime import Runtime
 from service.store import runs as store
+from service.store.deliveries import store_events
+from service.store.starts import run_started_with
 from service.unit_of_work import UnitOfWork
 from service.versions import Version
+from service.workflows.expressions import ExpressionError
+from service.workflows.gates import Gate, gate_name, gates_of, kind_of_gate
 from service.workflows.inputs import default_inputs
 from service.workflows.matching import matches
 from service.workflows.own_steps import MOST_DEPTH
+from service.workflows.scope import start_scope
 
 RING_AGAIN = timedelta(seconds=10)
 """A new run is rung for again after this long, should its first bell be lost."""
+MOST_REASON = 2000
+"""Characters of what is said of a run."""
 STARTED_BY_HAND = "workflow.started"
 CALLED = "workflow.called"
 SCHEDULED = "schedule.due"
@@ -39,22 +50,42 @@ def start_matching(
     """Start the runs that new events match. `events` come with their JSON form."""
     versions = runtime.versions.current(work.session) if events else ()
     now = runtime.clock()
-    runs = [
-        run
+    found = [
+        NewRun(run, version, view)
         for event, view in events
         for version in versions
         if (run := _match(runtime, version, event, view, now)) is not None
     ]
-    begin(work, runs)
+    begin(work, found, now)
 
 
-def begin(work: UnitOfWork, runs: Sequence[RunRow]) -> list[RunRow]:
-    """Store new runs and ring for those that may begin; gives the new ones."""
-    new = store.store_runs(work.session, runs)
-    for run in new:
+def begin(
+    work: UnitOfWork, found: Sequence[NewRun], now: datetime, *, gathers: bool = True
+) -> None:
+    """Store new runs, each with its place before its first gate, and ring for them.
+
+    `gathers`: an event may join a run that gathers events, instead of starting one.
+    """
+    placed: dict[UUID, str] = {}
+    gathered: list[tuple[str, NewRun]] = []
+    for new in found:
+        name = None if new.row.status == RunStatus.SKIPPED else _first_gate(new, now, gathers)
+        if name is not None and kind_of_gate(name) is Gate.GATHER:
+            gathered.append((name, new))
+        elif name is not None:
+            placed[new.row.id] = name
+    waiting = {new.row.id for _, new in gathered}
+    stored = store.store_runs(work.session, [new.row for new in found if new.row.id not in waiting])
+    in_order = [run for run in stored if run.id in placed]
+    ids = sorted(new_id() for _ in in_order)
+    work.session.add_all(
+        TurnRow(id=id_, gate=placed[run.id], run_id=run.id)
+        for id_, run in zip(ids, in_order, strict=True)
+    )
+    for run in stored:
         if run.status == RunStatus.PENDING:
             work.ring(AdvanceRun(run.id))
-    return new
+    gather(work, gathered, now)
 
 
 def start_directly(
@@ -67,11 +98,13 @@ def start_directly(
     key: str,
     caused_by: RunRow | None = None,
     caller_step: str | None = None,
+    reason: str | None = None,
 ) -> RunRow:
     """Start one workflow with an event of ours: by hand, by its schedule, or called by a run.
 
-    `key` is the same whenever the same start is asked for again. `caused_by` with `caller_step`:
-    the run (or branch) whose step calls it. Raises ChainTooLong.
+    `key` is the same whenever the same start is asked for again, which gives the same run.
+    `caused_by` with `caller_step`: the run (or branch) whose step calls it. Such a run gathers no
+    events: who starts it waits for this one. `reason` says in words why it began.
     """
     now = runtime.clock()
     event = own_event(
@@ -83,13 +116,13 @@ def start_directly(
         origin=Origin.OWN,
         caused_by=caused_by,
     )
-    work.session.add(event)
-    work.session.flush()
-    run = new_run(runtime, version, event, now=now, reason=None)
+    if not store_events(work.session, [event]):
+        return run_started_with(work.session, event.dedupe_key)
+    run = new_run(runtime, version, event, now=now, reason=reason)
     if caused_by is not None:
         run.caller_id, run.caller_step = caused_by.id, caller_step
         run.shadow = run.shadow or caused_by.shadow
-    begin(work, [run])
+    begin(work, [NewRun(run, version, event_view(event))], now, gathers=False)
     return run
 
 
@@ -114,8 +147,42 @@ def new_run(
 
 def inputs_of(document: Document, event: EventRow) -> dict[str, Any]:
     """Give the inputs of a run: those of a start by hand or a call, else the defaults."""
-    given = event.facts.get("inputs") if event.vendor == VENDOR and event.type in DIRECT else None
+    own = {"vendor": event.vendor, "type": event.type, "facts": event.facts}
+    return given_inputs(document, own)
+
+
+def given_inputs(document: Document, event: Mapping[str, Json]) -> dict[str, Any]:
+    """Give the same for the JSON form of an event."""
+    facts = event["facts"]
+    direct = event["vendor"] == VENDOR and event["type"] in DIRECT
+    given = facts.get("inputs") if direct and isinstance(facts, Mapping) else None
     return default_inputs(document) | (dict(given) if isinstance(given, Mapping) else {})
+
+
+def skip(run: RunRow, reason: str, now: datetime) -> None:
+    """Let a run end before it has begun. `reason` is in words for people."""
+    run.status = RunStatus.SKIPPED
+    run.reason = storable(reason)[:MOST_REASON]
+    run.ended_at = now
+    run.due_at = None
+
+
+def _first_gate(new: NewRun, now: datetime, gathers: bool) -> str | None:  # noqa: FBT001  # begin's
+    document = new.version.document
+    gate = next((gate for gate in gates_of(document) if gathers or gate is not Gate.GATHER), None)
+    if gate is None:
+        return None
+    inputs = given_inputs(document, new.event)
+    try:
+        return gate_name(document, gate, start_scope(new.event, new.version.vars, inputs))
+    except ExpressionError as error:
+        skip(new.row, key_fault(gate, error), now)
+        return None
+
+
+def key_fault(gate: Gate, error: ExpressionError) -> str:
+    """Say that a key cannot be evaluated."""
+    return f"the key of its `{gate}` cannot be evaluated: {error.message}"
 
 
 def _match(
@@ -130,9 +197,7 @@ def _match(
         return None
     run = new_run(runtime, version, event, now=now, reason=match.reason)
     if event.depth > MOST_DEPTH:
-        run.reason = f"{MOST_DEPTH} runs stand before it in its chain: it would never end"
-    if not match.started or event.depth > MOST_DEPTH:
-        run.status = RunStatus.SKIPPED
-        run.ended_at = now
-        run.due_at = None
+        skip(run, f"{MOST_DEPTH} runs stand before it in its chain: it would never end", now)
+    elif not match.started:
+        skip(run, match.reason, now)
     return run

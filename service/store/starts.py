@@ -1,0 +1,53 @@
+"""What is asked when a run is started by hand, by a schedule or by a call."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlmodel import Session, col, select
+
+from schemas.run_tables import RunRow
+from schemas.tables import EventRow, WorkflowRow, WorkflowVersionRow
+
+
+def run_started_with(session: Session, dedupe_key: str) -> RunRow:
+    """Give the run that an event of ours started. Raises NoResultFound."""
+    return session.exec(
+        select(RunRow)
+        .join(EventRow, col(EventRow.id) == col(RunRow.event_id))
+        .where(EventRow.dedupe_key == dedupe_key)
+        .order_by(col(RunRow.replay))
+        .limit(1)
+    ).one()
+
+
+def event(session: Session, event_id: UUID) -> EventRow | None:
+    """Give a stored event."""
+    return session.get(EventRow, event_id)
+
+
+def last_replay(session: Session, event_id: UUID, version_id: UUID) -> int:
+    """Give how often a version was started anew for an event; 0 also when it never ran for it."""
+    return (
+        session.exec(
+            select(func.max(RunRow.replay)).where(
+                RunRow.event_id == event_id, RunRow.workflow_version_id == version_id
+            )
+        ).one()
+        or 0
+    )
+
+
+def lock_workflow(session: Session, name: str) -> WorkflowRow | None:
+    """Give a workflow by name, locked."""
+    return session.exec(
+        select(WorkflowRow).where(WorkflowRow.name == name).with_for_update()
+    ).first()
+
+
+def current_version(session: Session, row: WorkflowRow) -> WorkflowVersionRow | None:
+    """Give the version of a workflow that new runs take."""
+    if row.current_version_id is None:
+        return None
+    return session.get(WorkflowVersionRow, row.current_version_id)
