@@ -13,8 +13,9 @@ from uuid import UUID
 
 from schemas.config import PollConfig, ReconcileConfig
 from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow, WorkflowVersionRow
-from service.configuration import Declared, DeclaredWorkflow
+from service.configuration import Declared
 from service.configuration_sources import DeclaredConnection, DeclaredSource
+from service.configuration_workflows import DeclaredWorkflow
 from service.db import Database, Session
 from service.errors import ConfigurationError
 from service.queue import Queue

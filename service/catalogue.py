@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from pydantic import BaseModel
-
-from schemas.events import CreditsFacts, TestRunFacts
+from schemas.events import FAMILIES
 from service.actions import VendorAction, index_actions
 from service.vendors import VENDORS
 from service.vendors.base import Vendor
 from service.workflows.catalogue import ActionSignature, Catalogue
 
-FACTS: Mapping[str, type[BaseModel]] = {
-    "test_run": TestRunFacts,
-    "test_case": TestRunFacts,
-    "visual_regression": TestRunFacts,
-    "credits": CreditsFacts,
-}
-"""The facts of each family of events (contract §7). A family that is not here is unchecked."""
-
 
 def build_catalogue(
     *,
     vendors: Iterable[Vendor] = VENDORS,
-    connections: Collection[str] | None = None,
+    connections: Collection[str] | Mapping[str, str] | None = None,
+    sources: Collection[str] | None = None,
 ) -> Catalogue:
-    """Give what a document is checked against. `connections` of None leaves them unchecked."""
+    """Give what a document is checked against. None leaves connections or sources unchecked.
+
+    `connections` may be names alone, or names with their vendors.
+    """
     known = tuple(vendors)
     signatures = []
     for found in index_actions(known).values():
@@ -36,7 +30,8 @@ def build_catalogue(
         )
     return Catalogue.of(
         signatures,
-        facts=FACTS,
+        facts=FAMILIES,
         vendors=[vendor.name for vendor in known],
         connections=connections,
+        sources=sources,
     )

@@ -1,7 +1,8 @@
 """Reading `hookwright.yaml` (contract §4): everything that is wrong with it is said at once.
 
-Lives here: the file and its workflow documents. What sources, connections and polls must mean is
-in `configuration_sources.py`, and what is done with a good file in `apply.py`.
+Lives here: the file as a whole. What sources, connections and polls must mean is in
+`configuration_sources.py`, its workflow documents are in `configuration_workflows.py`, and what is
+done with a good file is in `apply.py`.
 """
 
 from __future__ import annotations
@@ -9,30 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from schemas.config import Configuration, PollConfig, Retention, WorkflowFile
-from schemas.document import Document
+from schemas.config import Configuration, PollConfig, Retention
 from service.catalogue import build_catalogue
 from service.configuration_faults import FaultFinder, FaultyConfigurationError
 from service.configuration_sources import DeclaredConnection, DeclaredSource, SourceReader
+from service.configuration_workflows import DeclaredWorkflow, WorkflowReader
 from service.errors import ConfigurationError
 from service.vendors import VENDORS
 from service.vendors.base import Vendor
-from service.workflows.document import parse_document
-from service.workflows.findings import DocumentError, Finding, did_you_mean
-from service.workflows.yaml_tree import Path as TreePath
+from service.workflows.findings import Finding, did_you_mean
 from service.workflows.yaml_tree import YamlFault, YamlTree, read_yaml
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredWorkflow:
-    """A checked workflow document, the values that replace its `vars`, and its text."""
-
-    document: Document
-    vars: Mapping[str, Any]
-    text: str
-    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +108,7 @@ class _Reader:
         vendors: Mapping[str, Vendor],
     ) -> None:
         self._faults = FaultFinder(str(path), tree)
-        self._file = str(path)
-        self._folder = path.parent
+        self._path = path
         self._tree = tree
         self._vendors = vendors
         self._by_vendor = SourceReader(self._faults, path.parent, environment, vendors)
@@ -148,11 +136,17 @@ class _Reader:
         connections = tuple(self._by_vendor.connections())
         named = {item.config.name: item.config for item in connections}
         polls = tuple(self._by_vendor.polls(named))
+        sources = tuple(self._by_vendor.sources(named))
+        catalogue = build_catalogue(
+            vendors=self._vendors.values(),
+            connections={name: config.vendor for name, config in named.items()},
+            sources=[item.config.name for item in sources],
+        )
         return Declared(
-            sources=tuple(self._by_vendor.sources(named)),
+            sources=sources,
             connections=connections,
             polls=polls,
-            workflows=tuple(self._workflows(set(named))),
+            workflows=tuple(WorkflowReader(self._faults, self._path).read(catalogue)),
             retention=self._faults.fit(
                 ("retention",), Retention, self._tree.value.get("retention", {})
             )
@@ -162,72 +156,3 @@ class _Reader:
     def sources(self) -> Iterator[DeclaredSource]:
         """Give the sources alone; whether the connections they name exist is not looked at."""
         return self._by_vendor.sources() if isinstance(self._tree.value, dict) else iter(())
-
-    def _workflows(self, connections: set[str]) -> Iterator[DeclaredWorkflow]:
-        catalogue = build_catalogue(vendors=self._vendors.values(), connections=connections)
-        names: dict[str, str] = {}
-        entries = list(self._faults.items("workflows", WorkflowFile, lift=_lift_file))
-        # A file that is named, with vars of its own, is not meant by a pattern beside it.
-        named = {
-            file
-            for _path, entry, _lost in entries
-            if not _is_pattern(entry.file)
-            for file in _matching(self._folder, entry.file)
-        }
-        for path, entry, _lost in entries:
-            files = _matching(self._folder, entry.file)
-            if _is_pattern(entry.file) and files:
-                files = [file for file in files if file not in named]
-                if not files:
-                    continue
-            if not files:
-                self._faults.find(
-                    path,
-                    f"no file matches `{entry.file}`",
-                    f"patterns are relative to the folder of {self._file}",
-                )
-            for file in files:
-                shown = str(file)
-                try:
-                    text = file.read_text(encoding="utf-8")
-                    document = parse_document(text, filename=shown, catalogue=catalogue)
-                except DocumentError as error:
-                    self._faults.findings.extend(error.findings)
-                    continue
-                except (OSError, UnicodeDecodeError) as error:
-                    self._faults.find(path, f"{shown} cannot be read: {error}")
-                    continue
-                if document.name in names:
-                    self._faults.find(
-                        path,
-                        f"the workflow `{document.name}` of {shown} is also in "
-                        f"{names[document.name]}",
-                    )
-                names[document.name] = shown
-                self._check_vars(path, entry, document)
-                yield DeclaredWorkflow(document, entry.vars, text, shown)
-
-    def _check_vars(self, path: TreePath, entry: WorkflowFile, document: Document) -> None:
-        for name in entry.vars:
-            if name not in document.vars:
-                self._faults.find(
-                    (*path, "vars", name),
-                    f"the workflow `{document.name}` has no var `{name}`",
-                    did_you_mean(name, document.vars),
-                    key=True,
-                )
-
-
-def _lift_file(value: object) -> object:
-    return {"file": value} if isinstance(value, str) else value
-
-
-def _matching(folder: Path, pattern: str) -> list[Path]:
-    wanted = Path(pattern)
-    if wanted.is_absolute():
-        return sorted(Path(wanted.anchor).glob(str(wanted.relative_to(wanted.anchor))))
-    return sorted(folder.glob(pattern))
-
-
-def _is_pattern(file: str) -> bool:
-    return any(character in file for character in "*?[")
