@@ -82,8 +82,8 @@ def ask(
         "run_id": str(run.row.id),
         "step": step.id,
     }
-    if step.approval.channel is not None:
-        params["channel"] = step.approval.channel
+    if decision.params.get("channel") is not None:
+        params["channel"] = decision.params["channel"]
     uses = f"{step.approval.ask}.ask_approval"
     return perform_action(runtime, work, run, decision, uses, params, now)
 

@@ -101,7 +101,8 @@ def perform(
 def _params(document: Document, step: Step, scope: Scope) -> Mapping[str, Json]:
     match step:
         case ApprovalStep(approval=approval):
-            return {"text": render(approval.text, scope)}
+            asked = {"text": approval.text, "channel": approval.channel}
+            return {k: render(v, scope) for k, v in asked.items() if v is not None}
         case EmitStep(emit=emit):
             return {
                 "type": emit.type,

@@ -200,13 +200,11 @@ class _Checker:
             here = replace(names, steps=dict(visible), place=step.path)
             self.steps.check(step, here)
             collected: Type = None
-            # In branches there is no `error`: they are runs of their own.
-            inner = here.without("error")
             if step.kind == "for_each":
-                collected = self._loop(step, inner)
+                collected = self._loop(step, here)
             elif step.kind == "parallel":
                 for arm in arms_of(step):
-                    visible |= self._sequence(arm, inner)
+                    visible |= self._sequence(arm, here)
             if step.id is not None:
                 visible[step.id] = step_type(step, self.catalogue, collected)
         return visible
@@ -235,7 +233,7 @@ class _Checker:
             message = "`collect` holds no expression: it would give the same text for every item"
             self.finder.at(place, message, f"write `${{{{ {collect.strip()[:40]} }}}}`")
         return self.expressions.interpolated(
-            place, collect, replace(inside, steps=visible, place=place)
+            place, collect, replace(inside.without("error"), steps=visible, place=place)
         )
 
     def _variable(self, step: PlainStep, variable: str, names: Names) -> None:

@@ -151,7 +151,8 @@ class StepChecker:
     # --- waiting ------------------------------------------------------------------------------
 
     def _approval(self, path: Path, part: Mapping[str, Any], names: Names) -> None:
-        self._expressions.interpolated((*path, "text"), part.get("text"), names)
+        for key in ("text", "channel"):
+            self._expressions.interpolated((*path, key), part.get(key), names)
         self._expressions.duration((*path, "timeout"), part.get("timeout"), self._plain)
         ask, catalogue = part.get("ask"), self._catalogue
         if ask is None:
@@ -162,10 +163,6 @@ class StepChecker:
             return
         if not isinstance(ask, str):
             return
-        channel = part.get("channel")
-        if isinstance(channel, str) and OPENING in channel:
-            hint = "name one channel; by default it is that of the connection"
-            self._finder.at((*path, "channel"), "no expression is evaluated here", hint)
         if catalogue is not None and f"{ask}.{ASK}" not in catalogue.actions:
             able = [
                 name.partition(".")[0] for name in catalogue.actions if name.endswith(f".{ASK}")
