@@ -357,6 +357,15 @@ class Document(Part):
         """Every step by its id, those of arms and loops included, in the document's order."""
         return {step.id: step for name in SECTIONS for step in walk(getattr(self, name))}
 
+    @cached_property
+    def sections(self) -> dict[str, str]:
+        """The section that each step stands in, at whatever depth, by the step's id."""
+        return {step.id: name for name in SECTIONS for step in walk(getattr(self, name))}
+
+    def is_tidying(self, step_id: str) -> bool:
+        """Say whether a step is part of `on_cancel`, and so is not ended by what it answers."""
+        return self.sections[step_id] == "on_cancel"
+
     def step(self, step_id: str) -> Step:
         """Give the step with this id, of whatever part. Raises KeyError."""
         return self.by_id[step_id]

@@ -26,10 +26,11 @@ def give_answer(
     """Give a waiting step its answer and let its run (or branch) go on.
 
     False when it does not wait any more, or has been answered: the first answer counts. `asked`:
-    what the step has recorded as its output so far, if the answer is to that question alone.
+    what the step has recorded as its output so far, if the answer is to that question alone. Steps
+    of `on_cancel` are answered as well; one that a cancel is about to end takes no answer.
     """
     run = store.lock_run(work.session, run_id)
-    if run is None or run.status not in ACTIVE or run.cancel_requested:
+    if run is None or run.status not in ACTIVE:
         return False
     row = store.steps_of(work.session, run_id).get(step)
     if row is None or row.status != StepStatus.WAITING or row.answer is not None:

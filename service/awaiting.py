@@ -118,7 +118,7 @@ def look_again(runtime: Runtime, work: UnitOfWork, run: LoadedRun, version: Vers
     False when there is more to look at than one transaction should.
     """
     wait = None if run.wait is None else _wait_of(run, run.wait.step)
-    if wait is None or run.cancel_requested:
+    if wait is None or (run.cancel_requested and not version.document.is_tidying(wait.step)):
         return True
     step = run.steps.get(wait.step)
     if step is None or step.status != StepStatus.WAITING or step.answer is not None:

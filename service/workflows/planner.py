@@ -24,7 +24,7 @@ from service.workflows.decisions import (
 )
 from service.workflows.expressions import ExpressionError, render
 from service.workflows.scope import run_scope
-from service.workflows.transitions import cancelled, failed, run_error
+from service.workflows.transitions import cancelled, failed, known_error, run_error
 from service.workflows.waiting import go_on
 
 _ANSWERED = {
@@ -48,17 +48,18 @@ def plan(document: Document, view: RunView, now: datetime) -> Decision:
     becomes `Fail`.
     """
     steps = document.steps
-    if view.place is not None:
-        steps = document.sequence(view.place.container, view.place.number)
-    if view.cancel_requested:
+    place = view.place
+    if place is not None:
+        steps = document.sequence(place.container, place.number)
+    if view.cancel_requested and (place is None or not document.is_tidying(place.container)):
         return _cancel(document, view, steps, now)
     ended = _carry_on(document, view, steps, now)
     if isinstance(ended, StepState):
         error = run_error(ended)
-        if view.place is not None or ended.status is StepStatus.CANCELLED:
+        if place is not None or ended.status is StepStatus.CANCELLED:
             status = RunStatus.FAILED if ended.status is StepStatus.FAILED else RunStatus.CANCELLED
             return Finish(status, error if status is RunStatus.FAILED else None)
-        rescue = _carry_on(document, view, document.on_failure, now, error=error)
+        rescue = _carry_on(document, view, document.on_failure, now, tolerant=True)
         if rescue is None or isinstance(rescue, StepState):
             return Finish(RunStatus.FAILED, error)
         return rescue
@@ -71,18 +72,16 @@ def _carry_on(
     steps: tuple[Step, ...],
     now: datetime,
     *,
-    error: RunError | None = None,
     tolerant: bool = False,
 ) -> Decision | StepState | None:
     """Give the decision; the state of a step with which the sequence broke off; None at its end.
 
-    With an `error` (in `on_failure`) or `tolerant` (in `on_cancel`) no failure breaks it off.
+    `tolerant` (in `on_failure` and `on_cancel`): no failure breaks it off.
     """
-    tolerant = tolerant or error is not None
     for step in steps:
         state = view.steps.get(step.id) or StepState(step_id=step.id)
         if not state.status.is_final:
-            return _advance(document, view, step, state, now, error)
+            return _advance(document, view, step, state, now)
         if tolerant:
             continue
         if state.status is StepStatus.CANCELLED:
@@ -98,14 +97,13 @@ def _advance(
     step: Step,
     state: StepState,
     now: datetime,
-    error: RunError | None,
 ) -> Decision:
     if state.status is StepStatus.IN_DOUBT:
         return AwaitPerson(step.id)
     waits = state.status is StepStatus.WAITING
     if waits and state.answer is None and state.due_at is not None and state.due_at > now:
         return Wait(step.id, state, state.wait or WaitKind.RETRY, state.due_at)
-    scope = run_scope(document, view, error=error)
+    scope = run_scope(document, view, error=known_error(document, view, step))
     try:
         if state.status is StepStatus.PENDING:
             return begin(document, step, state, scope, now)

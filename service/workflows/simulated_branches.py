@@ -60,6 +60,10 @@ class Branch:
         """Give the records of its own steps, not of other arms."""
         return ((step_id, self.states[step_id]) for step_id in tuple(self.records))
 
+    def is_stopped(self, step_id: str) -> bool:
+        """Say whether a cancel ends this step."""
+        return self.run.cancel_requested and not self.run.document.is_tidying(step_id)
+
     def see_cancelled(self) -> None:
         """Let the planner see that the run shall end."""
         self.view = replace(self.view, cancel_requested=True)

@@ -126,7 +126,7 @@ def _decide(world: World, decided: Decided) -> bool:
 
 def _settle(world: World, settled: Settled) -> bool:
     found = _find(world, settled.path, StepStatus.IN_DOUBT, None)
-    if found is None or found[0].run.cancel_requested:
+    if found is None or found[0].is_stopped(found[1]):
         return False
     branch, step_id = found
     state = settle_doubt(
@@ -170,7 +170,7 @@ def _find(
 def _answer(world: World, branch: Branch, step_id: str, answer: Mapping[str, Json]) -> bool:
     """Give a waiting step its answer and let its branch go on. The first answer counts."""
     state = branch.states[step_id]
-    over = branch.ended is not None or branch.run.cancel_requested
+    over = branch.ended is not None or branch.is_stopped(step_id)
     if over or state.status is not StepStatus.WAITING or state.answer is not None:
         return False
     branch.states[step_id] = state.model_copy(update={"answer": dict(answer)})

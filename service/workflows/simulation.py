@@ -295,7 +295,7 @@ class Simulation:
         state = parent.states[step.id]
         if state.tally is None:
             return
-        cancelled = branch.run.cancel_requested
+        cancelled = branch.is_stopped(step.id)
         tally = count_end(state.tally, decision, branch.local_path)
         changed: dict[str, Any] = {"tally": tally}
         results = parent.results.setdefault(step.id, {})
@@ -320,8 +320,6 @@ class Simulation:
         action = step.uses if isinstance(step, ActionStep) else ""
         if isinstance(step, ApprovalStep):
             action = f"{step.approval.ask}.ask_approval"
-            if step.approval.channel is not None:
-                params = {**params, "channel": step.approval.channel}
         call = SimulatedCall(
             path=branch.prefix + step.id,
             step=step,

@@ -188,7 +188,7 @@ def _ask_again(
 
 def known_error(document: Document, view: RunView, step: Step) -> RunError | None:
     """Give the `error` that a step of `on_failure` sees; None for all other steps."""
-    if step not in document.on_failure:
+    if document.sections[step.id] != "on_failure":
         return None
     for main in document.steps:
         state = view.steps.get(main.id)
