@@ -54,10 +54,18 @@ def spread(work: UnitOfWork, run: LoadedRun, step: Step, decision: Spread, now: 
         _begin(work, run.row, run.root, step, number, item, now)
 
 
-def end(work: UnitOfWork, run: LoadedRun, step: Step, decision: Finish, now: datetime) -> None:
+def end(
+    work: UnitOfWork,
+    run: LoadedRun,
+    step: Step,
+    decision: Finish,
+    now: datetime,
+    *,
+    tidying: bool = False,
+) -> None:
     """Count a branch that ends; then the next one begins, or what it belongs to goes on.
 
-    `step` is its container.
+    `step` is its container. `tidying`: that is part of `on_cancel`, which a cancel does not end.
     """
     parent = run.chain[1]
     row = store.lock_spread(work.session, parent.id, step.id)
@@ -65,22 +73,31 @@ def end(work: UnitOfWork, run: LoadedRun, step: Step, decision: Finish, now: dat
     row.succeeded, row.failed, row.cancelled = tally.succeeded, tally.failed, tally.cancelled
     if tally.first_error is not None:
         row.first_error = tally.first_error.model_dump(mode="json")
-    cancelled = run.cancel_requested
+    cancelled = run.cancel_requested and not tidying
     match after_branch(step, tally, cancelled=cancelled):
         case AfterBranch.BEGIN_NEXT:
-            number = row.begun
-            row.begun += 1
-            item = None
-            if isinstance(step, EachStep):
-                item = store.item(work.session, parent.id, step.id, number)
-            _begin(work, parent, run.root, step, number, item, now)
+            _begin_next(work, parent, run.root, step, row, now)
         case AfterBranch.GO_ON:
             if collects(step, cancelled=cancelled):
-                _collect(work, run, step)
+                _collect(work, parent, run.root, step)
             runs_store.wake(work.session, [parent.id], now=now)
             work.ring(AdvanceRun(parent.id))
         case AfterBranch.NOTHING:
             pass
+
+
+def resume(
+    work: UnitOfWork, parent: RunRow, root: RunRow, step: Step, row: SpreadRow, now: datetime
+) -> None:
+    """Go on with the branches of a step whose tally was put right: as many begin as may.
+
+    When none is left, what they belong to has their results; its caller lets it go on.
+    """
+    work.session.flush()
+    while (follows := after_branch(step, _tally(row), cancelled=False)) is AfterBranch.BEGIN_NEXT:
+        _begin_next(work, parent, root, step, row, now)
+    if follows is AfterBranch.GO_ON and collects(step, cancelled=False):
+        _collect(work, parent, root, step)
 
 
 def end_soon(work: UnitOfWork, root_id: UUID, now: datetime) -> None:
@@ -91,6 +108,17 @@ def end_soon(work: UnitOfWork, root_id: UUID, now: datetime) -> None:
     """
     for branch_id in store.wake_free(work.session, root_id, now=now):
         work.ring(AdvanceRun(branch_id))
+
+
+def _begin_next(
+    work: UnitOfWork, parent: RunRow, root: RunRow, step: Step, row: SpreadRow, now: datetime
+) -> None:
+    number = row.begun
+    row.begun += 1
+    item = None
+    if isinstance(step, EachStep):
+        item = store.item(work.session, parent.id, step.id, number)
+    _begin(work, parent, root, step, number, item, now)
 
 
 def _begin(
@@ -126,14 +154,13 @@ def _begin(
     work.ring(AdvanceRun(branch.id))
 
 
-def _collect(work: UnitOfWork, run: LoadedRun, step: Step) -> None:
+def _collect(work: UnitOfWork, parent: RunRow, root: RunRow, step: Step) -> None:
     """Put what the items gave where the step of `for_each` takes it from."""
-    work.session.flush()  # this branch's own output is among them
-    parent = run.chain[1]
+    work.session.flush()  # the output of the branch that ended last is among them
     answer = gather_results(store.outputs(work.session, parent.id, step.id))
     if not answer["complete"]:
         kept = len(answer["results"])
-        log.warning("results_cut", run_id=str(run.root.id), step=step.id, kept=kept)
+        log.warning("results_cut", run_id=str(root.id), step=step.id, kept=kept)
     row: StepRow = runs_store.step_of(work.session, parent.id, step.id)
     row.answer = answer
 

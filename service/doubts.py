@@ -70,7 +70,7 @@ def settle_step(
         known = _whole_output(actions.get(row.action or ""), output, took_effect=took_effect)
         # The ledger knows that the question was asked; the next attempt has its answer from there.
         ended = took_effect and row.kind != APPROVAL
-        _record_step(row, settle_doubt(_state(row), took_effect=ended, output=known), now)
+        record_state(row, settle_doubt(state_of(row), took_effect=ended, output=known), now)
         effect = store.effect_in_doubt(work.session, run_id, step)
         if effect is not None:
             _record_effect(effect, known if took_effect else None, now)
@@ -187,12 +187,14 @@ def _whole_output(
     return whole
 
 
-def _state(row: StepRow) -> StepState:
+def state_of(row: StepRow) -> StepState:
+    """Give what is recorded of a step, without when and why it waits."""
     recorded = {name: getattr(row, name) for name in _RECORDED}
     return StepState.model_validate({"step_id": row.step, **recorded})
 
 
-def _record_step(row: StepRow, state: StepState, now: datetime) -> None:
+def record_state(row: StepRow, state: StepState, now: datetime) -> None:
+    """Write a step's state into its row; the wait, if there is one, is the caller's."""
     for name, value in state.model_dump(include=set(_RECORDED)).items():
         setattr(row, name, value)
     row.ended_at = now if state.status.is_final else None

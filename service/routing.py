@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from schemas.events import Event, Json
 from schemas.storable import bounded
 from schemas.tables import EventRow
+from service.approvals import take_decisions
 from service.db import Session
+from service.event_form import event_view
 from service.own_events import KEY_LENGTH
 from service.runtime import Runtime
 from service.starting import DIRECT, start_matching
 from service.store import deliveries as store
 from service.unit_of_work import UnitOfWork
 from service.waking import wake_waiting
+
+__all__ = ["account_of_untied", "event_view", "store_and_route"]
 
 
 def store_and_route(
@@ -22,14 +25,11 @@ def store_and_route(
     """Store what is new of these events and act upon it; gives the new ones."""
     new = store.store_events(work.session, _without_known(work.session, events))
     routed = [(event, event_view(event)) for event in new if event.type not in DIRECT]
-    start_matching(runtime, work, routed)
+    # Runs that have begun before gates: the order in which locks are taken (store/gates.py).
     wake_waiting(work, routed, now=runtime.clock())
+    take_decisions(work, new, now=runtime.clock())
+    start_matching(runtime, work, routed)
     return new
-
-
-def event_view(row: EventRow) -> dict[str, Json]:
-    """Give the JSON form of an event, as expressions and the API see it."""
-    return Event.model_validate(row, from_attributes=True).model_dump(mode="json")
 
 
 def account_of_untied(source: str) -> str:

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Literal
 from uuid import UUID
 
 import structlog
 
+from schemas.document import EmitStep
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import AttemptRow, WaitRow
 from schemas.storable import storable
-from schemas.workflow import RunStatus, StepState, StepStatus, WaitKind
-from service import alerts, awaiting, branches, effects
+from schemas.workflow import RunError, RunStatus, StepState, StepStatus, WaitKind
+from service import admission, alerts, awaiting, branches, effects, questions
+from service.approvals import decided_already
 from service.calling import answer_caller, cancel_called
 from service.effects import Call, Result, Turn
 from service.emitting import announce_failure
@@ -31,6 +34,7 @@ from service.unit_of_work import UnitOfWork, unit_of_work
 from service.versions import Version
 from service.workflows.decisions import (
     AwaitPerson,
+    Decision,
     Done,
     Fail,
     Failed,
@@ -42,8 +46,9 @@ from service.workflows.decisions import (
     Succeeded,
     Wait,
 )
+from service.workflows.own_steps import in_shadow
 from service.workflows.planner import plan
-from service.workflows.transitions import after_attempt, poll_of
+from service.workflows.transitions import after_attempt
 
 log = structlog.get_logger(__name__)
 
@@ -59,10 +64,22 @@ FIRST_PAUSE = timedelta(seconds=2)
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A step that was recorded as running, and the call it is about to make."""
+    """A step that was recorded as running, and the call it is about to make.
 
-    decision: Perform
+    Without a `decision` the call is a follow-up: a question outside that is decided is closed.
+    """
+
+    decision: Perform | None
     call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The run goes on in a transaction of its own.
+
+    What an event starts may lock gates. They are locked in order, so one event is as much as a
+    transaction may hold.
+    """
 
 
 def advance_run(runtime: Runtime, run_id: UUID) -> None:
@@ -71,6 +88,9 @@ def advance_run(runtime: Runtime, run_id: UUID) -> None:
         try:
             begun = _take(runtime, run_id, lease)
             while begun is not None:
+                if isinstance(begun, Again):
+                    begun = _resume(runtime, run_id, lease)
+                    continue
                 result = effects.perform(begun.call, runtime.database, now=runtime.clock())
                 begun = _settle_patiently(runtime, run_id, lease, begun, result)
         except Unavailable:
@@ -83,19 +103,30 @@ def advance_run(runtime: Runtime, run_id: UUID) -> None:
             raise
 
 
-def _take(runtime: Runtime, run_id: UUID, lease: str) -> Begun | None:
+def _take(runtime: Runtime, run_id: UUID, lease: str) -> Begun | Again | None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         now = runtime.clock()
         run = store.claim(work.session, run_id, owner=lease, now=now, ttl=LEASE)
         if run is None:
             return None
-        run.row.started_at = run.row.started_at or now
-        return _go_on(runtime, work, run)
+        version = runtime.versions.open(run.row.workflow, run.version)
+        if not admission.stands_before_gate(work, run, version):
+            return _go_on(runtime, work, run)
+    if not admission.pass_gates(runtime, run_id, version, lease):
+        return None
+    return _resume(runtime, run_id, lease)
+
+
+def _resume(runtime: Runtime, run_id: UUID, lease: str) -> Begun | Again | None:
+    """Go on in a new transaction with a run that this worker holds."""
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        run = store.reload_held(work.session, run_id, owner=lease)
+        return None if run is None else _go_on(runtime, work, run)
 
 
 def _settle_patiently(
     runtime: Runtime, run_id: UUID, lease: str, begun: Begun, result: Result
-) -> Begun | None:
+) -> Begun | Again | None:
     """Record what came of a call, waiting for the database to come back if it is away.
 
     Only we know what the other side answered; without it the effect would be in doubt.
@@ -114,15 +145,18 @@ def _settle_patiently(
 
 def _settle(
     runtime: Runtime, run_id: UUID, lease: str, begun: Begun, result: Result
-) -> Begun | None:
+) -> Begun | Again | None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         now = runtime.clock()
         # The ledger tells what happened outside even when the run was taken from us meanwhile.
-        effects.record(work.session, begun.call, result, now=now)
+        record = effects.record if begun.decision is not None else questions.record
+        record(work.session, begun.call, result, now=now)
         run = store.reload_held(work.session, run_id, owner=lease)
         if run is None:
             log.warning("run_lease_lost", run_id=str(run_id), step=begun.call.step)
             return None
+        if begun.decision is None:
+            return _go_on(runtime, work, run)
         state = _record_outcome(runtime, work, run, begun.decision, result.outcome)
         if state.status is StepStatus.FAILED:
             known = result.when_given_up(begun.call)
@@ -132,8 +166,10 @@ def _settle(
         return _go_on(runtime, work, run)
 
 
-def _go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | None:
+def _go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | Again | None:
     version = runtime.versions.open(run.row.workflow, run.version)
+    if run.row.started_at is None and not run.cancel_requested:
+        run.row.started_at = runtime.clock()
     if not awaiting.look_again(runtime, work, run, version):
         _hand_over(runtime, work, run)
         return None
@@ -143,15 +179,55 @@ def _go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | None:
             return None
         now = runtime.clock()
         decision = plan(version.document, view_of(runtime, work, run, version), now)
+        did: Begun | bool
         if isinstance(decision, Perform):
-            begun = _begin(runtime, work, run, version, decision)
-            if isinstance(begun, Begun):
-                return begun
-            if isinstance(begun, Turn):
-                _rest(work, run, decision.step.id, WaitKind.TARGET, now + TURN, now)
-                return None
-        elif not _apply(runtime, work, run, version, decision, now):
-            return None
+            did = _perform(runtime, work, run, version, decision, now)
+        else:
+            closing = _close_question(runtime, work, run, version, decision)
+            did = closing or (
+                closing is None and _apply(runtime, work, run, version, decision, now)
+            )
+        if did is not True:
+            return did or None
+        if isinstance(decision, Perform) and isinstance(decision.step, EmitStep):
+            return Again()
+
+
+def _perform(
+    runtime: Runtime,
+    work: UnitOfWork,
+    run: LoadedRun,
+    version: Version,
+    decision: Perform,
+    now: datetime,
+) -> Begun | bool:
+    """Begin an attempt. True when its outcome is known already, False when the run rests."""
+    begun = _begin(runtime, work, run, version, decision)
+    if isinstance(begun, Turn):
+        _rest(work, run, decision.step.id, WaitKind.TARGET, now + TURN, now)
+        return False
+    return begun or True
+
+
+def _close_question(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, version: Version, decision: Decision
+) -> Begun | Literal[False] | None:
+    """Say outside how what was asked there was decided, before the step's end is recorded.
+
+    None when there is nothing (more) to say, False when the run rests until the next try.
+    """
+    if not isinstance(decision, Done | Fail):
+        return None
+    step = version.document.step(decision.step_id)
+    follow_up = questions.close_question(runtime, work, run, step, decision.state)
+    if follow_up is None:
+        return None
+    if isinstance(follow_up, Call):
+        run.row.status = RunStatus.RUNNING
+        return Begun(None, follow_up)
+    run.row.status = RunStatus.WAITING
+    _release(run, due_at=follow_up)
+    return False
 
 
 def _apply(
@@ -165,30 +241,56 @@ def _apply(
     """Do what was decided; False when the run rests or has ended."""
     match decision:
         case Skip() | Fail() | Done():
+            if decision.state.status is StepStatus.CANCELLED and not cancel_called(
+                runtime, work, run, decision.step_id
+            ):
+                _rest(work, run, decision.step_id, WaitKind.CALL, now + TURN, now)
+                return False
             store_state(work, run, version, decision.state, now)
             awaiting.end(work, run)
-            if decision.state.status is StepStatus.CANCELLED:
-                cancel_called(runtime, work, run, decision.step_id)
             return True
         case Spread():
             store_state(work, run, version, decision.state, now)
             work.session.flush()  # the step's row first: nothing else tells the session their order
             branches.spread(work, run, version.document.step(decision.step_id), decision, now)
             return True
-        case Wait(kind=WaitKind.EVENT):
-            store_state(work, run, version, decision.state, now)
-            due_at = awaiting.begin(runtime, work, run, version, decision)
-            if due_at is None:
-                return True
-            run.row.status = RunStatus.WAITING
-            _release(run, due_at=due_at)
         case Wait():
             store_state(work, run, version, decision.state, now)
-            _rest(work, run, decision.step_id, decision.kind, decision.until, now)
+            return _wait(runtime, work, run, version, decision, now)
         case AwaitPerson():
             _await_person(work, run, decision.step_id, now)
         case Finish():
             _finish(runtime, work, run, version, decision, now)
+    return False
+
+
+def _wait(
+    runtime: Runtime,
+    work: UnitOfWork,
+    run: LoadedRun,
+    version: Version,
+    wait: Wait,
+    now: datetime,
+) -> bool:
+    """Let the run wait; True when what it would wait for is there already."""
+    until = wait.until
+    match wait.kind:
+        case WaitKind.EVENT:
+            due_at = awaiting.begin(runtime, work, run, version, wait)
+            if due_at is None:
+                return True
+            run.row.status = RunStatus.WAITING
+            _release(run, due_at=due_at)
+            return False
+        case WaitKind.APPROVAL:
+            known = decided_already(work, run, wait.state, now)
+            if known is not None:
+                store_state(work, run, version, known, now)
+                return True
+        case WaitKind.BRANCHES if run.cancel_requested:
+            branches.end_soon(work, run.root.id, now)
+            until = now + branches.END_AGAIN
+    _rest(work, run, wait.step_id, wait.kind, until, now)
     return False
 
 
@@ -237,13 +339,8 @@ def _record_outcome(
         now=now,
         jitter=runtime.jitter(),
     )
-    polls = poll_of(decision.step) is not None
-    if run.row.shadow and polls and state.status is StepStatus.WAITING:
-        # Nothing was really begun, so there is nothing to wait for.
-        reason = "shadow: what it would watch was not begun"
-        state = state.model_copy(
-            update={"status": StepStatus.SKIPPED, "due_at": None, "wait": None, "reason": reason}
-        )
+    if run.row.shadow:
+        state = in_shadow(version.document, state)
     store_state(work, run, version, state, now)
     row = store.attempt(work.session, run.steps[decision.step.id].id, decision.attempt)
     if row is None:
@@ -315,11 +412,14 @@ def _finish(
     row.ended_at = now
     _release(run, due_at=None)
     if row.container is not None:
-        branches.end(work, run, version.document.step(row.container), decision, now)
+        step = version.document.step(row.container)
+        tidying = version.document.is_tidying(step.id)
+        branches.end(work, run, step, decision, now, tidying=tidying)
         return
     answer_caller(runtime, work, row, decision)
     if row.error is not None:
         announce_failure(runtime, work, run, row.error)
+    admission.leave(work, row.id, now)
     log.info("run_ended", run_id=str(row.id), workflow=row.workflow, status=decision.status)
 
 
@@ -340,7 +440,11 @@ def _set_aside(runtime: Runtime, run_id: UUID, lease: str, error: Exception) -> 
     """Try again later, and after some tries fail the run: a poisoned run must not stop others."""
     with unit_of_work(runtime.database, runtime.queue) as work:
         now = runtime.clock()
+        admission.lock_gates_of(work, run_id, now)
         run = store.reload_held(work.session, run_id, owner=lease)
+        if run is None:
+            # The taking of the run was itself rolled back with what went wrong.
+            run = store.claim(work.session, run_id, owner=lease, now=now, ttl=LEASE)
         if run is None:
             return
         failures = run.row.failures + 1
@@ -348,10 +452,10 @@ def _set_aside(runtime: Runtime, run_id: UUID, lease: str, error: Exception) -> 
             _release(run, due_at=now + FIRST_PAUSE * 2 ** (failures - 1))
             run.row.failures = failures
             return
-        awaiting.end(work, run)
-        store.clear_wait(work.session, run_id)
         message = f"Hookwright could not carry the run on: {type(error).__name__}: {error}"
-        run.row.status = RunStatus.FAILED
-        run.row.error = {"step": "", "code": "bug", "message": message[:2000]}
-        run.row.ended_at = now
-        _release(run, due_at=None)
+        fault = RunError(step="", code="bug", message=storable(message)[:2000])
+        version = runtime.versions.open(run.row.workflow, run.version)
+        _finish(runtime, work, run, version, Finish(RunStatus.FAILED, fault), now)
+        # Its branches, if any are under way, have nobody any more who waits for them.
+        run.row.cancel_requested = True
+        branches.end_soon(work, run.root.id, now)

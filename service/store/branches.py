@@ -31,6 +31,16 @@ def item(session: Session, run_id: UUID, step: str, number: int) -> Any:
     return row.items[number - first]
 
 
+def find_spread(session: Session, run_id: UUID, step: str) -> SpreadRow | None:
+    """Give how far the branches of a step have come, locked; None when it has not spread."""
+    return session.exec(
+        select(SpreadRow)
+        .where(SpreadRow.run_id == run_id, SpreadRow.step == step)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).first()
+
+
 def lock_spread(session: Session, run_id: UUID, step: str) -> SpreadRow:
     """Give how far the branches of a step have come, locked until the transaction ends."""
     return session.exec(

@@ -65,6 +65,14 @@ def keep_output(session: Session, step: StepRow, output: Json, *, now: datetime)
     step.output_id = row.id
 
 
+def forget_output(session: Session, step: StepRow) -> None:
+    """Take a step's output away, wherever it is kept."""
+    row = None if step.output_id is None else session.get(PayloadRow, step.output_id)
+    if row is not None:
+        session.delete(row)
+    step.output = step.output_id = None
+
+
 def output_of(session: Session, step: StepRow) -> Any:
     """Give a step's output, wherever it is kept."""
     return step.output if step.output_id is None else _load(session, step.output_id)

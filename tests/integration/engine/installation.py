@@ -15,7 +15,14 @@ from schemas.events import EventDraft
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun, Job
 from schemas.run_tables import AttemptRow, RunRow, StepRow
-from schemas.tables import ConnectionRow, DeliveryRow, SourceRow, WorkflowRow, WorkflowVersionRow
+from schemas.tables import (
+    ConnectionRow,
+    DeliveryRow,
+    EffectRow,
+    SourceRow,
+    WorkflowRow,
+    WorkflowVersionRow,
+)
 from service.connections import Connections
 from service.db import Database
 from service.ingest import ingest_deliveries
@@ -296,6 +303,23 @@ class Installation:
                 done += 1
         message = f"still going on after {most} jobs"
         raise AssertionError(message)
+
+    def carry_on_rung(self, *, most: int = 2000) -> None:
+        """Carry on every run and branch that is rung for, at this time."""
+        for _ in range(most):
+            jobs, self.bell.rung = self.bell.rung, []
+            if not jobs:
+                return
+            for run_id in dict.fromkeys(job.run_id for job in jobs if isinstance(job, AdvanceRun)):
+                advance_run(self.runtime, run_id)
+        message = f"still rung for after {most} rounds"
+        raise AssertionError(message)
+
+    def steps(self, step: str) -> list[StepRow]:
+        return self.rows(StepRow, StepRow.step == step)
+
+    def effects(self, run_id: UUID) -> list[EffectRow]:
+        return sorted(self.rows(EffectRow, EffectRow.run_id == run_id), key=lambda row: row.id)
 
     def run(self, run_id: UUID) -> RunRow:
         (row,) = self.rows(RunRow, RunRow.id == run_id)
