@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import traceback
 from importlib import import_module
+from types import ModuleType
 from typing import NamedTuple
 
 import click
@@ -69,9 +71,7 @@ class LazyGroup(click.Group):
         entry = _COMMANDS.get(cmd_name)
         if entry is None:
             return None
-        command: click.Command = getattr(
-            import_module(f"service.cli.{entry.module}"), f"{entry.name}_command"
-        )
+        command: click.Command = getattr(_load(entry.module), f"{entry.name}_command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -79,6 +79,17 @@ class LazyGroup(click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in _COMMANDS.items()])
+
+
+def _load(module: str) -> ModuleType:
+    # What imports make stays. To look through it for garbage again and again as it grows takes a
+    # fifth of the time, and to look through it later gains nothing either.
+    gc.disable()
+    try:
+        return import_module(f"service.cli.{module}")
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 _BEGINNING = """\b
