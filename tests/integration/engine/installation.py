@@ -321,6 +321,13 @@ class Installation:
     def effects(self, run_id: UUID) -> list[EffectRow]:
         return sorted(self.rows(EffectRow, EffectRow.run_id == run_id), key=lambda row: row.id)
 
+    def every_effect(self) -> list[EffectRow]:
+        return sorted(self.rows(EffectRow), key=lambda row: row.id)
+
+    def attempts_of(self, run_id: UUID, step: str) -> list[AttemptRow]:
+        row = self.step(run_id, step)
+        return sorted(self.rows(AttemptRow, AttemptRow.step_id == row.id), key=lambda a: a.number)
+
     def run(self, run_id: UUID) -> RunRow:
         (row,) = self.rows(RunRow, RunRow.id == run_id)
         return row
