@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Iterator
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from service.errors import ConfigurationError
 from service.vendors import VENDORS
@@ -41,12 +41,17 @@ def write_first_configuration(folder: Path, data_dir: Path) -> list[Path]:
     return [configuration, *written]
 
 
-def shipped_workflows() -> list[Traversable]:
-    """Give the workflow documents that come with Hookwright, by name."""
-    found = files(SHIPPED_WORKFLOWS).iterdir()
-    return sorted(
-        (file for file in found if file.name.endswith(".yaml")), key=lambda file: file.name
-    )
+def shipped_workflows() -> list[tuple[PurePosixPath, Traversable]]:
+    """Give the workflows that come with Hookwright, their tests and their texts, by path."""
+    return sorted(_files(files(SHIPPED_WORKFLOWS), PurePosixPath()), key=lambda found: found[0])
+
+
+def _files(folder: Traversable, path: PurePosixPath) -> Iterator[tuple[PurePosixPath, Traversable]]:
+    for file in folder.iterdir():
+        if file.is_dir():
+            yield from _files(file, path / file.name)
+        elif file.name.endswith((".yaml", ".jinja")):
+            yield path / file.name, file
 
 
 def _write_secrets(folder: Path) -> Iterator[Path]:
@@ -68,8 +73,9 @@ def _new_secret(vendor: str) -> str:
 
 
 def _write_workflows(folder: Path) -> Iterator[Path]:
-    for file in shipped_workflows():
-        path = folder / file.name
+    for name, file in shipped_workflows():
+        path = folder / name
         if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.read_bytes())
             yield path

@@ -10,6 +10,7 @@ from service.catalogue import build_catalogue
 from service.cli.client import ApiClient, remote
 from service.cli.output import json_option, moment, print_json, print_table
 from service.errors import Invalid
+from service.template_files import TemplateFiles
 from service.workflows.document import parse_document
 from service.workflows.findings import DocumentError, Finding
 
@@ -53,7 +54,12 @@ def workflow_lint(*, documents: tuple[Path, ...], as_json: bool) -> int:
     findings: list[Finding] = []
     for path in documents:
         try:
-            parse_document(_text(path), filename=str(path), catalogue=catalogue)
+            parse_document(
+                _text(path),
+                filename=str(path),
+                catalogue=catalogue,
+                read_template=TemplateFiles(path, path.parent).read,
+            )
         except DocumentError as error:
             findings.extend(error.findings)
         except UnreadableError as error:

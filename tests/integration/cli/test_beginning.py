@@ -61,6 +61,7 @@ def test_init_writes_a_configuration_with_secrets_for_its_owner_alone(shell: She
         assert len(secret.read_text().strip()) >= 43
     assert stat.S_IMODE((shell.folder / ".hookwright").stat().st_mode) == 0o700
     assert (shell.folder / "workflows" / "heal-failed-run.yaml").is_file()
+    assert (shell.folder / "workflows" / "texts" / "heal-comment.md.jinja").is_file()
 
 
 def test_init_overwrites_nothing(shell: Shell) -> None:
