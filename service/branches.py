@@ -86,17 +86,24 @@ def end(
             pass
 
 
-def resume(
-    work: UnitOfWork, parent: RunRow, root: RunRow, step: Step, row: SpreadRow, now: datetime
-) -> None:
-    """Go on with the branches of a step whose tally was put right: as many begin as may.
+def resume(work: UnitOfWork, run: LoadedRun, step: Step, now: datetime) -> None:
+    """Let the branches of a step go on whose run was retried, and as many more as may begin."""
+    for branch_id in store.wake_resting(work.session, run.row.id, step.id, now=now):
+        work.ring(AdvanceRun(branch_id))
+    row = store.lock_spread(work.session, run.row.id, step.id)
+    while after_branch(step, _tally(row), cancelled=False) is AfterBranch.BEGIN_NEXT:
+        _begin_next(work, run.row, run.root, step, row, now)
 
-    When none is left, what they belong to has their results; its caller lets it go on.
+
+def collect_again(
+    work: UnitOfWork, parent: RunRow, root: RunRow, step: Step, row: SpreadRow
+) -> None:
+    """Put the results where the step takes them from, if all branches have ended well.
+
+    A run that was cancelled just then did not keep them.
     """
-    work.session.flush()
-    while (follows := after_branch(step, _tally(row), cancelled=False)) is AfterBranch.BEGIN_NEXT:
-        _begin_next(work, parent, root, step, row, now)
-    if follows is AfterBranch.GO_ON and collects(step, cancelled=False):
+    is_over = after_branch(step, _tally(row), cancelled=False) is AfterBranch.GO_ON
+    if is_over and collects(step, cancelled=False):
         _collect(work, parent, root, step)
 
 

@@ -15,20 +15,26 @@ import structlog
 
 from schemas.document import ApprovalStep, Document, Step
 from schemas.jobs import AdvanceRun
-from schemas.run_tables import RunRow, SpreadRow, StepRow, WaitRow
-from schemas.workflow import RunStatus, StepStatus, WaitKind
+from schemas.run_tables import RunRow, SpreadRow, StepRow, TurnRow
+from schemas.tables import EventRow
+from schemas.workflow import RunStatus, StepStatus
 from service import branches
 from service.db import Database
 from service.doubts import record_state, state_of, was
 from service.errors import Conflict, NotFound
+from service.event_form import event_view
 from service.queue import Queue
-from service.starting import RING_AGAIN
+from service.starting import RING_AGAIN, inputs_of, key_fault
 from service.store import branches as branches_store
 from service.store import doubts as store
 from service.store import retries
-from service.store.payloads import forget_output
-from service.store.runs import ACTIVE, CONTAINERS, clear_wait
+from service.store.payloads import forget_output, payload_of
+from service.store.runs import ACTIVE, CONTAINERS
 from service.unit_of_work import UnitOfWork, unit_of_work
+from service.workflows.document import merge_vars
+from service.workflows.expressions import ExpressionError
+from service.workflows.gates import Gate, gate_name, gates_of
+from service.workflows.scope import start_scope
 from service.workflows.transitions import anew
 
 log = structlog.get_logger(__name__)
@@ -53,7 +59,10 @@ def retry_run(database: Database, queue: Queue, *, run_id: UUID, who: str, now: 
         for step in (*document.on_failure, *document.on_cancel):
             _perform_again(work, run, step, now)
         run.retries += 1
-        _begin_again(work, run, now)
+        _begin_again(run)
+        run.due_at = now + RING_AGAIN
+        _place_before_gate(work, run, document)
+        work.ring(AdvanceRun(run_id))
     log.info("run_retried", run_id=str(run_id), who=who)
 
 
@@ -65,7 +74,9 @@ def _check(work: UnitOfWork, run: RunRow) -> None:
         )
     if run.status in ACTIVE:
         raise Conflict("the run has not ended", hint="cancel it first, or wait for its end")
-    if run.status not in _RETRIED:
+    # A retried run may have met a gate that lets nobody wait.
+    was_skipped = run.status == RunStatus.SKIPPED and run.retries > 0
+    if run.status not in _RETRIED and not was_skipped:
         raise Conflict(f"the run {was(run.status)}: only what failed or was cancelled goes on")
     doubtful = store.doubtful_steps(work.session, run.id)
     if doubtful:
@@ -131,15 +142,13 @@ def _resume(
             spread.cancelled -= 1
         sequence = document.sequence(step.id, branch.number or 0)
         _renew(work, document, root, branch, sequence, now)
-        _begin_again(work, branch, now)
+        _begin_again(branch)
     if not spread.failed:
         spread.first_error = None
     state.status = StepStatus.WAITING
     state.error = state.reason = state.answer = state.ended_at = None
     forget_output(work.session, state)
-    clear_wait(work.session, row.id)
-    work.session.add(WaitRow(run_id=row.id, step=step.id, kind=WaitKind.BRANCHES, since=now))
-    branches.resume(work, row, root, step, spread, now)
+    branches.collect_again(work, row, root, step, spread)
 
 
 def _perform_again(work: UnitOfWork, run: RunRow, step: Step, now: datetime) -> None:
@@ -157,12 +166,26 @@ def _record_anew(work: UnitOfWork, row: StepRow, *, another_effect: bool, now: d
     forget_output(work.session, row)
 
 
-def _begin_again(work: UnitOfWork, row: RunRow, now: datetime) -> None:
-    if row.status in _RETRIED:
-        row.status = RunStatus.PENDING
-    row.error = row.output = row.ended_at = None
+def _begin_again(row: RunRow) -> None:
+    """Let a run or branch begin; branches rest until their run has passed its gates again."""
+    row.status = RunStatus.PENDING
+    row.error = row.reason = row.output = row.ended_at = row.due_at = None
     row.cancel_requested = False
     row.lease_owner = row.lease_until = None
     row.failures = 0
-    row.due_at = now + RING_AGAIN
-    work.ring(AdvanceRun(row.id))
+
+
+def _place_before_gate(work: UnitOfWork, run: RunRow, document: Document) -> None:
+    """Let the run wait its turn like any other; events it gathers no more."""
+    gate = next((gate for gate in gates_of(document) if gate is not Gate.GATHER), None)
+    if gate is None or run.event_id is None:
+        return
+    event = work.session.get_one(EventRow, run.event_id)
+    view = event_view(event) | {"payload": payload_of(work.session, event)}
+    values = merge_vars(document, retries.version_of(work.session, run).vars)
+    scope = start_scope(view, values, inputs_of(document, event))
+    try:
+        name = gate_name(document, gate, scope)
+    except ExpressionError as error:
+        raise Conflict(key_fault(gate, error)) from error
+    work.session.add(TurnRow(gate=name, run_id=run.id))

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from schemas.run_tables import RunRow, SpreadItemsRow, SpreadRow
+from schemas.workflow import RunStatus
 from service.store.insert import in_parts
 from service.store.runs import ACTIVE, wake
 
+RING_AGAIN = timedelta(seconds=10)
+"""A branch is rung for again after this long, should its bell be lost."""
 CHUNK = 100
 """Items that are kept, and loaded, together."""
 
@@ -61,6 +65,23 @@ def outputs(session: Session, run_id: UUID, step: str) -> Iterator[Any]:
     )
     for _, output in session.exec(statement):
         yield output
+
+
+def wake_resting(session: Session, run_id: UUID, step: str, *, now: datetime) -> list[UUID]:
+    """Let the branches of a step begin that have rested since their run was retried."""
+    statement = (
+        update(RunRow)
+        .where(
+            col(RunRow.parent_id) == run_id,
+            col(RunRow.container) == step,
+            col(RunRow.status) == RunStatus.PENDING,
+            col(RunRow.due_at).is_(None),
+        )
+        .values(due_at=now + RING_AGAIN)
+        .returning(col(RunRow.id))
+        .execution_options(synchronize_session=False)
+    )
+    return list(session.execute(statement).scalars())
 
 
 def wake_free(session: Session, root_id: UUID, *, now: datetime) -> list[UUID]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import delete, or_
 from sqlmodel import Session, col, select
 
 from schemas.run_tables import RunRow, SpreadItemsRow, SpreadRow
 from schemas.tables import WorkflowVersionRow
+from schemas.workflow import RunStatus
 from service.store.runs import ACTIVE
 
 
@@ -19,8 +20,12 @@ def version_of(session: Session, run: RunRow) -> WorkflowVersionRow:
 
 
 def has_active_branches(session: Session, root_id: UUID) -> bool:
-    """Say whether a branch of a run, at any depth, has not ended."""
-    active = select(RunRow.id).where(RunRow.root_id == root_id, col(RunRow.status).in_(ACTIVE))
+    """Say whether a branch of a run, at any depth, is being carried on."""
+    active = select(RunRow.id).where(
+        RunRow.root_id == root_id,
+        col(RunRow.status).in_(ACTIVE),
+        or_(col(RunRow.status) != RunStatus.PENDING, col(RunRow.due_at).is_not(None)),
+    )
     return session.exec(active.limit(1)).first() is not None
 
 

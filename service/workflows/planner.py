@@ -107,7 +107,8 @@ def _advance(
     try:
         if state.status is StepStatus.PENDING:
             return begin(document, step, state, scope, now)
-        if waits and (state.wait in _ANSWERED or state.answer is not None):
+        answered = state.answer is not None or state.tally is not None
+        if waits and (answered or state.wait in _ANSWERED):
             return go_on(step, state)
         return perform(document, step, state, scope, now)
     except ExpressionError as fault:

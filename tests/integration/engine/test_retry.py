@@ -319,3 +319,30 @@ def test_only_what_failed_or_was_cancelled_goes_on(installation: Installation) -
     with pytest.raises(Conflict, match="branch") as caught:
         retry(installation, branch.id)
     assert str(run_id) in (caught.value.hint or "")
+
+
+def test_a_retried_run_waits_its_turn_with_its_branches(installation: Installation) -> None:
+    text = LOOP.replace("steps:\n  - id: each", "concurrency: {limit: 1}\nsteps:\n  - id: each", 1)
+    run_id = failed(installation, text, GOOD, GOOD, BAD, GOOD)
+    (second,) = installation.ingest(installation.deliver({"type": "go"}))
+
+    def meanwhile() -> Done:
+        retry(installation, run_id)
+        advance_run(installation.runtime, run_id)
+        return GOOD
+
+    installation.script.answers = [meanwhile, GOOD]
+    advance_run(installation.runtime, second)
+    branch = installation.rows(RunRow, RunRow.root_id == second)[0]
+    advance_run(installation.runtime, branch.id)
+    calls = len(installation.script.calls)
+    run = installation.run(run_id)
+    assert (run.status, run.retries) == (RunStatus.WAITING, 1)
+    failed_branch = installation.rows(
+        RunRow, RunRow.root_id == run_id, RunRow.status == RunStatus.PENDING
+    )
+    assert [row.due_at for row in failed_branch] == [None]
+    installation.carry_on()
+    assert len(installation.script.calls) > calls
+    assert installation.run(run_id).status == RunStatus.SUCCEEDED
+    assert installation.run(second).status == RunStatus.SUCCEEDED
