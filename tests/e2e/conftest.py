@@ -3,11 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
-from examples.twins.launch import start_twin
+from examples.twins.launch import TwinProcess, start_twin
+from tests.e2e.construct_house import ConstructHouse, prepare_twins, write_constructs
 from tests.e2e.house import House, Twins, write_configuration
+from tests.servers import created_database
 
 PACE_S = 0.15
 
@@ -69,3 +72,47 @@ def make_house(
 @pytest.fixture
 def house(make_house: Callable[..., House]) -> House:
     return make_house()
+
+
+@pytest.fixture(scope="session")
+def construct_twins() -> Iterator[tuple[TwinProcess, TwinProcess]]:
+    """GitHub and Slack without limits, for the houses of constructs."""
+    with start_twin("github") as github, start_twin("slack") as slack:
+        yield github, slack
+
+
+@pytest.fixture(scope="module", params=["one_machine", "many_machines"])
+def site(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    construct_twins: tuple[TwinProcess, TwinProcess],
+) -> Iterator[ConstructHouse]:
+    """One house for all tests of a module, which may set VARIABLES of documents and ENVIRONMENT."""
+    github, slack = construct_twins
+    directory = tmp_path_factory.mktemp("site")
+    prepare_twins(github, slack)
+    write_constructs(directory, github, slack, getattr(request.module, "VARIABLES", {}))
+    environment = dict(getattr(request.module, "ENVIRONMENT", {}))
+    house = House(directory, environment)
+    with ExitStack() as stack:
+        if request.param == "many_machines":
+            name = f"hw_{uuid4().hex}"
+            main_url = request.getfixturevalue("postgres_main_url")
+            environment |= {
+                "HOOKWRIGHT_DATABASE_URL": stack.enter_context(created_database(main_url, name)),
+                "HOOKWRIGHT_REDIS_URL": request.getfixturevalue("redis_url"),
+                "HOOKWRIGHT_REDIS_NAMESPACE": name,
+                "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
+            }
+            house.run("migrate")
+            house.run("apply", "-f", "hookwright.yaml")
+            house.start("serve")
+            house.start("work")
+        else:
+            house.start("up")
+        try:
+            house.wait_ready()
+            yield ConstructHouse(house, github, slack)
+        finally:
+            for name in list(house.processes):
+                house.kill(name)
