@@ -63,6 +63,7 @@ def gather(work: UnitOfWork, arrivals: Sequence[tuple[str, NewRun]], now: dateti
             begun.append((name, group))
         _join(work, group, new, now)
     store_runs(session, [group.run for _, group in begun])
+    # Of several before one gate the newest gathers: what is full only waits to begin.
     for name, group in begun:
         session.add_all((group.wait, TurnRow(gate=name, run_id=group.run.id)))
     everything = {id(group): group for group in (*groups.values(), *(one for _, one in begun))}

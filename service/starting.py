@@ -76,11 +76,8 @@ def begin(
             placed[new.row.id] = name
     waiting = {new.row.id for _, new in gathered}
     stored = store.store_runs(work.session, [new.row for new in found if new.row.id not in waiting])
-    in_order = [run for run in stored if run.id in placed]
-    ids = sorted(new_id() for _ in in_order)
     work.session.add_all(
-        TurnRow(id=id_, gate=placed[run.id], run_id=run.id)
-        for id_, run in zip(ids, in_order, strict=True)
+        TurnRow(gate=placed[run.id], run_id=run.id) for run in stored if run.id in placed
     )
     for run in stored:
         if run.status == RunStatus.PENDING:

@@ -8,7 +8,7 @@ Every process also keeps the leases of the runs it carries on.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,8 +20,20 @@ from service.errors import HookwrightError
 from service.reconcile_request import start_due
 from service.runs import LEASE
 from service.runtime import Runtime
-from service.store import deliveries, leased, leases, polls, reconciliations, runs
+from service.scheduling import keep_in_step
+from service.scheduling import start_due as start_schedules
+from service.store import (
+    deliveries,
+    gates,
+    leased,
+    leases,
+    polls,
+    reconciliations,
+    runs,
+    schedules,
+)
 from service.unit_of_work import unit_of_work
+from service.versions import Version
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +44,7 @@ TICK_S = 0.5
 HEARTBEAT_S = 4.0
 RING_AGAIN = timedelta(seconds=10)
 """How soon a row is rung for again when nobody came: the bound on a lost bell."""
+TIDY_EVERY = timedelta(minutes=1)
 BATCH = 500
 JOB_SIZE = 100
 
@@ -44,6 +57,8 @@ class Scheduler:
         self._heartbeat_file = heartbeat_file
         self._stop = threading.Event()
         self._renew_at = datetime.min.replace(tzinfo=UTC)
+        self._tidy_at = datetime.min.replace(tzinfo=UTC)
+        self._versions: Sequence[Version] | None = None
         self._threads = (
             threading.Thread(target=self._every, args=(TICK_S, self.ring_due), name="scheduler"),
             threading.Thread(target=self._every, args=(HEARTBEAT_S, self.beat), name="heartbeat"),
@@ -87,7 +102,16 @@ class Scheduler:
             compared = reconciliations.ring_due(session, now=now, again=RING_AGAIN, limit=BATCH)
             for reconciliation_id in compared:
                 work.ring(Reconcile(reconciliation_id))
-            return len(due) + len(due_runs) + len(due_polls) + begun + len(compared)
+            versions = runtime.versions.current(session)
+            if versions is not self._versions:
+                keep_in_step(session, versions, now=now)
+            due_schedules = schedules.due(session, now=now, limit=BATCH)
+            if now >= self._tidy_at:
+                gates.forget_gates(session, now=now, limit=BATCH)
+                self._tidy_at = now + TIDY_EVERY
+            rung = len(due) + len(due_runs) + len(due_polls) + begun + len(compared)
+        self._versions = versions
+        return rung + start_schedules(runtime, due_schedules)
 
     def _leads(self, session: Session, now: datetime) -> bool:
         # Two leaders for a moment would only ring twice, so a lease that is still good is not

@@ -189,7 +189,10 @@ def how_far(session: Session, run_ids: Sequence[UUID]) -> dict[UUID, tuple[bool,
 
 
 def gathering_runs(session: Session, names: Collection[str]) -> dict[str, tuple[RunRow, WaitRow]]:
-    """Give the runs that gather events before these gates, locked, by the gates' names."""
+    """Give the runs that gather events before these gates, locked, by the gates' names.
+
+    Of several before one gate the newest counts.
+    """
     found: dict[str, tuple[RunRow, WaitRow]] = {}
     for part in in_parts(sorted(names)):
         rows = session.exec(
@@ -197,7 +200,7 @@ def gathering_runs(session: Session, names: Collection[str]) -> dict[str, tuple[
             .join(RunRow, col(RunRow.id) == col(TurnRow.run_id))
             .join(WaitRow, col(WaitRow.run_id) == col(RunRow.id))
             .where(col(TurnRow.gate).in_(part), col(RunRow.status).in_(ACTIVE))
-            .order_by(col(TurnRow.gate))
+            .order_by(col(TurnRow.gate), col(TurnRow.id))
             .with_for_update(of=RunRow)
             .execution_options(populate_existing=True)
         )
