@@ -138,6 +138,9 @@ class _Standing:
         row = self.run.row
         order = list(Gate)
         following = [gate for gate in gates if order.index(gate) > order.index(passed)]
+        if row.started_at is not None:
+            # It goes on after it had ended: it does not begin once more.
+            following = []
         if not following:
             runs_store.clear_wait(self.work.session, row.id)
             row.status = RunStatus.PENDING
@@ -190,7 +193,9 @@ def _take_turn(standing: _Standing, concurrency: Concurrency, front: Sequence[Tu
     work, turn = standing.work, standing.turn
     in_the_way: list[UUID] = []
     are_asked = True
-    if turn not in front and concurrency.when_busy == "replace":
+    has_begun = standing.run.row.started_at is not None
+    when_busy = "queue" if has_begun else concurrency.when_busy
+    if turn not in front and when_busy == "replace":
         in_the_way, are_asked = _replace(standing, concurrency, front)
         front = store.lock_front(work.session, turn.gate, concurrency.limit)
     if turn in front:
@@ -199,7 +204,7 @@ def _take_turn(standing: _Standing, concurrency: Concurrency, front: Sequence[Tu
         if sum(other.holds for other in front) < concurrency.limit:
             _call_next(work, turn.gate, standing.now)
         return standing.go_on(Gate.CONCURRENCY)
-    if concurrency.when_busy == "skip":
+    if when_busy == "skip":
         busy = front[0]
         word = "under way" if busy.holds else "about to begin"
         return standing.end(f"run {busy.run_id} of its key is {word}")
@@ -259,7 +264,7 @@ def _keep_pace(standing: _Standing, throttle: Throttle) -> _Passage:
     ahead = store.count_before(session, turn)
     moment = next_start(starts, limit=limit, per=per, ahead=ahead, now=now)
     if moment > now:
-        if throttle.when_over == "skip":
+        if throttle.when_over == "skip" and standing.run.row.started_at is None:
             runs = "run" if limit == 1 else "runs"
             return standing.end(f"{limit} {runs} of its key may begin within {throttle.per}")
         return standing.rest(WaitKind.THROTTLE, moment)
