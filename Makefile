@@ -12,9 +12,9 @@ BIN := $(VENV)/bin
 
 # Arguments for the command behind a target: make demo ARGS=--once, make test ARGS="-k door".
 ARGS ?=
-# Processes that share the tests. Two suit a small machine: PostgreSQL and Redis want room beside them.
-# In the order of their folders: the end-to-end tests, which wait much, begin beside the others.
-TEST_PROCESSES ?= 2
+# Processes that share the tests. Three keep two cores busy: the end-to-end tests wait much.
+# In the order of their folders: those that wait begin beside the others.
+TEST_PROCESSES ?= 3
 # A Python to use instead of the first suitable one: make setup PYTHON=/opt/python3.12/bin/python3
 PYTHON ?=
 
@@ -32,7 +32,9 @@ run: setup ## Serve with ./hookwright.yaml, which is generated when there is non
 	@exec $(BIN)/hookwright up $(ARGS)
 
 ##@ Change it
+# Byte code is kept, whatever the shell says: these tests start the product again and again.
 .PHONY: test
+test: export PYTHONDONTWRITEBYTECODE :=
 test: setup-dev ## Every test, with a real PostgreSQL and a real Redis that it starts and stops by itself
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
