@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 START_S = 15.0
 STOP_S = 5.0
 POLL_S = 0.02
+LONGEST_POLL_S = 0.2
 MAX_LOG_BYTES = 1_000_000
 
 
@@ -74,6 +75,7 @@ class TwinProcess:
     ) -> list[dict[str, object]]:
         """Wait until at least `count` such calls were received; raises `TimeoutError`."""
         deadline = time.monotonic() + timeout_s
+        pause = POLL_S
         while True:
             found = (self.effects if effects else self.calls)(method=method, path=path)
             if len(found) >= count:
@@ -82,7 +84,9 @@ class TwinProcess:
                 raise TimeoutError(
                     f"{self.name}: {len(found)} of {count} calls {method} {path} in {timeout_s} s"
                 )
-            time.sleep(POLL_S)
+            time.sleep(pause)
+            # Whoever is asked without pause has no time for what is waited for.
+            pause = min(pause * 1.2, LONGEST_POLL_S)
 
     def state(self) -> dict[str, object]:
         """All that exists in the twin."""
