@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from schemas.document import Document
 from schemas.events import Json
@@ -21,6 +22,7 @@ from service.workflows.decisions import RunView
 
 Path = tuple[str, ...]
 RESERVED_STEP_FIELDS = ("status", "error", "output")
+ABSENT: Any = object()
 _DEEPEST_CUT = 4
 """Paths are followed this far when what an expression needs is cut out of what there is."""
 
@@ -43,6 +45,20 @@ class Scope:
     def with_output(self, output: Mapping[str, Json]) -> Scope:
         """Give this scope with the outputs of the attempt that `until` judges."""
         return replace(self, roots={**self.roots, "output": output})
+
+    def read(self, path: Path) -> Json:
+        """Give the one value under this path; `ABSENT` when there is none."""
+        root, *fields = path
+        value: Json = self.roots.get(root, ABSENT)
+        if root == "steps" and len(fields) > 1:
+            state = self._state(fields[0])
+            value = ABSENT if state is None else step_value(state, fields[1:2])
+            fields = fields[1:]
+        for field_name in fields:
+            if type(value) is not dict or field_name not in value:
+                return ABSENT
+            value = value[field_name]
+        return value
 
     def bindings(self, paths: Collection[Path]) -> dict[str, Json]:
         """Give the values under these paths and as little else as possible.
