@@ -39,6 +39,15 @@ EVENT_TYPES: tuple[str, ...] = (
 `<vendor>.<vendor type>` for what is not normalised."""
 
 
+OWN_FAMILIES = frozenset({"run", "alert", "workflow", "schedule"})
+"""Families of which only Hookwright itself makes events: no sender can forge one."""
+
+
+def is_own_type(event_type: str) -> bool:
+    """Say whether only Hookwright itself makes events of this type."""
+    return event_type.partition(".")[0] in OWN_FAMILIES
+
+
 class Facts(BaseModel):
     """Base of every family's facts: immutable, unknown keys refused."""
 
@@ -218,6 +227,32 @@ class ApprovalFacts(Facts):
     asked_in: str | None = None
 
 
+class AlertFacts(Facts):
+    """Facts of `alert.*`: one of our own alerts was opened, got worse, or was resolved.
+
+    `run_id` is the run that opened it. `details` is what was kept with it.
+    """
+
+    alert_id: str | None = None
+    key: str | None = None
+    title: str | None = None
+    severity: str | None = None
+    state: str | None = None
+    details: dict[str, Json] = Field(default_factory=dict)
+    run_id: str | None = None
+
+
+class RunFacts(Facts):
+    """Facts of `run.failed`: a run of a workflow here has failed for good, and with which step."""
+
+    run_id: str | None = None
+    workflow: str | None = None
+    step: str | None = None
+    code: str | None = None
+    message: str | None = None
+    url: str | None = None
+
+
 FAMILIES: Mapping[str, type[Facts]] = MappingProxyType(
     {
         "test_run": TestRunFacts,
@@ -233,6 +268,8 @@ FAMILIES: Mapping[str, type[Facts]] = MappingProxyType(
         "bug": BugFacts,
         "app": AppFacts,
         "approval": ApprovalFacts,
+        "alert": AlertFacts,
+        "run": RunFacts,
     }
 )
 """The facts of each family, by the first word of an event's type."""

@@ -25,6 +25,7 @@ from service.doubts import cancel_run
 from service.errors import Conflict, NotFound
 from service.event_form import event_view
 from service.gathering import is_gathering
+from service.routing import announcer
 from service.runtime import Runtime
 from service.starting import RING_AGAIN, inputs_of, key_fault, skip
 from service.store import gates as store
@@ -66,7 +67,14 @@ def pass_gates(runtime: Runtime, run_id: UUID, version: Version, lease: str) -> 
             with suppress(Conflict, NotFound):
                 who = f"run {run_id}, which replaces it"
                 now = runtime.clock()
-                cancel_run(runtime.database, runtime.queue, run_id=other, who=who, now=now)
+                cancel_run(
+                    runtime.database,
+                    runtime.queue,
+                    run_id=other,
+                    who=who,
+                    now=now,
+                    announce=announcer(runtime),
+                )
         if passage.may_go_on is not None:
             return passage.may_go_on
 

@@ -9,10 +9,17 @@ from uuid import UUID
 
 from pydantic import Field
 
+from schemas.events import AlertFacts, EventDraft
 from schemas.tables import AlertRow, AlertState
-from service.db import Session
+from service.errors import Conflict, NotFound
+from service.own_events import Announce
 from service.store import alerts as store
+from service.unit_of_work import UnitOfWork
 from service.vendors.base import Outputs, Params
+
+OPENED = "alert.opened"
+ACKNOWLEDGED = "alert.acknowledged"
+RESOLVED = "alert.resolved"
 
 
 class Severity(StrEnum):
@@ -58,15 +65,19 @@ class AlertOutputs(Outputs):
 
 
 def open_alert(
-    session: Session,
+    work: UnitOfWork,
     params: OpenParams,
     *,
     now: datetime,
+    announce: Announce,
     event_id: UUID | None = None,
     run_id: UUID | None = None,
 ) -> AlertOutputs:
-    """Open the alert of this key, or bring the open one up to date."""
-    row = store.unresolved(session, params.key)
+    """Open the alert of this key, or bring the open one up to date.
+
+    `alert.opened` tells of it, also when an open one becomes worse.
+    """
+    row = store.unresolved(work.session, params.key)
     if row is None:
         row = AlertRow(
             key=params.key,
@@ -79,32 +90,77 @@ def open_alert(
             event_id=event_id,
             run_id=run_id,
         )
-        session.add(row)
-        session.flush()
+        work.session.add(row)
+        work.session.flush()
+        _tell(work, row, OPENED, announce)
         return _outputs(row, changed=True)
     changed = row.severity != params.severity
     row.title = params.title
     row.details = params.details
     if changed:
-        # Worse than what somebody acknowledged is news to them.
-        if _rank(params.severity) > _rank(row.severity):
-            row.state = AlertState.OPEN
+        is_worse = _rank(params.severity) > _rank(row.severity)
         row.severity = params.severity
         row.changes += 1
         row.changed_at = now
+        if is_worse:
+            # Worse than what somebody acknowledged is news to them.
+            row.state = AlertState.OPEN
+            _tell(work, row, OPENED, announce)
     return _outputs(row, changed=changed)
 
 
-def resolve_alert(session: Session, params: ResolveParams, *, now: datetime) -> AlertOutputs:
-    """Resolve the alert of this key if one is open."""
-    row = store.unresolved(session, params.key)
+def acknowledge_alert(
+    work: UnitOfWork, alert_id: UUID, *, who: str, now: datetime, announce: Announce
+) -> AlertOutputs:
+    """Record that somebody has taken an open alert on; once is enough.
+
+    Raises NotFound, and Conflict when it is resolved.
+    """
+    row = store.locked(work.session, alert_id)
+    if row is None:
+        raise NotFound("there is no alert with this id")
+    if row.state == AlertState.RESOLVED:
+        raise Conflict("the alert is resolved")
+    changed = row.state == AlertState.OPEN
+    if changed:
+        row.state = AlertState.ACKNOWLEDGED
+        row.details = {**row.details, "acknowledged_by": who}
+        row.changes += 1
+        row.changed_at = now
+        _tell(work, row, ACKNOWLEDGED, announce)
+    return _outputs(row, changed=changed)
+
+
+def resolve_alert(
+    work: UnitOfWork, params: ResolveParams, *, now: datetime, announce: Announce
+) -> AlertOutputs:
+    """Resolve the alert of this key if one is open; `alert.resolved` tells of it."""
+    row = store.unresolved(work.session, params.key)
     if row is None:
         return AlertOutputs(id=None, state=None, severity=None, changed=False, opened_at=None)
     row.state = AlertState.RESOLVED
     row.details = {**row.details, **params.details}
     row.resolved_at = row.changed_at = now
     row.changes += 1
+    _tell(work, row, RESOLVED, announce)
     return _outputs(row, changed=True)
+
+
+def _tell(work: UnitOfWork, row: AlertRow, type_: str, announce: Announce) -> None:
+    """Make the event of a change; the count of changes tells two of one alert apart."""
+    facts = AlertFacts(
+        alert_id=str(row.id),
+        key=row.key,
+        title=row.title,
+        severity=row.severity,
+        state=row.state,
+        details=row.details,
+        run_id=None if row.run_id is None else str(row.run_id),
+    )
+    draft = EventDraft(
+        type=type_, vendor_type=type_, subject=row.key, facts=facts.model_dump(mode="json")
+    )
+    announce(work, draft, f"{type_}:{row.id}:{row.changes}")
 
 
 def _rank(severity: str) -> int:

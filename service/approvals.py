@@ -19,7 +19,7 @@ from schemas.workflow import StepState, StepStatus
 from service.db import Database, Session
 from service.doubts import APPROVAL, record_asked, was
 from service.errors import Conflict, HookwrightError, NotFound
-from service.own_events import VENDOR
+from service.own_events import VENDOR, Announce
 from service.queue import Queue
 from service.store import approvals as store
 from service.store import doubts
@@ -57,12 +57,14 @@ def decide(
         _give(work, run, row, _answer(approved=approved, by=by, note=note, now=now), now)
 
 
-def take_decisions(work: UnitOfWork, events: Iterable[EventRow], *, now: datetime) -> None:
+def take_decisions(
+    work: UnitOfWork, events: Iterable[EventRow], *, now: datetime, announce: Announce
+) -> None:
     """Act upon those of these new events that tell of a decision."""
     told = [event for event in events if event.type == DECIDED and event.vendor != VENDOR]
     # In one order, so that two deliveries of many presses cannot wait for one another.
     for event in sorted(told, key=lambda event: (event.subject or "", event.id)):
-        _take(work, event, now)
+        _take(work, event, now, announce)
 
 
 def decided_already(
@@ -87,7 +89,7 @@ def decided_already(
     return None
 
 
-def _take(work: UnitOfWork, event: EventRow, now: datetime) -> None:
+def _take(work: UnitOfWork, event: EventRow, now: datetime, announce: Announce) -> None:
     facts = _facts(event)
     if facts is None or facts.run_id is None or facts.step is None or facts.approved is None:
         return
@@ -103,7 +105,7 @@ def _take(work: UnitOfWork, event: EventRow, now: datetime) -> None:
         return
     if row.status == StepStatus.IN_DOUBT:
         # Who presses a button has seen the question.
-        record_asked(work.session, run, row, now=now, who=facts.by)
+        record_asked(work, run, row, now=now, who=facts.by, announce=announce)
     answer = _answer(approved=facts.approved, by=facts.by, note=None, now=now)
     _give(work, run, row, answer, now)
 

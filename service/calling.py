@@ -8,7 +8,6 @@ from schemas.document import CallStep
 from schemas.events import Json
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import RunRow
-from schemas.storable import storable
 from service.answers import give_answer
 from service.runtime import Runtime
 from service.starting import CALLED, start_directly
@@ -36,10 +35,9 @@ def call_workflow(
     found = called_inputs(version.document, params, depth=run.row.depth)
     if isinstance(found, Failed):
         return found
-    inputs = storable(found)
     facts = {
         "workflow": version.name,
-        "inputs": inputs,
+        "inputs": found,
         "run_id": str(run.root.id),
         "step": step.id,
     }

@@ -24,10 +24,11 @@ from service.actions import AnyAction
 from service.db import Database, Session
 from service.errors import Conflict, Invalid, NotFound
 from service.own_actions import OwnAction
+from service.own_events import Announce, unheard
 from service.queue import Queue
 from service.store import doubts as store
 from service.store.runs import ACTIVE, clear_wait
-from service.unit_of_work import unit_of_work
+from service.unit_of_work import UnitOfWork, unit_of_work
 from service.workflows.transitions import settle_doubt
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,7 @@ def settle_step(
     output: Mapping[str, Json] | None,
     who: str,
     now: datetime,
+    announce: Announce = unheard,
 ) -> None:
     """Record what a person found out about a step in doubt, and let its run go on.
 
@@ -75,7 +77,8 @@ def settle_step(
         if effect is not None:
             _record_effect(effect, known if took_effect else None, now)
         word = "took effect" if took_effect else "not made"
-        _resolve(work.session, run_id, step, {"settled": word, "settled_by": who}, now)
+        details = {"settled": word, "settled_by": who}
+        _resolve(work, run_id, step, details, now, announce)
         if goes_on:
             clear_wait(work.session, run_id)
             run.status = RunStatus.PENDING
@@ -85,9 +88,16 @@ def settle_step(
 
 
 def record_asked(
-    session: Session, run: RunRow, row: StepRow, *, now: datetime, who: str | None
+    work: UnitOfWork,
+    run: RunRow,
+    row: StepRow,
+    *,
+    now: datetime,
+    who: str | None,
+    announce: Announce = unheard,
 ) -> None:
     """Record of a question in doubt that it was asked: the step waits for the decision again."""
+    session = work.session
     row.status, row.error = StepStatus.WAITING, None
     effect = store.effect_in_doubt(session, run.id, row.step)
     if effect is not None:
@@ -95,10 +105,19 @@ def record_asked(
         effect.state, effect.made_at = EffectState.MADE, now
     clear_wait(session, run.id)
     run.status = RunStatus.PENDING
-    _resolve(session, run.id, row.step, {"settled": "took effect", "settled_by": who}, now)
+    details = {"settled": "took effect", "settled_by": who}
+    _resolve(work, run.id, row.step, details, now, announce)
 
 
-def cancel_run(database: Database, queue: Queue, *, run_id: UUID, who: str, now: datetime) -> None:
+def cancel_run(
+    database: Database,
+    queue: Queue,
+    *,
+    run_id: UUID,
+    who: str,
+    now: datetime,
+    announce: Announce = unheard,
+) -> None:
     """Ask for the run and its branches to end before their next step; again changes nothing.
 
     A call that is under way is not stopped. An effect in doubt stays in doubt in the ledger. The
@@ -119,7 +138,7 @@ def cancel_run(database: Database, queue: Queue, *, run_id: UUID, who: str, now:
         run.cancel_requested = True
         run.due_at = now
         for branch_id, step in store.doubtful_steps(work.session, run_id):
-            _resolve(work.session, branch_id, step, {"cancelled_by": who}, now)
+            _resolve(work, branch_id, step, {"cancelled_by": who}, now, announce)
         work.ring(AdvanceRun(run_id))
     # Not in one transaction: a branch that ends holds itself while it waits for what it belongs to.
     with unit_of_work(database, queue) as work:
@@ -211,7 +230,12 @@ def _record_effect(row: EffectRow, output: dict[str, Any] | None, now: datetime)
 
 
 def _resolve(
-    session: Session, run_id: UUID, step: str, details: dict[str, Any], now: datetime
+    work: UnitOfWork,
+    run_id: UUID,
+    step: str,
+    details: dict[str, Any],
+    now: datetime,
+    announce: Announce,
 ) -> None:
-    key = f"in-doubt:{run_id}:{step}"
-    alerts.resolve_alert(session, alerts.ResolveParams(key=key, details=details), now=now)
+    params = alerts.ResolveParams(key=f"in-doubt:{run_id}:{step}", details=details)
+    alerts.resolve_alert(work, params, now=now, announce=announce)

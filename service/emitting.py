@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from schemas.document import EmitStep
-from schemas.events import EventDraft, Json
+from schemas.events import EventDraft, Json, RunFacts
 from schemas.run_tables import RunRow
 from schemas.tables import EventRow
 from service.own_events import own_event
 from service.routing import store_and_route
 from service.runtime import Runtime
+from service.store.deliveries import event_id
 from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork
 from service.workflows.decisions import Failed, Outcome, Succeeded
@@ -38,7 +39,8 @@ def emit(
         caused_by=run.row,
     )
     stored = store_and_route(runtime, work, [event])
-    return Succeeded({"event_id": str((stored or [event])[0].id)})
+    known = stored[0].id if stored else event_id(work.session, event.dedupe_key)
+    return Succeeded({"event_id": str(known)})
 
 
 def announce_failure(
@@ -56,13 +58,14 @@ def _failure(runtime: Runtime, row: RunRow, error: Mapping[str, Json]) -> EventR
             type="run.failed",
             vendor_type="run.failed",
             subject=str(row.id),
-            facts={
-                "run_id": str(row.id),
-                "workflow": row.workflow,
-                "step": error.get("step"),
-                "code": error.get("code"),
-                "message": error.get("message"),
-            },
+            facts=RunFacts(
+                run_id=str(row.id),
+                workflow=row.workflow,
+                step=error.get("step"),
+                code=error.get("code"),
+                message=error.get("message"),
+                url=runtime.run_url(row.id),
+            ).model_dump(mode="json"),
         ),
         key=f"run.failed:{row.id}:{row.retries}",
         now=runtime.clock(),

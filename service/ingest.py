@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
-from schemas.events import EventDraft, Origin
+from schemas.events import EventDraft, Origin, is_own_type
 from schemas.ids import new_id
 from schemas.jobs import ReadBackDelivery
 from schemas.storable import bounded, storable
@@ -110,13 +110,15 @@ def make_event(
     """Give the row of an event, with texts that every database can hold.
 
     A draft with a `fact` is one event for its `account`, whichever way it came; `dedupe_key` is
-    that of a draft without.
+    that of a draft without. What only we make keeps the vendor's name before its type: no sender
+    can say that a run here has failed.
     """
+    type_ = f"{vendor}.{draft.type}" if is_own_type(draft.type) else draft.type
     key = f"fact:{account}:{draft.fact}" if draft.fact else dedupe_key
     return EventRow(
         dedupe_key=bounded(key, KEY_LENGTH),
         origin=origin,
-        type=storable(draft.type)[:TYPE_LENGTH],
+        type=storable(type_)[:TYPE_LENGTH],
         vendor=vendor,
         vendor_type=storable(draft.vendor_type)[:TYPE_LENGTH],
         source=source,

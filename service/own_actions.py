@@ -9,7 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from service.alerts import AlertOutputs, OpenParams, ResolveParams, open_alert, resolve_alert
-from service.db import Session
+from service.own_events import Announce
+from service.unit_of_work import UnitOfWork
 from service.vendors.base import Outputs, Params
 
 
@@ -17,10 +18,11 @@ from service.vendors.base import Outputs, Params
 class OwnContext:
     """What an action on our own rows is given."""
 
-    session: Session
+    work: UnitOfWork
     now: datetime
     run_id: UUID
     event_id: UUID
+    announce: Announce
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +38,17 @@ class OwnAction:
 
 def _open(context: OwnContext, params: OpenParams) -> AlertOutputs:
     return open_alert(
-        context.session,
+        context.work,
         params,
         now=context.now,
+        announce=context.announce,
         event_id=context.event_id,
         run_id=context.run_id,
     )
 
 
 def _resolve(context: OwnContext, params: ResolveParams) -> AlertOutputs:
-    return resolve_alert(context.session, params, now=context.now)
+    return resolve_alert(context.work, params, now=context.now, announce=context.announce)
 
 
 OWN_ACTIONS: tuple[OwnAction, ...] = (

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeAlias
 
 from schemas.events import EventDraft, Origin
 from schemas.ids import new_id
 from schemas.run_tables import RunRow
 from schemas.storable import bounded, storable
 from schemas.tables import EventRow
+from service.unit_of_work import UnitOfWork
 
+Announce: TypeAlias = Callable[[UnitOfWork, EventDraft, str], None]
+"""Stores an event of ours and acts upon it, within the transaction. The text is its key: the same
+whenever the same event is made again. `routing.announcer` gives one."""
 VENDOR = "hookwright"
 KEY_LENGTH = 400
 SUBJECT_LENGTH = 300
+
+
+def unheard(_work: UnitOfWork, _draft: EventDraft, _key: str) -> None:
+    """Make no event: for callers that know of no workflows."""
 
 
 def own_event(
@@ -38,8 +48,8 @@ def own_event(
         subject=None if draft.subject is None else storable(draft.subject)[:SUBJECT_LENGTH],
         time=draft.time or now,
         received_at=now,
-        facts=storable(draft.facts),
-        payload=storable(draft.payload),
+        facts=storable(draft.facts, cut=True),
+        payload=storable(draft.payload, cut=True),
         correlation_id=new_id() if caused_by is None else caused_by.correlation_id,
         caused_by=None if caused_by is None else caused_by.run_id,
         depth=0 if caused_by is None else caused_by.depth + 1,

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from schemas.events import EventDraft
+from schemas.run_tables import RunRow
 from schemas.storable import bounded
 from schemas.tables import EventRow
 from service.approvals import take_decisions
 from service.db import Session
 from service.event_form import event_view
-from service.own_events import KEY_LENGTH
+from service.own_events import KEY_LENGTH, Announce, own_event
 from service.runtime import Runtime
 from service.starting import DIRECT, start_matching
 from service.store import deliveries as store
 from service.unit_of_work import UnitOfWork
 from service.waking import wake_waiting
 
-__all__ = ["account_of_untied", "event_view", "store_and_route"]
+__all__ = ["account_of_untied", "announcer", "event_view", "store_and_route"]
 
 
 def store_and_route(
@@ -27,9 +29,19 @@ def store_and_route(
     routed = [(event, event_view(event)) for event in new if event.type not in DIRECT]
     # Runs that have begun before gates: the order in which locks are taken (store/gates.py).
     wake_waiting(work, routed, now=runtime.clock())
-    take_decisions(work, new, now=runtime.clock())
+    take_decisions(work, new, now=runtime.clock(), announce=announcer(runtime))
     start_matching(runtime, work, routed)
     return new
+
+
+def announcer(runtime: Runtime, caused_by: RunRow | None = None) -> Announce:
+    """Give what makes events of ours out of what changes here. `caused_by`: the run that does."""
+
+    def announce(work: UnitOfWork, draft: EventDraft, key: str) -> None:
+        event = own_event(draft, key=key, now=runtime.clock(), caused_by=caused_by)
+        store_and_route(runtime, work, [event])
+
+    return announce
 
 
 def account_of_untied(source: str) -> str:

@@ -137,14 +137,13 @@ def _facts(
     runtime: Runtime, run: LoadedRun, version: Version, event: Mapping[str, Json]
 ) -> dict[str, Json]:
     root = run.root
-    public_url = runtime.settings.public_url
     return {
         "id": str(root.id),
         "workflow": root.workflow,
         "version": version.number,
         "mode": "shadow" if root.shadow else "live",
         "started_at": None if root.started_at is None else root.started_at.isoformat(),
-        "url": None if public_url is None else f"{public_url.rstrip('/')}/runs/{root.id}",
+        "url": runtime.run_url(root.id),
         "correlation_id": str(root.correlation_id),
         "event": dict(event),
     }

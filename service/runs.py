@@ -14,7 +14,7 @@ from uuid import UUID
 
 import structlog
 
-from schemas.document import EmitStep
+from schemas.document import ActionStep, EmitStep, Step
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import AttemptRow, WaitRow
 from schemas.storable import storable
@@ -25,6 +25,8 @@ from service.calling import answer_caller, cancel_called
 from service.effects import Call, Result, Turn
 from service.emitting import announce_failure
 from service.errors import Unavailable
+from service.own_actions import OwnAction
+from service.routing import announcer
 from service.run_records import store_state, view_of
 from service.runtime import Runtime
 from service.steps import prepare
@@ -189,8 +191,14 @@ def _go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | Again 
             )
         if did is not True:
             return did or None
-        if isinstance(decision, Perform) and isinstance(decision.step, EmitStep):
+        if isinstance(decision, Perform) and _makes_events(runtime, decision.step):
             return Again()
+
+
+def _makes_events(runtime: Runtime, step: Step) -> bool:
+    if isinstance(step, ActionStep):
+        return isinstance(runtime.actions.get(step.uses), OwnAction)
+    return isinstance(step, EmitStep)
 
 
 def _perform(
@@ -258,7 +266,7 @@ def _apply(
             store_state(work, run, version, decision.state, now)
             return _wait(runtime, work, run, version, decision, now)
         case AwaitPerson():
-            _await_person(work, run, decision.step_id, now)
+            _await_person(runtime, work, run, decision.step_id, now)
         case Finish():
             _finish(runtime, work, run, version, decision, now)
     return False
@@ -371,11 +379,13 @@ def _rest(
     _release(run, due_at=until)
 
 
-def _await_person(work: UnitOfWork, run: LoadedRun, step: str, now: datetime) -> None:
+def _await_person(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, step: str, now: datetime
+) -> None:
     _rest(work, run, step, WaitKind.PERSON, None, now)
     error = run.steps[step].error or {}
     alerts.open_alert(
-        work.session,
+        work,
         alerts.OpenParams(
             key=f"in-doubt:{run.row.id}:{step}",
             title=f"{run.row.workflow}: whether step {step} took effect is unknown"[:300],
@@ -389,6 +399,7 @@ def _await_person(work: UnitOfWork, run: LoadedRun, step: str, now: datetime) ->
             },
         ),
         now=now,
+        announce=announcer(runtime, run.row),
         event_id=run.event.id,
         run_id=run.row.id,
     )

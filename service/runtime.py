@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from schemas.clock import Clock, utc_now
 from schemas.ids import new_id
@@ -75,6 +76,11 @@ class Runtime:
         """Give the owners of all leases that threads of this process hold."""
         with self._leases_lock:
             return tuple(self._leases)
+
+    def run_url(self, run_id: UUID) -> str | None:
+        """Give where people see a run; None when the installation does not know its address."""
+        public_url = self.settings.public_url
+        return None if public_url is None else f"{public_url.rstrip('/')}/runs/{run_id}"
 
     @property
     def shadow(self) -> bool:

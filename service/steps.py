@@ -17,6 +17,7 @@ from service.effects import Call, Turn
 from service.emitting import emit
 from service.errors import ConfigurationError
 from service.own_actions import OwnAction, OwnContext
+from service.routing import announcer
 from service.runtime import Runtime
 from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork
@@ -64,7 +65,7 @@ def perform_action(
     except ValidationError as error:
         return _invalid_params(run, found, error)
     if isinstance(found, OwnAction):
-        return _perform_own(work, run, found, params, now)
+        return _perform_own(runtime, work, run, found, params, now)
     return _prepare_call(runtime, work, run, decision, found, params, now)
 
 
@@ -156,9 +157,15 @@ def _invalid_params(
 
 
 def _perform_own(
-    work: UnitOfWork, run: LoadedRun, action: OwnAction, params: object, now: datetime
+    runtime: Runtime,
+    work: UnitOfWork,
+    run: LoadedRun,
+    action: OwnAction,
+    params: object,
+    now: datetime,
 ) -> Outcome:
     if run.row.shadow:
         return Succeeded(dict.fromkeys(action.outputs.model_fields))
-    context = OwnContext(work.session, now, run.root.id, run.event.id)
+    announce = announcer(runtime, run.row)
+    context = OwnContext(work, now, run.root.id, run.event.id, announce)
     return Succeeded(action.perform(context, params).model_dump(mode="json"))

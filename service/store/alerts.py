@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from sqlmodel import Session, select
 
 from schemas.tables import AlertRow, AlertState
@@ -14,3 +16,8 @@ def unresolved(session: Session, key: str) -> AlertRow | None:
         .where(AlertRow.key == key, AlertRow.state != AlertState.RESOLVED)
         .with_for_update()
     ).first()
+
+
+def locked(session: Session, alert_id: UUID) -> AlertRow | None:
+    """Give an alert, locked."""
+    return session.exec(select(AlertRow).where(AlertRow.id == alert_id).with_for_update()).first()

@@ -57,6 +57,11 @@ def known_events(session: Session, keys: Collection[str]) -> set[str]:
     return known
 
 
+def event_id(session: Session, dedupe_key: str) -> UUID:
+    """Give the id of the event that is stored under this key. Raises NoResultFound."""
+    return session.exec(select(EventRow.id).where(EventRow.dedupe_key == dedupe_key)).one()
+
+
 def store_events(session: Session, rows: Sequence[EventRow]) -> list[EventRow]:
     """Store events and give those that are new, in order, with their payloads."""
     apart = payloads.set_apart(rows)

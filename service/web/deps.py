@@ -11,14 +11,16 @@ from fastapi import Depends, Header, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from schemas.clock import Clock, utc_now
+from schemas.events import EventDraft
 from service.actions import AnyAction, index_actions
 from service.db import Database, Session
 from service.errors import Forbidden, Unauthenticated
 from service.queue import Queue
+from service.routing import announcer
 from service.runtime import Runtime, make_runtime
 from service.settings import Settings
 from service.tokens import Caller, Role, authenticate
-from service.unit_of_work import reading
+from service.unit_of_work import UnitOfWork, reading
 from service.vendors import VENDORS
 
 
@@ -42,6 +44,10 @@ class Parts:
             if not self._calling:
                 self._calling.append(make_runtime(self.settings, self.database, self.queue))
             return self._calling[0]
+
+    def announce(self, work: UnitOfWork, draft: EventDraft, key: str) -> None:
+        """Make an event of ours of what a request changes; see `own_events.Announce`."""
+        announcer(self.calling())(work, draft, key)
 
 
 _MAKING = threading.Lock()

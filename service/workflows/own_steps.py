@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas.document import CallStep, Document, EmitStep
-from schemas.events import FAMILIES, EventDraft, Json
+from schemas.events import FAMILIES, EventDraft, Json, is_own_type
+from schemas.storable import storable
 from schemas.workflow import StepState, StepStatus
 from service.workflows.decisions import Failed
-from service.workflows.inputs import WrongInputs, check_inputs
+from service.workflows.inputs import check_inputs
 from service.workflows.transitions import poll_of, succeeded
 from service.workflows.waiting import approval_answer
 
@@ -22,10 +24,17 @@ MOST_DEPTH = 10
 
 def emitted(step: EmitStep, params: Mapping[str, Json]) -> EventDraft | Failed:
     """Give the event of an `emit` step; facts of a family that is known must be of its form."""
-    facts = params.get("facts") or {}
+    if is_own_type(step.emit.type):
+        message = f"events of the type {step.emit.type} are made by Hookwright alone"
+        return Failed("reserved_type", message, retryable=False)
     subject = params.get("subject")
     if subject is not None and not isinstance(subject, str):
-        subject = str(subject)
+        subject = json.dumps(subject, ensure_ascii=False)
+    try:
+        facts = storable(params.get("facts") or {})
+    except ValueError as error:
+        message = f"the facts of {step.emit.type} cannot be stored: {error}"
+        return Failed("invalid_facts", message, retryable=False)
     model = FAMILIES.get(step.emit.type.partition(".")[0])
     if model is not None:
         try:
@@ -57,8 +66,8 @@ def called_inputs(
         message = f"{MOST_DEPTH} runs stand before it in its chain: it would never end"
         return Failed("chain_too_long", message, retryable=False)
     try:
-        return check_inputs(document, params)
-    except WrongInputs as error:
+        return storable(check_inputs(document, params))  # type: ignore[no-any-return]  # a dict
+    except ValueError as error:
         return Failed("invalid_inputs", str(error), retryable=False)
 
 

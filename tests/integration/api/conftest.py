@@ -69,7 +69,12 @@ class Installation:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path, admin_token=ADMIN, public_url="https://hooks.example")
+    return Settings(
+        data_dir=tmp_path,
+        admin_token=ADMIN,
+        public_url="https://hooks.example",
+        secret_keys=("k" * 40,),
+    )
 
 
 @pytest.fixture
