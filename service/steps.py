@@ -23,6 +23,7 @@ from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork
 from service.vendors.base import Safety
 from service.workflows.decisions import Failed, Outcome, Perform, Succeeded
+from service.workflows.own_steps import wrong_params
 
 
 def prepare(
@@ -149,11 +150,7 @@ def _invalid_params(
         # In shadow mode an earlier effect gave nulls, so what builds on it has nothing to ask.
         outputs = found.outputs if isinstance(found, OwnAction) else found.action.outputs
         return Succeeded(dict.fromkeys(outputs.model_fields))
-    faults = "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-        for fault in error.errors(include_url=False)
-    )
-    return Failed("invalid_params", f"the step's parameters do not fit: {faults}", False)
+    return wrong_params(error)
 
 
 def _perform_own(

@@ -7,6 +7,7 @@ import click
 from service.actions import AnyAction, VendorAction, index_actions
 from service.cli.guides import print_fields_of, print_paragraph
 from service.cli.output import console, json_option, print_json, print_table
+from service.cli.testing import workflow_test
 from service.cli.workflows import workflow_command
 from service.errors import NotFound
 from service.vendor_facts import about, action_as_json, action_fact
@@ -16,6 +17,8 @@ from service.workflows.findings import did_you_mean
 __all__ = ["workflow_command"]
 
 OWN = "alert"
+
+workflow_command.add_command(workflow_test)
 
 
 @workflow_command.command("actions", epilog="Example: hookwright workflow actions checksum")

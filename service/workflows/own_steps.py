@@ -49,6 +49,16 @@ def emitted(step: EmitStep, params: Mapping[str, Json]) -> EventDraft | Failed:
     )
 
 
+def wrong_params(error: ValidationError) -> Failed:
+    """Give the outcome of a step whose parameters do not fit its action."""
+    faults = "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+        for fault in error.errors(include_url=False)
+    )
+    message = f"the step's parameters do not fit: {faults}"
+    return Failed("invalid_params", message, retryable=False)
+
+
 def unknown_workflow(step: CallStep) -> Failed:
     """Give the outcome of a call of a workflow that there is not."""
     message = f"there is no enabled workflow {step.call!r}"

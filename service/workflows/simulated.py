@@ -108,7 +108,10 @@ of the run up to a time: for those who cannot name all of them before."""
 
 @dataclass(frozen=True, slots=True)
 class PlayedStep:
-    """How far a step came. `ended_at` is None for a step that did not end."""
+    """How far a step came. `ended_at` is None for a step that did not end.
+
+    `calls_before`: how many calls of the run had been made when it ended.
+    """
 
     path: str
     kind: str
@@ -120,6 +123,7 @@ class PlayedStep:
     reason: str | None
     started_at: datetime | None
     ended_at: datetime | None
+    calls_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)

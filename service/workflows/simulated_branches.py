@@ -97,11 +97,12 @@ class Branch:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """A step that was come to, and when it ended."""
+    """A step that was come to, and when it ended: the time, and after how many calls."""
 
     branch: Branch
     step: Step
     ended_at: datetime | None = None
+    calls_before: int = 0
 
     def played(self) -> PlayedStep:
         """Give how far it came."""
@@ -117,6 +118,7 @@ class Record:
             reason=state.reason,
             started_at=state.started_at,
             ended_at=self.ended_at,
+            calls_before=self.calls_before,
         )
 
 

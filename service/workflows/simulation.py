@@ -175,6 +175,7 @@ class Simulation:
         branch.states[state.step_id] = state
         if state.status.is_final:
             record.ended_at = self.now
+            record.calls_before = len(self._calls)
 
     def cancel(self, root: Branch) -> None:
         """Ask for the run to end, with all its branches."""
@@ -316,7 +317,6 @@ class Simulation:
 
     def _ask(self, branch: Branch, decision: Perform) -> Answer:
         step = decision.step
-        params = decision.params
         action = step.uses if isinstance(step, ActionStep) else ""
         if isinstance(step, ApprovalStep):
             action = f"{step.approval.ask}.ask_approval"
@@ -324,7 +324,7 @@ class Simulation:
             path=branch.prefix + step.id,
             step=step,
             action=action,
-            params=params,
+            params=decision.params,
             attempt=decision.attempt,
             polls=decision.state.polls,
             at=self.now,
