@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
+from service.workflows.findings import did_you_mean
 from service.workflows.template_checks import TemplateFile, UnreadableTemplate
 from service.workflows.template_syntax import LONGEST_TEMPLATE
 
 LARGEST_FILE_BYTES = 4 * LONGEST_TEMPLATE
 """No template of this many bytes can be short enough."""
+MOST_COMPARED = 500
+"""Files that are looked at to say which one was meant."""
 
 
 class TemplateFiles:
@@ -29,11 +32,12 @@ class TemplateFiles:
         """Give the template of a path. Raises UnreadableTemplate."""
         path = self._folder / self._checked(name)
         try:
-            real = path.resolve(strict=True)
+            real = path.resolve()
+            # Said first: whether a file exists elsewhere is nobody's business either.
             if not real.is_relative_to(self._root):
                 message = f"the template `{name}` lies outside of the configuration's folder"
-                raise UnreadableTemplate(message, f"put the file below {self._root.name}/")
-            if not real.is_file():
+                raise UnreadableTemplate(message, "put the file beside the document")
+            if real.exists() and not real.is_file():
                 message = f"the template `{name}` is no file"
                 raise UnreadableTemplate(message, "name the file itself")
             with real.open("rb") as file:
@@ -68,8 +72,10 @@ class TemplateFiles:
         return path
 
     def _near(self, name: str) -> str | None:
-        """Say which file was probably meant: one of the same name further in or out."""
-        wanted = PurePosixPath(name).name
-        for place in sorted(self._folder.glob(f"*/{wanted}"))[:1]:
-            return f"did you mean `{place.relative_to(self._folder)}`?"
-        return None
+        """Say which file was probably meant: one beside it, or of the same name further in."""
+        wanted = PurePosixPath(name)
+        beside = (self._folder / wanted.parent).glob("*")
+        files = [*beside, *self._folder.glob(f"*/{wanted.name}")][:MOST_COMPARED]
+        known = [str(file.relative_to(self._folder)) for file in files if file.is_file()]
+        hint = did_you_mean(name, known)
+        return hint if hint is not None and hint.startswith("did you mean") else None

@@ -8,21 +8,27 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 from schemas.events import Json
 from service.workflows.catalogue import ActionSignature
 from service.workflows.findings import did_you_mean
 from service.workflows.interpolation import OPENING
-from service.workflows.template_checks import is_template
+from service.workflows.template_checks import is_meant_as_template
 from service.workflows.value_types import (
     Declared,
     Fields,
+    ListOf,
+    MapOf,
+    OneOf,
     Type,
     WrongPath,
     item_of,
     member,
     resolved,
 )
+
+_DEEPEST_TYPE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +44,7 @@ class ParameterFault:
 def check_parameters(
     signature: ActionSignature, given: Mapping[str, Json]
 ) -> Iterator[ParameterFault]:
-    """Give the faults. A value with an expression is not typed before it is rendered."""
+    """Give the faults. What an expression gives is not typed before it is rendered."""
     fields = parameter_fields(signature.params)
     is_open = signature.params.model_config.get("extra") == "allow"
     meant: set[str] = set()
@@ -49,7 +55,7 @@ def check_parameters(
                 hint = did_you_mean(name, fields)
                 meant |= {field for field in fields if hint and f"`{field}`?" in hint}
                 yield ParameterFault((name,), message, hint, at_key=True)
-        elif not has_expression(value) and not is_template(value):
+        elif not is_meant_as_template(value):
             yield from _literal_faults(name, fields[name], value, signature.params)
     for name, field in fields.items():
         if field.is_required() and name not in given and name not in meant:
@@ -67,6 +73,9 @@ def parameter_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
 def _literal_faults(
     name: str, field: FieldInfo, value: Json, model: type[BaseModel]
 ) -> Iterator[ParameterFault]:
+    computed = has_expression(value)
+    if computed and (isinstance(value, str) or _has_choice(field.annotation)):
+        return
     try:
         typed: Any = Annotated[field.annotation, field]
         adapter: TypeAdapter[Any] = TypeAdapter(typed)
@@ -85,10 +94,35 @@ def _literal_faults(
             elif fault["type"] == "missing":
                 hint = f"add `{inner[-1]}: …`"
                 yield ParameterFault((name, *inner), f"`{name}` needs `{inner[-1]}`", hint)
-            else:
+            elif not (computed and _may_fit(fault)):
                 message = f"`{name}`: {_lowered(fault['msg'])}, not {_shown(fault['input'])}"
                 hint = field.description or "write a value of this type, or one whole `${{ … }}`"
                 yield ParameterFault((name, *inner), message, hint)
+
+
+def _may_fit(fault: ErrorDetails) -> bool:
+    """Say whether the value may be right once its expressions are rendered."""
+    given = fault["input"]
+    if isinstance(given, str):
+        return OPENING in given
+    # What a type says of a whole map or list, it says of what stands in it.
+    return fault["type"] in {"value_error", "assertion_error"} and has_expression(given)
+
+
+def _has_choice(annotation: Any, depth: int = 0) -> bool:
+    """Say whether it may be of several types: why it fits none of them is then hard to tell."""
+    kind = resolved(Declared(annotation))
+    inner: list[Type] = []
+    if isinstance(kind, Fields):
+        inner = list(kind.fields.values())
+    elif isinstance(kind, ListOf):
+        inner = [kind.item]
+    elif isinstance(kind, MapOf):
+        inner = [kind.value]
+    return isinstance(kind, OneOf) or (
+        depth < _DEEPEST_TYPE
+        and any(isinstance(x, Declared) and _has_choice(x.annotation, depth + 1) for x in inner)
+    )
 
 
 def _add(name: str, field: FieldInfo) -> str:
@@ -117,7 +151,8 @@ def has_expression(value: Json) -> bool:
 
 
 def _lowered(text: str) -> str:
-    return text.removeprefix("Value error, ").removeprefix("Input ").strip()
+    plain = text.removeprefix("Value error, ").removeprefix("Input ").strip()
+    return plain.replace("valid tuple", "valid list").replace("valid dictionary", "valid map")
 
 
 def _shown(value: Json) -> str:

@@ -13,12 +13,6 @@ from schemas.document import (
     MOST_ITEMS,
     STEP_KINDS,
     AnyStep,
-    Coalesce,
-    Concurrency,
-    Debounce,
-    Manual,
-    SleepUntil,
-    Throttle,
 )
 from service.workflows.findings import did_you_mean
 from service.workflows.parts import LABELS, keys_of
@@ -118,13 +112,18 @@ _OTHER_WORDS: Mapping[str, str] = {
     "on_success": "write it at the end of `steps`",
     "output": "they are `outputs`, of the document",
 }
-_EXAMPLES: Mapping[type[BaseModel], str] = {
-    Concurrency: "such as `concurrency: {key: event.subject, when_busy: skip}`",
-    Coalesce: "such as `coalesce: {key: event.facts.run_id, within: 30s}`",
-    Throttle: "such as `throttle: {limit: 5, per: 1h}`",
-    Debounce: "such as `debounce: {quiet: 30s, at_most: 10m}`",
-    Manual: "such as `manual: {inputs: {suite: {type: text}}}`, or `manual: {}`",
-    SleepUntil: "such as `sleep: {until: ${{ event.facts.period_end }}}`",
+_EXAMPLES: Mapping[str, str] = {
+    "concurrency": "such as `concurrency: {key: event.subject, when_busy: skip}`",
+    "coalesce": "such as `coalesce: {key: event.facts.run_id, within: 30s}`",
+    "throttle": "such as `throttle: {limit: 5, per: 1h}`",
+    "debounce": "such as `debounce: {quiet: 30s, at_most: 10m}`",
+    "manual": "such as `manual: {inputs: {suite: {type: text}}}`, or `manual: {}`",
+    "retry": "such as `retry: {attempts: 5, first: 2s, max: 1m}`",
+    "poll": "such as `poll: {every: 15s, until: output.done, timeout: 2h}`",
+    "approval": "such as `approval: {text: Merge it?, ask: slack, timeout: 4h}`",
+    "wait_for": "such as `wait_for: {event: pull_request.closed, timeout: 24h}`",
+    "emit": "such as `emit: {type: deploy.finished, facts: {branch: main}}`",
+    "with": "such as `with: {text: Hello}`",
 }
 
 
@@ -182,7 +181,8 @@ def value_words(
         expected = str(context["expected"]).replace("'", "`")
         message = f"`{name}` must be {expected}, not {_shown(given)}"
         wanted = expected.replace("`", "").replace(" or ", ", ").split(", ")
-        hint = did_you_mean(str(given), wanted)
+        near = did_you_mean(str(given), wanted) or ""
+        hint = near if near.startswith("did you mean") else "write one of these"
     elif kind in {"too_short", "string_too_short"}:
         message = f"`{name}` must not be empty"
         hint = "write at least one" if kind == "too_short" else "write a text, or leave it out"
@@ -200,17 +200,12 @@ def value_words(
         message, hint = f"`{name}` must be {what}, not {_shown(given)}", how
     else:
         message, hint = f"`{name}`: {fault['msg']}", "see docs/workflows.md"
-    example = next((text for part, text in _EXAMPLES.items() if _is_key(part, name)), None)
-    return message, example if example and "a mapping" in message else hint
+    return message, _EXAMPLES.get(name, hint) if "a mapping" in message else hint
 
 
 def _is_of(name: str, model: type[BaseModel] | None) -> bool:
     """Say whether the key is meant, and not one of the author's own, such as a var `name`."""
     return model is not None and name in keys_of(model)
-
-
-def _is_key(part: type[BaseModel], name: str) -> bool:
-    return part.__name__.lower() == name or (part is SleepUntil and name == "sleep")
 
 
 def _either(labels: list[str]) -> str:

@@ -21,7 +21,7 @@ from service.workflows.names import Names
 from service.workflows.outputs import event_type
 from service.workflows.parameters import check_parameters, has_expression
 from service.workflows.parts import PlainStep
-from service.workflows.template_checks import TEMPLATE, TemplateChecker, is_template
+from service.workflows.template_checks import TemplateChecker, is_meant_as_template, is_template
 from service.workflows.value_types import Declared
 from service.workflows.yaml_tree import Path
 
@@ -122,7 +122,7 @@ class StepChecker:
             if is_template(value):
                 self._templates.parameter(place, value, names)
                 continue
-            if isinstance(value, Mapping) and TEMPLATE in value and "values" in value:
+            if is_meant_as_template(value):
                 hint = "leave `values` out: a template reads what expressions read"
                 self._finder.at((*place, "values"), "a template takes no values", hint, key=True)
             self._expressions.values(place, value, names)

@@ -43,6 +43,11 @@ def is_template(value: Json) -> bool:
     return isinstance(value, Mapping) and set(value) == {TEMPLATE}
 
 
+def is_meant_as_template(value: Json) -> bool:
+    """Say whether a parameter is one, perhaps with what a template does not take."""
+    return isinstance(value, Mapping) and TEMPLATE in value and set(value) <= {TEMPLATE, "values"}
+
+
 class TemplateChecker:
     """Checks the templates of one document. `texts` are those of the files it uses, by path."""
 

@@ -9,10 +9,12 @@ from uuid import UUID
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.events import CreditsFacts, TestRunFacts
-from schemas.document import Document
-from service.workflows.catalogue import ActionSignature, Catalogue
+from schemas.document import Document, Input
+from schemas.events import BugFacts, CreditsFacts, TestRunFacts
+from service.template_files import TemplateFiles
+from service.workflows.catalogue import ActionSignature, Catalogue, WorkflowSignature
 from service.workflows.document import parse_document
+from service.workflows.template_checks import TemplateFile
 
 HERE = Path(__file__).parent
 
@@ -48,6 +50,7 @@ class HealProgressOutputs(Closed):
     completed: int
     pr_urls: tuple[str, ...]
     latest: HealSession | None = None
+    sessions: tuple[HealSession, ...] = ()
 
 
 class AutoHealBlock(Closed):
@@ -84,6 +87,32 @@ class MessageOutputs(Closed):
     ts: str
 
 
+class AskParams(Closed):
+    run_id: str
+    step: str
+    text: str
+    channel: str | None = None
+
+
+WORKFLOWS = (
+    WorkflowSignature(
+        "audit-website",
+        {
+            "url": Input(type="text", required=True),
+            "depth": Input(type="number", default=2),
+        },
+        ("report_url", "score"),
+    ),
+    WorkflowSignature("only-by-events", is_callable=False),
+)
+
+
+def read_template(name: str) -> TemplateFile:
+    """Give a template file as the document's author named it."""
+    found = TemplateFiles(HERE / "documents" / "any.yaml", HERE / "documents").read(name)
+    return TemplateFile(found.text, name)
+
+
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
     return Catalogue.of(
@@ -93,15 +122,18 @@ def catalogue() -> Catalogue:
             ActionSignature("checksum.run_grep", RunGrepParams, RunGrepOutputs),
             ActionSignature("github.comment", CommentParams, CommentOutputs),
             ActionSignature("slack.message", MessageParams, MessageOutputs),
+            ActionSignature("slack.ask_approval", AskParams, MessageOutputs),
         ],
         facts={
             "test_run": TestRunFacts,
             "visual_regression": TestRunFacts,
             "credits": CreditsFacts,
+            "bug": BugFacts,
         },
         vendors=("vibeview", "checksum", "github", "slack", "generic"),
-        connections=("checksum", "github", "slack"),
-    )
+        connections={"checksum": "checksum", "github": "github", "slack": "slack"},
+        sources=("checksum", "vibeview-door"),
+    ).with_workflows(WORKFLOWS)
 
 
 @pytest.fixture(scope="session")
