@@ -244,10 +244,12 @@ class _Applier:
         if current is None or current.digest != digest:
             fields.append("document")
             row.current_version_id = self._add_version(row, item, document, digest)
-        if not (row.enabled and row.from_file):
+        if not row.from_file:
+            # What an earlier file declared no more is switched on again; what a person has
+            # switched off stays off.
             fields.append("enabled")
-        if fields:
             row.enabled = row.from_file = True
+        if fields:
             row.updated_at = self._now
         if is_new:
             return Change("workflow", name, What.CREATED)

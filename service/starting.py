@@ -61,10 +61,11 @@ def start_matching(
 
 def begin(
     work: UnitOfWork, found: Sequence[NewRun], now: datetime, *, gathers: bool = True
-) -> None:
+) -> list[RunRow]:
     """Store new runs, each with its place before its first gate, and ring for them.
 
-    `gathers`: an event may join a run that gathers events, instead of starting one.
+    `gathers`: an event may join a run that gathers events, instead of starting one. Gives the runs
+    that gather nothing and are really new.
     """
     placed: dict[UUID, str] = {}
     gathered: list[tuple[str, NewRun]] = []
@@ -83,6 +84,7 @@ def begin(
         if run.status == RunStatus.PENDING:
             work.ring(AdvanceRun(run.id))
     gather(work, gathered, now)
+    return stored
 
 
 def start_directly(

@@ -8,7 +8,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select
 
 from schemas.run_tables import RunRow
-from schemas.tables import EventRow, WorkflowRow, WorkflowVersionRow
+from schemas.tables import EventRow, WorkflowRow
 
 
 def run_started_with(session: Session, dedupe_key: str) -> RunRow:
@@ -46,8 +46,6 @@ def lock_workflow(session: Session, name: str) -> WorkflowRow | None:
     ).first()
 
 
-def current_version(session: Session, row: WorkflowRow) -> WorkflowVersionRow | None:
-    """Give the version of a workflow that new runs take."""
-    if row.current_version_id is None:
-        return None
-    return session.get(WorkflowVersionRow, row.current_version_id)
+def has_workflow(session: Session, name: str) -> bool:
+    """Say whether there is a workflow of this name, enabled or not."""
+    return session.exec(select(WorkflowRow.id).where(WorkflowRow.name == name)).first() is not None
