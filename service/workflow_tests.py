@@ -24,6 +24,8 @@ from service.workflows.test_files import ReadTests, read_tests
 from service.workflows.test_running import Ran, run_case
 
 SUFFIX = ".test.yaml"
+MOST_CASES = 100
+MOST_ATTEMPTS = 1000
 _ANY_SECRET = "whsec_" + "c2VjcmV0IG9mIGEgc2FtcGxlLCAzMiBieXRlcw=="  # of no account
 _ANY_TIME = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -130,13 +132,22 @@ def run_file(path: Path, pattern: str | None = None) -> FileReport:
 
 
 def run_texts(document: str, tests: str) -> FileReport:
-    """Run tests that stand in no file, for a document that stands in none. Never raises."""
+    """Run tests that stand in no file, for a document that stands in none. Never raises.
+
+    Others wait meanwhile: there may be MOST_CASES, each of MOST_ATTEMPTS.
+    """
     try:
         read = read_tests(tests, filename="tests")
+        if len(read.tests.cases) > MOST_CASES:
+            place = read.tree.place(("cases", MOST_CASES))
+            message = f"at most {MOST_CASES} cases are run here"
+            hint = "`hookwright workflow test` runs any number"
+            finding = Finding("tests", place.line, place.column, message, hint)
+            return FileReport("tests", findings=(finding,))
         parsed = parse_document(
             document, filename="document", catalogue=bench().catalogue, read_template=None
         )
-        return run(parsed, read)
+        return run(parsed, read, most_attempts=MOST_ATTEMPTS)
     except DocumentError as error:
         return FileReport("tests", findings=error.findings)
 
@@ -147,12 +158,13 @@ def run(
     *,
     pattern: str | None = None,
     document_file: str | None = None,
+    most_attempts: int | None = None,
 ) -> FileReport:
     """Run the cases of a test file. Raises DocumentError."""
     around = bench()
     ready = make_ready(read, document, around)
     chosen = [item for item in ready if _is_meant(item.case.name, pattern)]
-    cases = tuple(run_case(document, item, around) for item in chosen)
+    cases = tuple(run_case(document, item, around, most_attempts=most_attempts) for item in chosen)
     return FileReport(read.file, document_file, cases)
 
 

@@ -26,6 +26,7 @@ from service.web.routes import (
     health,
     reconciliations,
     runs,
+    testing,
 )
 
 HOOKS_PREFIX = "/hooks/"
@@ -125,6 +126,7 @@ def _versioned() -> APIRouter:
         configured,
         connecting,
         reconciliations,
+        testing,
     ):
         router.include_router(part.router)
     return router

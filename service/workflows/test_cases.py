@@ -133,7 +133,7 @@ def _ready(place: _CasePlace, case: Case, document: Document, bench: Bench) -> R
             _later(number, given, document, bench, start) for number, given in enumerate(case.later)
         )
     except WrongGiven as error:
-        place.tell(error.path, str(error), error.hint)
+        place.tell(error.path, str(error), error.hint, key=error.at_key)
         return None
     return ReadyCase(
         case=case,
@@ -172,7 +172,8 @@ def _event(
     try:
         return make_event(given, document, bench.samples, now=now, number=number)
     except WrongGiven as error:
-        raise WrongGiven(str(error), (*path, *error.path), error.hint) from error
+        where = (*path, *error.path)
+        raise WrongGiven(str(error), where, error.hint, at_key=error.at_key) from error
 
 
 def _later(
@@ -197,7 +198,8 @@ def _later(
             message = f"{document.name} has no {what} `{named}`"
             raise WrongGiven(message, ("later", number, key), did_you_mean(named, known))
         if key == "settle":
-            return Later(at, Settled(named, given.took_effect, given.output))
+            whole = {**_nulls(asked_of(step), bench), **given.output}
+            return Later(at, Settled(named, given.took_effect, whole))
         return Later(at, Decided(named, key == "approve", given.by, given.note))
     raise WrongGiven("nothing happens here", ("later", number))
 
@@ -226,6 +228,11 @@ def _check_answers(place: _CasePlace, case: Case, document: Document, bench: Ben
             if isinstance(given, tuple):
                 path = (*path, number)
             _check_outputs(place, (*path, "returns"), action, answer.returns or {}, bench)
+    for number, happening in enumerate(case.later):
+        action = steps.get((happening.settle or "").rpartition(".")[2])
+        if action is not None:
+            path = ("later", number, "output")
+            _check_outputs(place, path, action, happening.output, bench)
     called = {step.call for step in document.by_id.values() if isinstance(step, CallStep)}
     for name in case.called:
         if name not in called:
@@ -256,6 +263,13 @@ def _check_outputs(
             ):
                 message = f"`{fault['loc'][0]}` of `{action}`: {fault['msg']}"
                 place.tell((*path, *fault["loc"]), message)
+
+
+def _nulls(action: str | None, bench: Bench) -> dict[str, Json]:
+    """Give every output of an action as null: what nobody says of them."""
+    signature = bench.catalogue.actions.get(action or "")
+    model = None if signature is None else signature.outputs
+    return {} if model is None else dict.fromkeys(model.model_fields)
 
 
 def asked_of(step: Step) -> str | None:

@@ -27,15 +27,24 @@ Raises WrongGiven where there is none."""
 
 
 class WrongGiven(ValueError):  # noqa: N818  # says what is wrong with what is given
-    """What a case gives cannot be; `path` is where in it, `hint` what is probably meant."""
+    """What a case gives cannot be; `path` is where in it, `hint` what is probably meant.
+
+    `at_key`: its name is wrong, not its value.
+    """
 
     def __init__(
-        self, message: str, path: tuple[str | int, ...] = (), hint: str | None = None
+        self,
+        message: str,
+        path: tuple[str | int, ...] = (),
+        hint: str | None = None,
+        *,
+        at_key: bool = False,
     ) -> None:
         """Keep the sentence, the place and the hint."""
         super().__init__(message)
         self.path = path
         self.hint = hint
+        self.at_key = at_key
 
 
 def make_event(
@@ -140,7 +149,8 @@ def _facts(event_type: str, facts: Mapping[str, Json]) -> dict[str, Json]:
         if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
             name = str(fault["loc"][0])
             message = f"`{event_type}` has no fact `{name}`"
-            raise WrongGiven(message, path, did_you_mean(name, model.model_fields)) from error
+            hint = did_you_mean(name, model.model_fields)
+            raise WrongGiven(message, path, hint, at_key=True) from error
         message = f"`{fault['loc'][-1]}`: {fault['msg']}"
         raise WrongGiven(message, path) from error
 

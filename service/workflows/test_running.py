@@ -18,7 +18,7 @@ from service.workflows.durations import read_duration
 from service.workflows.matching import Match, matches
 from service.workflows.own_steps import wrong_params
 from service.workflows.simulated import Answer, CalledEnd, Played, SimulatedCall
-from service.workflows.simulation import play
+from service.workflows.simulation import MOST_ATTEMPTS, play
 from service.workflows.test_cases import Bench, ReadyCase
 from service.workflows.test_comparing import Difference, compare, compare_start
 from service.workflows.test_stubs import stub
@@ -60,8 +60,13 @@ class NoAnswer(Exception):  # noqa: N818  # says what the case lacks
         self.used_up = used_up
 
 
-def run_case(document: Document, ready: ReadyCase, bench: Bench) -> Ran:
-    """Run a case. Never raises: what the case lacks is told."""
+def run_case(
+    document: Document, ready: ReadyCase, bench: Bench, *, most_attempts: int | None = None
+) -> Ran:
+    """Run a case. Never raises: what the case lacks is told.
+
+    `most_attempts`: after how many attempts and branches it is stopped, by default MOST_ATTEMPTS.
+    """
     match = None if ready.is_direct else matches(document, ready.event, ready.values)
     expect = ready.case.expect
     ran = Ran(ready.case.name, ready.line, ready.start, ready.event, (), match=match)
@@ -80,6 +85,7 @@ def run_case(document: Document, ready: ReadyCase, bench: Bench) -> Ran:
             inputs=ready.inputs,
             later=ready.later,
             called=lambda name, _inputs: answers.called(name),
+            most_attempts=most_attempts or MOST_ATTEMPTS,
         )
     except NoAnswer as error:
         given = replace(ran, calls=tuple(answers.given))
