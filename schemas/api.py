@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.events import Event, Json, Origin
 from schemas.tables import AlertState, DeliveryState
-from schemas.workflow import RunStatus
+from schemas.workflow import RunStatus, WaitKind
 
 T = TypeVar("T")
 
@@ -103,11 +103,19 @@ class EventQuestion(TimedQuestion):
 
 
 class RunQuestion(TimedQuestion):
-    """Which runs."""
+    """Which runs. `waiting_for`: those that wait for this, themselves or in a branch."""
 
     workflow: str | None = None
     status: RunStatus | None = None
     event: UUID | None = None
+    waiting_for: WaitKind | None = None
+
+
+class BranchQuestion(Question):
+    """Which branches of a run. `step` is the `parallel` or `for_each` they belong to."""
+
+    step: str | None = Field(default=None, max_length=200)
+    status: RunStatus | None = None
 
 
 class AlertQuestion(TimedQuestion):
@@ -202,8 +210,24 @@ class EventDetail(Event):
     runs: list[RunRef]
 
 
+class WaitOut(Answer):
+    """Why a run stands still, and until when (None: until something happens).
+
+    `words` say it to people. `question`: what a person is asked. `path`: the branch that waits.
+    """
+
+    run_id: UUID
+    path: str | None
+    step: str
+    kind: str
+    words: str
+    question: str | None
+    since: datetime
+    due_at: datetime | None
+
+
 class RunOut(Answer):
-    """A run in a list."""
+    """A run in a list. `waits` is filled where runs are asked for by what they wait for."""
 
     id: UUID
     workflow: str
@@ -216,6 +240,9 @@ class RunOut(Answer):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    retries: int
+    cancel_requested: bool
+    waits: list[WaitOut] = []
 
 
 class AttemptOut(Answer):
@@ -230,14 +257,17 @@ class AttemptOut(Answer):
 
 
 class StepOut(Answer):
-    """One node of a run with its tries."""
+    """One node of a run with its tries. `round`: how often it was performed once more."""
 
     step: str
     position: int
+    kind: str
     action: str | None
     status: str
     polls: int
+    round: int
     output: Json = None
+    answer: dict[str, Json] | None
     error: dict[str, Any] | None
     reason: str | None
     started_at: datetime | None
@@ -245,13 +275,38 @@ class StepOut(Answer):
     attempts: list[AttemptOut]
 
 
-class WaitOut(Answer):
-    """Why a run stands still, and until when (None: until a person decides)."""
+class SpreadOut(Answer):
+    """How far the branches of a step have come."""
 
     step: str
-    kind: str
-    since: datetime
-    due_at: datetime | None
+    total: int
+    begun: int
+    under_way: int
+    succeeded: int
+    failed: int
+    cancelled: int
+
+
+class BranchOut(Answer):
+    """A branch: an arm of a `parallel` (`number` from 0) or what is done for one `item`."""
+
+    id: UUID
+    path: str
+    step: str
+    number: int
+    item: Json = None
+    status: RunStatus
+    error: dict[str, Any] | None
+    output: Json = None
+    started_at: datetime | None
+    ended_at: datetime | None
+    wait: WaitOut | None = None
+
+
+class CallRef(RunRef):
+    """A run that was called by another one, and the step that called it."""
+
+    step: str
 
 
 class EffectOut(Answer):
@@ -271,14 +326,38 @@ class EffectOut(Answer):
 
 
 class RunDetail(RunOut):
-    """A run with everything that happened in it."""
+    """A run, or a branch of one, with everything that happened in it.
+
+    `events` are those it sees beside its own. `branches` are the failed ones and those under way,
+    the first of them; `GET /runs/{id}/branches` lists all. A branch has a `path`, and a `parent`
+    whose step it carries on; `root_id` is the run it belongs to.
+    """
 
     version: int
     description: str
     event: EventOut
+    events: list[EventRef]
     steps: list[StepOut]
     wait: WaitOut | None
     effects: list[EffectOut]
+    output: Json = None
+    path: str | None
+    item: Json = None
+    parent: RunRef | None
+    root_id: UUID
+    called_by: CallRef | None
+    calls: list[CallRef]
+    spreads: list[SpreadOut]
+    branches: list[BranchOut]
+
+
+class StepDecision(BaseModel):
+    """What a person decides on a step that asks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decision: Literal["approve", "reject"]
+    note: str | None = Field(default=None, max_length=2000)
 
 
 class Settlement(BaseModel):

@@ -8,6 +8,7 @@ from schemas.document import CallStep
 from schemas.events import Json
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import RunRow
+from schemas.workflow import RunStatus
 from service.answers import give_answer
 from service.runtime import Runtime
 from service.starting import CALLED, start_directly
@@ -51,6 +52,10 @@ def call_workflow(
         caused_by=run.row,
         caller_step=step.id,
     )
+    if called.status == RunStatus.SKIPPED:
+        # It was never begun, so nothing will ever answer.
+        message = f"the called run {called.id} was skipped: {called.reason}"
+        return Failed("called_run_failed", message, retryable=False)
     return Succeeded({"run_id": str(called.id)})
 
 
@@ -58,11 +63,12 @@ def answer_caller(runtime: Runtime, work: UnitOfWork, row: RunRow, decision: Fin
     """Tell the step that called this run how it ended."""
     if row.caller_id is None or row.caller_step is None:
         return
+    skipped = row.reason if decision.status is RunStatus.SKIPPED else None
     answer = call_answer(
         run_id=str(row.id),
         status=decision.status,
         outputs=decision.output if isinstance(decision.output, Mapping) else None,
-        error=None if decision.error is None else decision.error.message,
+        error=skipped if decision.error is None else decision.error.message,
     )
     give_answer(
         work,
@@ -82,6 +88,7 @@ def cancel_called(runtime: Runtime, work: UnitOfWork, run: LoadedRun, step: str)
     called, are_all = store.called_by(work.session, run.row.id, step)
     for row in called:
         row.cancel_requested = True
+        row.reason = "the run that called it was cancelled"
         row.due_at = runtime.clock()
         work.ring(AdvanceRun(row.id))
     return are_all

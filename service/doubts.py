@@ -136,6 +136,7 @@ def cancel_run(
         if run.status not in ACTIVE:
             raise Conflict(f"the run has ended: it {was(run.status)}")
         run.cancel_requested = True
+        run.reason = storable(f"cancelled by {who}")
         run.due_at = now
         for branch_id, step in store.doubtful_steps(work.session, run_id):
             _resolve(work, branch_id, step, {"cancelled_by": who}, now, announce)

@@ -298,6 +298,9 @@ def _wait(
         case WaitKind.BRANCHES if run.cancel_requested:
             branches.end_soon(work, run.root.id, now)
             until = now + branches.END_AGAIN
+        case WaitKind.BRANCHES if run.wait is None or run.wait.kind != WaitKind.BRANCHES:
+            work.session.flush()
+            branches.resume(work, run, version.document.step(wait.step_id), now)
     _rest(work, run, wait.step_id, wait.kind, until, now)
     return False
 

@@ -1,4 +1,4 @@
-"""`run settle` and `run cancel`: what people decide on a run, over the API."""
+"""`run approve`, `settle`, `cancel` and `retry`: what people decide on a run, over the API."""
 
 from __future__ import annotations
 
@@ -107,10 +107,10 @@ def run_settle(
 @json_option
 @remote
 def run_cancel(api: ApiClient, *, run_id: str, as_json: bool) -> None:
-    """Let a run end before its next step.
+    """Let a run end before its next step, with its branches and what it called.
 
-    A call that is under way is finished, and what was done is not undone. The beginning of RUN is
-    enough.
+    A call that is under way is finished. What was done is not undone, unless the steps of the
+    workflow's `on_cancel` do so. The beginning of RUN is enough.
     """
     found = find_id(api, "run", run_id)
     told = api.post(f"/runs/{found}/cancel")
@@ -118,3 +118,51 @@ def run_cancel(api: ApiClient, *, run_id: str, as_json: bool) -> None:
         print_json(told)
         return
     click.echo(f"the run {found} shall end" if told["ended_at"] is None else f"{found} has ended")
+
+
+@run_command.command(
+    "approve",
+    epilog='Example: hookwright run approve 0197c9bb go --reject --note "not on a Friday"',
+)
+@click.argument("run_id", metavar="RUN")
+@click.argument("step", metavar="STEP")
+@click.option("--reject", is_flag=True, help="Reject what it asks, instead of approving it.")
+@click.option("--note", metavar="TEXT", help="What is kept beside your decision.")
+@json_option
+@remote
+def run_approve(
+    api: ApiClient, *, run_id: str, step: str, reject: bool, note: str | None, as_json: bool
+) -> None:
+    """Approve, or reject, what a step asks; its run goes on.
+
+    STEP may stand in a branch: 'each[3].go'. Who decides first has decided. The beginning of RUN is
+    enough; `hookwright run list --waiting-for approval` lists what waits.
+    """
+    found = find_id(api, "run", run_id)
+    told = api.post(
+        f"/runs/{found}/steps/{quote(step, safe='')}/decision",
+        {"decision": "reject" if reject else "approve", "note": note},
+    )
+    if as_json:
+        print_json(told)
+        return
+    word = "rejected" if reject else "approved"
+    click.echo(f"{step} {word}; `hookwright run show {found}` says how the run goes on")
+
+
+@run_command.command("retry", epilog="Example: hookwright run retry 0197c9bb")
+@click.argument("run_id", metavar="RUN")
+@json_option
+@remote
+def run_retry(api: ApiClient, *, run_id: str, as_json: bool) -> None:
+    """Let a run that failed or was cancelled go on from the step at which it ended.
+
+    What succeeded is kept; of the branches of a step only those that did not succeed begin again.
+    The beginning of RUN is enough.
+    """
+    found = find_id(api, "run", run_id)
+    told = api.post(f"/runs/{found}/retry")
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"the run goes on; `hookwright run show {found}` says how")

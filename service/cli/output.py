@@ -51,6 +51,7 @@ LEAST_WIDTH = 8
 _GIVE_WAY = (
     "key",
     "bytes",
+    "asks",
     "description",
     "from file",
     "origin",
@@ -64,7 +65,7 @@ _GIVE_WAY = (
     "type",
 )
 _SHORTENED = frozenset(
-    {"key", "description", "reconciles", "polls", "subject", "title", "workflow", "type"}
+    {"key", "asks", "description", "reconciles", "polls", "subject", "title", "workflow", "type"}
 )
 _SECONDS_A_MINUTE = 60
 _SECONDS_AN_HOUR = 3600

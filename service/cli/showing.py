@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from schemas.workflow import WaitKind
 from service.cli.client import ApiClient, find_id, find_one, remote
 from service.cli.output import (
     between,
@@ -20,7 +21,7 @@ from service.cli.output import (
     state,
     terminal_width,
 )
-from service.cli.timeline import render_run
+from service.cli.timeline import render_run, step_path
 from service.errors import NotFound
 
 Row = dict[str, Any]
@@ -55,10 +56,16 @@ def run_command() -> None:
     """Runs: executions of workflows."""
 
 
-@run_command.command("list", epilog="Example: hookwright run list --status failed")
+@run_command.command("list", epilog="Example: hookwright run list --waiting-for approval")
 @click.option("--workflow", help="Only of this workflow.")
 @click.option("--status", help="Only in this state.")
 @click.option("--event", metavar="ID", help="Only for this event.")
+@click.option(
+    "--waiting-for",
+    metavar="WHAT",
+    type=click.Choice([str(kind) for kind in WaitKind]),
+    help="Only those that wait for this: approval (a decision), person (a doubt), event, call, …",
+)
 @limit_option
 @json_option
 @remote
@@ -66,6 +73,9 @@ def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None
     """List runs, newest first."""
     if event := filters.get("event"):
         filters["event"] = find_id(api, "event", event)
+    if filters.get("waiting_for") and not as_json:
+        _list_waiting(list(api.rows("/runs", limit, filters)))
+        return
     _list(
         api,
         "/runs",
@@ -82,6 +92,28 @@ def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None
         as_json=as_json,
         **filters,
     )  # fmt: skip
+
+
+def _list_waiting(rows: Sequence[Row]) -> None:
+    """Print one line for every wait, with what it asks and how it is answered."""
+    waits = [(row, wait) for row in rows for wait in row["waits"]]
+    print_table(
+        ["run", "step", "workflow", "since", "until", "asks"],
+        [
+            [
+                row["id"],
+                step_path(wait),
+                row["workflow"],
+                moment(wait["since"]),
+                moment(wait["due_at"]),
+                wait["question"],
+            ]
+            for row, wait in waits
+        ],
+        empty="nothing waits for that",
+    )
+    if any(wait["kind"] == WaitKind.APPROVAL for _, wait in waits):
+        console().print("\nhookwright run approve RUN STEP [--reject] [--note TEXT]", markup=False)
 
 
 @run_command.command("show", epilog="Example: hookwright run show 0197c9bb-…")

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from rich.text import Text
 
+from service.cli.branch_lines import SIGNS, branch_lines, step_path, waiting_lines
 from service.cli.output import STATE_STYLES, between, console, duration, moment
 
-SIGNS = {
-    "succeeded": "✓",
-    "failed": "✗",
-    "skipped": "○",
-    "cancelled": "⊘",
-    "in_doubt": "?",
-    "running": "◐",
-    "waiting": "◔",
-    "pending": "·",
-}
+__all__ = ["SIGNS", "render_run", "step_path"]
+
 _EFFECT_SIGNS = {"made": "⇒", "in_doubt": "?", "shadowed": "⇢", "not_made": "✗", "intended": "…"}
 _EFFECT_WORDS = {"made": "changed", "shadowed": "would change", "not_made": "did not change"}
 _RAIL = "│"
@@ -29,6 +23,7 @@ _REASON_AT = 2 + _NAME_WIDTH + 1 + _ACTION_WIDTH + 1
 _MOST_LINKS = 5
 _FAINT = "bright_black"
 _LONGEST_REASON = 66
+_LONGEST_VALUE = 200
 _LEAST_ROOM = 24
 """With fewer columns than these under its own column, a text goes on under the step's name."""
 
@@ -41,11 +36,15 @@ def render_run(run: Row, *, width: int | None = None) -> Text:
     `width`: the columns of the terminal, in which long lines are folded so that the rail on the
     left stays whole. None: nothing is folded.
     """
-    lines = [*_head(run), *_event(run["event"]), Text(_RAIL, style=_FAINT)]
+    lines = [*_head(run), *_event(run["event"]), *_further(run), Text(_RAIL, style=_FAINT)]
     effects: dict[str, list[Row]] = {}
     for effect in run["effects"]:
         effects.setdefault(effect["step"], []).append(effect)
+    if run["wait"] and not run["wait"]["step"]:
+        lines.extend(waiting_lines(run["wait"]))
     for step in run["steps"]:
+        if step["status"] == "pending" and step["round"] and run["ended_at"]:
+            continue  # performed for an earlier end of the run, and not for this one
         lines.extend(_step(step, run, effects.get(step["step"], ())))
     lines.extend(_end(run))
     if width is not None:
@@ -77,8 +76,18 @@ def _head(run: Row) -> Iterator[Text]:
     line.append(f"  version {run['version']}", style=_FAINT)
     if run["shadow"]:
         line.append("  shadow: effects are only recorded", style="magenta")
+    if run["retries"]:
+        times = "once" if run["retries"] == 1 else f"{run['retries']} times"
+        line.append(f"  retried {times}", style="yellow")
     yield line
     yield _railed(Text(f"run {run['id']}", style=_FAINT))
+    if run["path"]:
+        yield _railed(Text(f"branch {run['path']} of run {run['root_id']}", style=_FAINT))
+    if run["item"] is not None:
+        yield _railed(Text(f"for {_short(_plain(run['item']), _LONGEST_VALUE)}", style=_FAINT))
+    if caller := run["called_by"]:
+        said = f"called by {caller['workflow']} · {caller['step']}  run {caller['id']}"
+        yield _railed(Text(said, style=_FAINT))
 
 
 def _event(event: Row) -> Iterator[Text]:
@@ -91,6 +100,13 @@ def _event(event: Row) -> Iterator[Text]:
     told = _facts(event["facts"])
     if told:
         yield _railed(Text(told))
+
+
+def _further(run: Row) -> Iterator[Text]:
+    for event in run["events"]:
+        line = _begin("◇ ", "blue").append(event["type"])
+        line.append(f"  {event['subject'] or ''}  {moment(event['time'])}", style=_FAINT)
+        yield line
 
 
 def _facts(facts: Row) -> str:
@@ -117,7 +133,8 @@ def _step(step: Row, run: Row, effects: Sequence[Row]) -> Iterator[Text]:
     faint = status in {"skipped", "pending"}
     line = _begin(f"{SIGNS.get(status, '·')} ", style)
     line.append(f"{step['step']:<{_NAME_WIDTH}} ", style=_FAINT if faint else "bold")
-    line.append(f"{step['action'] or '':<{_ACTION_WIDTH}} ", style=_FAINT if faint else "")
+    does = step["action"] or ("" if step["kind"] == "uses" else step["kind"])
+    line.append(f"{does:<{_ACTION_WIDTH}} ", style=_FAINT if faint else "")
     line.append(_how(step), style=_FAINT)
     yield line
     yield from _tries(step)
@@ -125,16 +142,47 @@ def _step(step: Row, run: Row, effects: Sequence[Row]) -> Iterator[Text]:
         yield _railed(_effect(effect, told=bool(step["error"])))
     for link in _links(step["output"]):
         yield _railed(Text(f"↗ {link}", style="blue"))
+    yield from branch_lines(run, step["step"])
+    for called in run["calls"]:
+        if called["step"] == step["step"]:
+            line = _begin(f"{SIGNS.get(called['status'], '·')} ", _style(called["status"]))
+            line.append(f"called {called['workflow']}: {called['status']}")
+            yield _railed(line.append(f"  run {called['id']}", style=_FAINT))
     wait = run["wait"]
-    if wait and wait["step"] == step["step"]:
-        until = f" until {moment(wait['due_at'])}" if wait["due_at"] else ""
-        yield _railed(Text(f"◔ waits ({wait['kind']}){until}", style="cyan"))
-        if wait["kind"] == "person":
-            yield _railed(Text("  look whether it took effect, then say so:", style=_FAINT))
-            command = f"hookwright run settle {run['id']} {step['step']}"
-            yield _railed(Text(f"  {command} --took-effect (or --not-made)"))
+    if wait and wait["step"] == step["step"] and wait["kind"] != "branches":
+        for line in waiting_lines(wait, decided=bool(step["answer"])):
+            yield _railed(line)
+    if decided := _decided(step):
+        yield _railed(decided)
     if step["error"]:
         yield _railed(_fault(step["error"]))
+
+
+def _decided(step: Row) -> Text | None:
+    """Say who decided what, and on which question."""
+    told = step["answer"] or step["output"]
+    if step["kind"] != "approval" or not _is_map(told) or "decided_at" not in told:
+        return None
+    text = f"“{_short(str(told['text']), _LONGEST_REASON)}” " if told.get("text") else ""
+    if told["timed_out"]:
+        return Text(f"{text}nobody decided in time", style="yellow")
+    by = f" by {told['by']}" if told["by"] else ""
+    note = f": {_in_line(str(told['note']))}" if told["note"] else ""
+    if told["approved"]:
+        return Text(f"{text}approved{by}{note}", style="green")
+    return Text(f"{text}rejected{by}{note}", style="red")
+
+
+def _is_map(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _style(status: str) -> str:
+    return STATE_STYLES.get(status, "")
 
 
 def _how(step: Row) -> str:
@@ -189,9 +237,15 @@ def _end(run: Row) -> Iterator[Text]:
     # Why a run began is told by its event; why it did not is told here.
     if run["reason"] and status in {"skipped", "cancelled"}:
         line.append(f": {_in_line(run['reason'])}")
+    elif run["cancel_requested"] and not run["ended_at"]:
+        line.append(": it shall be cancelled", style="yellow")
     yield line
     if run["error"]:
         yield Text("   ").append_text(_fault(run["error"]))
+        if run["root_id"] == run["id"]:
+            yield Text(f"   to go on from there: hookwright run retry {run['id']}", _FAINT)
+    for name, value in (run["output"] or {}).items() if _is_map(run["output"]) else ():
+        yield Text(f"   {name}: {_short(_plain(value), _LONGEST_VALUE)}")
 
 
 def _railed(text: Text) -> Text:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
+from sqlalchemy import or_
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel, col, select
 
-from schemas.run_tables import AttemptRow, RunRow, StepRow, WaitRow
+from schemas.run_tables import RunEventRow, RunRow
 from schemas.tables import (
     DeliveryRow,
-    EffectRow,
     EventRow,
     GapRow,
     ReconciliationRow,
@@ -23,7 +23,7 @@ from schemas.tables import (
 )
 from service.errors import NotFound
 from service.store import sources
-from service.store.payloads import output_of, payload_of
+from service.store.payloads import payload_of
 
 Row = TypeVar("Row", bound=SQLModel)
 MOST_GAPS = 200
@@ -46,19 +46,6 @@ class EventStory:
 
     row: EventRow
     runs: Sequence[RunRow]
-
-
-@dataclass(frozen=True, slots=True)
-class RunStory:
-    """A run and everything that happened in it. `attempts` are by the step's id."""
-
-    row: RunRow
-    version: WorkflowVersionRow
-    event: EventRow
-    steps: Sequence[StepRow]
-    attempts: dict[UUID, list[AttemptRow]]
-    wait: WaitRow | None
-    effects: Sequence[EffectRow]
 
 
 def read(session: Session, model: type[Row], ident: UUID) -> Row:
@@ -99,39 +86,6 @@ def read_reconciliation(
     return row, gaps
 
 
-def read_run(session: Session, ident: UUID) -> RunStory:
-    """Give a run with everything that happened in it. Raises NotFound."""
-    row = read(session, RunRow, ident)
-    attempts: dict[UUID, list[AttemptRow]] = {}
-    for attempt in session.exec(
-        select(AttemptRow).where(AttemptRow.run_id == ident).order_by(col(AttemptRow.number))
-    ):
-        attempts.setdefault(attempt.step_id, []).append(attempt)
-    root = row if row.root_id is None else read(session, RunRow, row.root_id)
-    if root.event_id is None:
-        raise NotFound
-    return RunStory(
-        row=row,
-        version=read(session, WorkflowVersionRow, row.workflow_version_id),
-        event=read(session, EventRow, root.event_id),
-        steps=_steps_of(session, ident),
-        attempts=attempts,
-        wait=session.exec(select(WaitRow).where(WaitRow.run_id == ident)).first(),
-        effects=session.exec(
-            select(EffectRow).where(EffectRow.run_id == ident).order_by(col(EffectRow.id))
-        ).all(),
-    )
-
-
-def _steps_of(session: Session, run_id: UUID) -> Sequence[StepRow]:
-    steps = session.exec(
-        select(StepRow).where(StepRow.run_id == run_id).order_by(col(StepRow.position))
-    ).all()
-    for step in steps:
-        set_committed_value(step, "output", output_of(session, step))
-    return steps
-
-
 def read_source(session: Session, name: str) -> SourceRow:
     """Give a source. Raises NotFound."""
     row = sources.named(session, name)
@@ -156,9 +110,10 @@ def read_workflow(session: Session, name: str) -> tuple[WorkflowRow, WorkflowVer
 
 
 def _runs_of(session: Session, events: Sequence[UUID]) -> Sequence[RunRow]:
+    joined = select(RunEventRow.run_id).where(col(RunEventRow.event_id).in_(events))
     return session.exec(
         select(RunRow)
-        .where(col(RunRow.event_id).in_(events))
+        .where(or_(col(RunRow.event_id).in_(events), col(RunRow.id).in_(joined)))
         .order_by(col(RunRow.id))
         .limit(MOST_RUNS)
     ).all()

@@ -23,7 +23,7 @@ from schemas.api import (
     TimedQuestion,
 )
 from schemas.reconciling import ReconciliationQuestion
-from schemas.run_tables import RunRow
+from schemas.run_tables import RunRow, WaitRow
 from schemas.tables import (
     AlertRow,
     ConnectionRow,
@@ -36,6 +36,7 @@ from schemas.tables import (
     WorkflowRow,
     WorkflowVersionRow,
 )
+from schemas.workflow import WaitKind
 from service.paging import Page, read_cursor, write_cursor
 
 Row = TypeVar("Row", bound=SQLModel)
@@ -52,7 +53,7 @@ def list_deliveries(session: Session, question: DeliveryQuestion) -> Page[Delive
         *_contains(question.q, DeliveryRow.delivery_key),
         *_between(DeliveryRow.received_at, question),
     )
-    return _page(session, statement, DeliveryRow, question)
+    return page_of(session, statement, DeliveryRow, question)
 
 
 def body_sizes(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
@@ -74,19 +75,20 @@ def list_events(session: Session, question: EventQuestion) -> Page[EventRow]:
         *_contains(question.q, EventRow.subject, EventRow.type, EventRow.vendor_type),
         *_between(EventRow.received_at, question),
     )
-    return _page(session, statement, EventRow, question)
+    return page_of(session, statement, EventRow, question)
 
 
 def list_runs(session: Session, question: RunQuestion) -> Page[RunRow]:
-    """Give runs, without their branches."""
+    """Give runs, without their branches. What a branch waits for, its run waits for."""
     statement = select(RunRow).where(
         col(RunRow.parent_id).is_(None),
         *_equal(RunRow.workflow, question.workflow),
         *_equal(RunRow.status, question.status),
         *_equal(RunRow.event_id, question.event),
+        *_waiting_for(question.waiting_for),
         *_between(RunRow.created_at, question),
     )
-    return _page(session, statement, RunRow, question)
+    return page_of(session, statement, RunRow, question)
 
 
 def list_alerts(session: Session, question: AlertQuestion) -> Page[AlertRow]:
@@ -97,7 +99,7 @@ def list_alerts(session: Session, question: AlertQuestion) -> Page[AlertRow]:
         *_like(AlertRow.key, question.key),
         *_between(AlertRow.opened_at, question),
     )
-    return _page(session, statement, AlertRow, question)
+    return page_of(session, statement, AlertRow, question)
 
 
 def list_rejections(session: Session, question: RejectionQuestion) -> Page[RejectionRow]:
@@ -108,7 +110,7 @@ def list_rejections(session: Session, question: RejectionQuestion) -> Page[Rejec
         *_equal(RejectionRow.reason, question.reason),
         *_between(RejectionRow.received_at, question),
     )
-    return _page(session, statement, RejectionRow, question)
+    return page_of(session, statement, RejectionRow, question)
 
 
 def list_reconciliations(
@@ -120,40 +122,46 @@ def list_reconciliations(
         *_equal(ReconciliationRow.state, question.state),
         *_between(ReconciliationRow.created_at, question),
     )
-    return _page(session, statement, ReconciliationRow, question)
+    return page_of(session, statement, ReconciliationRow, question)
 
 
 def every_source(session: Session, question: Question) -> Page[SourceRow]:
     """Give sources, newest first."""
-    return _page(session, select(SourceRow), SourceRow, question)
+    return page_of(session, select(SourceRow), SourceRow, question)
 
 
 def every_connection(session: Session, question: Question) -> Page[ConnectionRow]:
     """Give connections, newest first."""
-    return _page(session, select(ConnectionRow), ConnectionRow, question)
+    return page_of(session, select(ConnectionRow), ConnectionRow, question)
 
 
 def every_poll(session: Session, question: Question) -> Page[PollRow]:
     """Give polls, newest first."""
-    return _page(session, select(PollRow), PollRow, question)
+    return page_of(session, select(PollRow), PollRow, question)
 
 
 def every_workflow(
     session: Session, question: Question
 ) -> tuple[Page[WorkflowRow], dict[UUID, WorkflowVersionRow]]:
     """Give workflows, newest first, and their current versions by the workflow's id."""
-    page = _page(session, select(WorkflowRow), WorkflowRow, question)
+    page = page_of(session, select(WorkflowRow), WorkflowRow, question)
     ids = [row.current_version_id for row in page.rows]
     versions = session.exec(select(WorkflowVersionRow).where(col(WorkflowVersionRow.id).in_(ids)))
     return page, {version.workflow_id: version for version in versions}
 
 
-def _page(
-    session: Session, statement: SelectOfScalar[Row], model: type[Row], question: Question
+def page_of(
+    session: Session,
+    statement: SelectOfScalar[Row],
+    model: type[Row],
+    question: Question,
+    *,
+    of: str = "",
 ) -> Page[Row]:
+    """Give the page of a list that a question asks for. `of`: whose list it is, if it has one."""
     # Ids are UUIDv7: their order is the order of arrival, and they are indexed.
     ident: Any = col(model.id)  # type: ignore[attr-defined]  # every listed table has one
-    asked = {"list": model.__tablename__, **question.filters()}
+    asked = {"list": model.__tablename__, **({"of": of} if of else {}), **question.filters()}
     if question.cursor is not None:
         statement = statement.where(ident < read_cursor(question.cursor, asked))
     rows = session.exec(statement.order_by(ident.desc()).limit(question.limit + 1)).all()
@@ -169,6 +177,17 @@ def _without(*columns: Any) -> list[ExecutableOption]:
 
 def _equal(column: object, value: object | None) -> list[ColumnElement[bool]]:
     return [] if value is None else [col(column) == value]
+
+
+def _waiting_for(kind: WaitKind | None) -> list[ColumnElement[bool]]:
+    if kind is None:
+        return []
+    waiting = (
+        select(func.coalesce(RunRow.root_id, RunRow.id))
+        .join(WaitRow, col(WaitRow.run_id) == col(RunRow.id))
+        .where(WaitRow.kind == kind)
+    )
+    return [col(RunRow.id).in_(waiting)]
 
 
 def _between(column: datetime, question: TimedQuestion) -> list[ColumnElement[bool]]:

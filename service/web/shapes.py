@@ -12,7 +12,7 @@ from schemas.tables import DeliveryRow, RejectionRow, SourceRow, WorkflowRow, Wo
 from service.paging import Page
 from service.redaction import STRUCK, is_sensitive_name
 from service.settings import Settings
-from service.store.details import DeliveryStory, EventStory, RunStory
+from service.store.details import DeliveryStory, EventStory
 
 T = TypeVar("T", bound=api.Answer)
 Row = TypeVar("Row")
@@ -47,26 +47,6 @@ def event_detail(story: EventStory) -> api.EventDetail:
     """Give an event with its payload and its runs."""
     values = {name: getattr(story.row, name) for name in Event.model_fields}
     return api.EventDetail(**values, runs=[api.RunRef.model_validate(run) for run in story.runs])
-
-
-def run_detail(story: RunStory) -> api.RunDetail:
-    """Give a run with everything that happened in it."""
-    steps = []
-    for row in story.steps:
-        values = {name: getattr(row, name) for name in api.StepOut.model_fields}
-        values["attempts"] = [
-            api.AttemptOut.model_validate(attempt) for attempt in story.attempts.get(row.id, ())
-        ]
-        steps.append(api.StepOut(**values))
-    return api.RunDetail(
-        **api.RunOut.model_validate(story.row).model_dump(),
-        version=story.version.number,
-        description=story.version.document.get("description", ""),
-        event=api.EventOut.model_validate(story.event),
-        steps=steps,
-        wait=None if story.wait is None else api.WaitOut.model_validate(story.wait),
-        effects=[api.EffectOut.model_validate(effect) for effect in story.effects],
-    )
 
 
 def rejection_detail(row: RejectionRow) -> api.RejectionDetail:

@@ -9,9 +9,11 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from schemas import api
-from service import doubts
-from service.store import details, listing
-from service.web import described, shapes
+from schemas.run_tables import RunRow
+from service import approvals, doubts, retrying
+from service.store import listing, run_details
+from service.store.run_details import Waiting
+from service.web import described, run_shapes, shapes
 from service.web.deps import AnyParts, MayBeRepeated, Operator, Reading
 
 router = APIRouter(prefix="/runs", tags=["runs"])
@@ -23,17 +25,34 @@ _DECIDING = described.problems(HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TO
 def list_runs(
     session: Reading, question: Annotated[api.RunQuestion, Query()]
 ) -> api.Page[api.RunOut]:
-    """List runs, newest first."""
-    return shapes.page(listing.list_runs(session, question), api.RunOut.model_validate)
+    """List runs, newest first, without their branches."""
+    found = listing.list_runs(session, question)
+    waiting: list[tuple[RunRow, Waiting]] = []
+    if question.waiting_for is not None:
+        ids = [row.id for row in found.rows]
+        waiting = run_details.waiting_under(session, ids, question.waiting_for)
+    return shapes.page(found, lambda row: run_shapes.listed(row, waiting))
 
 
 @router.get("/{run_id}")
 def read_run(session: Reading, run_id: UUID) -> api.RunDetail:
-    """Read a run: its event, steps with attempts, wait and effects."""
-    return shapes.run_detail(details.read_run(session, run_id))
+    """Read a run or a branch: its event, steps with attempts, wait, effects and branches."""
+    return run_shapes.run_detail(run_details.read_run(session, run_id))
 
 
-@router.post("/{run_id}/steps/{step}/settle", dependencies=[MayBeRepeated], responses=_DECIDING)
+@router.get("/{run_id}/branches")
+def list_branches(
+    session: Reading, run_id: UUID, question: Annotated[api.BranchQuestion, Query()]
+) -> api.Page[api.BranchOut]:
+    """List the branches of a run's own steps, newest first; those of a branch by its id."""
+    found = run_details.list_branches(session, run_id, question)
+    waits = run_details.waits_of(session, [row.id for row in found.rows])
+    return shapes.page(found, lambda row: run_shapes.branch(row, waits))
+
+
+@router.post(
+    "/{run_id}/steps/{step:path}/settle", dependencies=[MayBeRepeated], responses=_DECIDING
+)
 def settle_step(
     session: Reading,
     parts: AnyParts,
@@ -43,6 +62,8 @@ def settle_step(
     settlement: api.Settlement,
 ) -> api.RunDetail:
     """Say whether a step in doubt took effect; its run goes on. Needs the role operator.
+
+    A step in a branch is named by its path, as `each[3].note`, or by the branch's own id.
 
     What took effect makes the step succeeded; what was not made is tried again. 409 when the step
     is not in doubt (any more): who settles first has settled.
@@ -59,7 +80,7 @@ def settle_step(
         now=parts.clock(),
         announce=parts.announce,
     )
-    return shapes.run_detail(details.read_run(session, run_id))
+    return run_shapes.run_detail(run_details.read_run(session, run_id))
 
 
 @router.post(
@@ -81,4 +102,51 @@ def cancel_run(session: Reading, parts: AnyParts, caller: Operator, run_id: UUID
         now=parts.clock(),
         announce=parts.announce,
     )
-    return shapes.run_detail(details.read_run(session, run_id))
+    return run_shapes.run_detail(run_details.read_run(session, run_id))
+
+
+@router.post(
+    "/{run_id}/steps/{step:path}/decision", dependencies=[MayBeRepeated], responses=_DECIDING
+)
+def decide_step(
+    session: Reading,
+    parts: AnyParts,
+    caller: Operator,
+    run_id: UUID,
+    step: str,
+    decision: api.StepDecision,
+) -> api.RunDetail:
+    """Approve or reject what a step asks; its run goes on. Needs the role operator.
+
+    A step in a branch is named by its path, as `each[3].note`, or by the branch's own id. 409 when
+    the step does not wait for a decision (any more): who decides first has decided.
+    """
+    approvals.decide(
+        parts.database,
+        parts.queue,
+        run_id=run_id,
+        step=step,
+        approved=decision.decision == "approve",
+        by=caller.label,
+        note=decision.note,
+        now=parts.clock(),
+    )
+    return run_shapes.run_detail(run_details.read_run(session, run_id))
+
+
+@router.post(
+    "/{run_id}/retry",
+    dependencies=[MayBeRepeated],
+    responses=_DECIDING,
+    status_code=HTTPStatus.ACCEPTED,
+)
+def retry_run(session: Reading, parts: AnyParts, caller: Operator, run_id: UUID) -> api.RunDetail:
+    """Let a run that failed or was cancelled go on from the step at which it ended.
+
+    What succeeded is kept. Needs the role operator. 409 for any other run, and while a step is in
+    doubt.
+    """
+    retrying.retry_run(
+        parts.database, parts.queue, run_id=run_id, who=caller.label, now=parts.clock()
+    )
+    return run_shapes.run_detail(run_details.read_run(session, run_id))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -175,8 +175,11 @@ class Bell:
 class Installation:
     """A runtime with one source and one connection of the scripted vendor."""
 
-    def __init__(self, database: Database, **settings: Any) -> None:
+    def __init__(
+        self, database: Database, *, vendors: Mapping[str, Vendor] | None = None, **settings: Any
+    ) -> None:
         self.database = database
+        self.vendors = vendors or {}
         self.script = Script()
         self.bell = Bell()
         self.now = START
@@ -203,7 +206,7 @@ class Installation:
             queue=self.bell,
             settings=self.settings,
             connections=Connections(KEYS, private_addresses=True),
-            vendors={"robot": vendor},
+            vendors={"robot": vendor, **self.vendors},
             clock=lambda: self.now,
             jitter=lambda: 1.0,
         )
