@@ -11,10 +11,9 @@ from pydantic import ValidationError
 
 from schemas.document import CallStep, Document, EmitStep
 from schemas.events import FAMILIES, EventDraft, Json, is_own_type
-from schemas.storable import storable
 from schemas.workflow import StepState, StepStatus
 from service.workflows.decisions import Failed
-from service.workflows.inputs import check_inputs
+from service.workflows.inputs import WrongInputs, check_inputs
 from service.workflows.transitions import poll_of, succeeded
 from service.workflows.waiting import approval_answer
 
@@ -30,11 +29,7 @@ def emitted(step: EmitStep, params: Mapping[str, Json]) -> EventDraft | Failed:
     subject = params.get("subject")
     if subject is not None and not isinstance(subject, str):
         subject = json.dumps(subject, ensure_ascii=False)
-    try:
-        facts = storable(params.get("facts") or {})
-    except ValueError as error:
-        message = f"the facts of {step.emit.type} cannot be stored: {error}"
-        return Failed("invalid_facts", message, retryable=False)
+    facts = params.get("facts") or {}
     model = FAMILIES.get(step.emit.type.partition(".")[0])
     if model is not None:
         try:
@@ -76,8 +71,8 @@ def called_inputs(
         message = f"{MOST_DEPTH} runs stand before it in its chain: it would never end"
         return Failed("chain_too_long", message, retryable=False)
     try:
-        return storable(check_inputs(document, params))  # type: ignore[no-any-return]  # a dict
-    except ValueError as error:
+        return check_inputs(document, params)
+    except WrongInputs as error:
         return Failed("invalid_inputs", str(error), retryable=False)
 
 
