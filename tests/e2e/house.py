@@ -230,13 +230,13 @@ def write_configuration(
     (directory / "hookwright.yaml").write_text(json.dumps(configuration, indent=1))
 
 
-def copy_workflows(folder: Path) -> None:
-    """Put the shipped workflows into a folder; one that gathers events waits for fewer seconds."""
+def copy_workflows(folder: Path, within: str = "300ms") -> None:
+    """Put the shipped workflows into a folder; one gathers events, `within` a shorter time."""
     shutil.copytree(WORKFLOWS, folder)
     comment = folder / "comment-visual-regression.yaml"
     text = comment.read_text("utf-8")
     assert text.count(GATHERS) == 1
-    comment.write_text(text.replace(GATHERS, "within: 300ms"), "utf-8")
+    comment.write_text(text.replace(GATHERS, f"within: {within}"), "utf-8")
 
 
 def signed(
