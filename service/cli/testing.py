@@ -9,7 +9,14 @@ from pathlib import Path
 import click
 from rich.text import Text
 
-from service.cli.output import STATE_STYLES, console, duration, json_option, print_json
+from service.cli.output import (
+    STATE_STYLES,
+    console,
+    duration,
+    json_option,
+    print_json,
+    terminal_width,
+)
 from service.cli.timeline import SIGNS
 from service.workflow_tests import SUFFIX, FileReport, find_files, run_file
 from service.workflows.findings import Finding
@@ -24,6 +31,9 @@ _SIGNS = {**SIGNS, "event": "◆", "lost": "↯"}
 _STYLES = {**STATE_STYLES, "event": "blue", "lost": "yellow"}
 _LONGEST_NAME = 48
 _LONGEST_LINE = 160
+_LEAST_ROOM = 30
+_BESIDE = 10
+"""Columns of a line of the timeline that hold neither its time, its name nor what is told."""
 
 
 @click.command("test", epilog="Example: hookwright workflow test workflows/")
@@ -161,6 +171,8 @@ def _side(sign: str, text: str) -> Text:
 def _timeline(moments: Sequence[Moment]) -> Iterator[Text]:
     after = max(len(moment.after) for moment in moments)
     name = max(len(moment.name) for moment in moments)
+    room = (terminal_width() or _LONGEST_LINE) - after - name - _BESIDE
+    room = max(room, _LEAST_ROOM)
     for moment in moments:
         style = _STYLES.get(moment.state, "")
         line = Text(f"    {moment.after:>{after}}  ", style=_FAINT)
@@ -168,7 +180,7 @@ def _timeline(moments: Sequence[Moment]) -> Iterator[Text]:
         if moment.name:
             line.append(f"{moment.name:<{name}}  ", style="default")
             told = " ".join(moment.told.split())
-            line.append(told if len(told) <= _LONGEST_LINE else f"{told[:_LONGEST_LINE]}…", _FAINT)
+            line.append(told if len(told) <= room else f"{told[: room - 1]}…", _FAINT)
         else:
             line.append(moment.told, style=f"bold {style}")
         line.rstrip()

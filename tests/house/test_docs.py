@@ -32,8 +32,10 @@ from service.signatures import PRESETS
 from service.vendor_facts import action_fact
 from service.vendors import VENDORS, samples
 from service.vendors.github.events import EVENTS as GITHUB_EVENTS
+from service.workflow_tests import run_texts
 from service.workflows.document import parse_document
 from service.workflows.functions import FUNCTIONS
+from service.workflows.test_timeline import case_as_json
 from tests.vendors.key_pairs import pair_for
 
 ROOT = Path(__file__).parents[2]
@@ -214,7 +216,17 @@ YAML_BLOCKS = [block for block in blocks() if block.language == "yaml"]
 
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=lambda block: block.place)
 def test_documented_yaml_is_accepted(block: Block, tmp_path: Path) -> None:
-    """A workflow by the checker with the real catalogue, anything else as a configuration."""
+    """A workflow by the checker with the real catalogue, its tests by being run (they test the
+    workflow before them), anything else as a configuration."""
+    if re.search(r"^cases:", block.text, re.MULTILINE):
+        tested = [
+            other.text
+            for other in YAML_BLOCKS[: YAML_BLOCKS.index(block)]
+            if re.search(r"^steps:", other.text, re.MULTILINE)
+        ]
+        report = run_texts(tested[-1], block.text)
+        assert report.passed, [case_as_json(case) for case in report.cases] or report.findings
+        return
     if re.search(r"^steps:", block.text, re.MULTILINE):
         parse_document(block.text, filename=block.place, catalogue=build_catalogue())
         return
