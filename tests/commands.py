@@ -52,10 +52,12 @@ class Command:
         errors: Path | None = None,
     ) -> None:
         """What it says is added to `log`, and to `errors` what it says of errors."""
+        outputs = (log, errors or log)
+        for path in outputs:
+            path.touch()
         _begin_forking()
         self._process = _FORKING.Process(
-            target=_perform,
-            args=(tuple(arguments), str(cwd), dict(env), str(log), str(errors or log)),
+            target=_perform, args=(tuple(arguments), cwd, dict(env), outputs)
         )
         self._process.start()
 
@@ -125,12 +127,12 @@ def _begin_forking() -> None:
 
 
 def _perform(
-    arguments: tuple[str, ...], cwd: str, env: Mapping[str, str], said: str, errors: str
+    arguments: tuple[str, ...], cwd: Path, env: Mapping[str, str], outputs: tuple[Path, Path]
 ) -> None:
     # What was imported lives until the end: it need not be looked through, nor copied by that.
     gc.freeze()
-    for path, number in ((said, 1), (errors, 2)):
-        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    for path, number in zip(outputs, (1, 2), strict=True):
+        opened = os.open(path, os.O_WRONLY | os.O_APPEND)
         os.dup2(opened, number)
         os.close(opened)
     os.chdir(cwd)
