@@ -205,28 +205,39 @@ def attempt(session: Session, step_id: UUID, number: int) -> AttemptRow | None:
 def extend_leases(
     session: Session, owners: Sequence[str], *, now: datetime, ttl: timedelta
 ) -> None:
-    """Keep the runs of these leases for another `ttl`."""
+    """Keep the runs of these leases for another `ttl`.
+
+    One that is locked is at work this moment: it is not waited for, since who holds it may wait for
+    another of these.
+    """
+    held = select(RunRow.id).where(col(RunRow.lease_owner).in_(owners))
+    free = session.exec(held.order_by(col(RunRow.id)).with_for_update(skip_locked=True)).all()
     session.execute(
         update(RunRow)
-        .where(col(RunRow.lease_owner).in_(owners))
+        .where(col(RunRow.id).in_(free))
         .values(lease_until=now + ttl, due_at=now + ttl)
         .execution_options(synchronize_session=False)
     )
 
 
 def ring_due(session: Session, *, now: datetime, again: timedelta, limit: int) -> list[UUID]:
-    """Give runs that want to be carried on, and let them wait for `again` from now on."""
+    """Give runs that want to be carried on, and let them wait for `again` from now on.
+
+    One that is locked is at work this moment, and is looked at the next time.
+    """
     due = (
         select(RunRow.id)
         .where(col(RunRow.status).in_(ACTIVE), col(RunRow.due_at) <= now)
         .order_by(col(RunRow.due_at))
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
-    statement = (
-        update(RunRow)
-        .where(col(RunRow.id).in_(due), col(RunRow.status).in_(ACTIVE))
-        .values(due_at=now + again)
-        .returning(col(RunRow.id))
-        .execution_options(synchronize_session=False)
-    )
-    return list(session.execute(statement).scalars())
+    found = list(session.exec(due).all())
+    if found:
+        session.execute(
+            update(RunRow)
+            .where(col(RunRow.id).in_(found))
+            .values(due_at=now + again)
+            .execution_options(synchronize_session=False)
+        )
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ from schemas.tables import EffectRow
 from schemas.workflow import RunStatus, WaitKind
 from service.db import Database
 from service.doubts import cancel_run
-from service.errors import Refused
+from service.errors import Conflict, Refused
 from service.ingest import ingest_deliveries
 from service.retrying import retry_run
 from service.runs import LEASE, MOST_FAILURES, advance_run
@@ -481,6 +482,89 @@ def test_never_more_than_one_of_a_key_is_under_way_whoever_works(
     if when_busy == "queue":
         assert set(statuses) == {"succeeded"}
     assert installation.rows(TurnRow) == installation.rows(WaitRow) == []
+
+
+CROSSING = """
+name: %(name)s
+on: [{event: go}, {event: "%(hears)s"}]
+coalesce: {within: 5ms}
+concurrency: {when_busy: %(when_busy)s}
+throttle: {limit: 1000, per: 1ms}
+steps:
+  - emit: {type: "%(tells)s", facts: {}}
+  - emit: {type: "%(hears)s", facts: {}}
+on_cancel: [{emit: {type: "%(tells)s", facts: {}}}]
+"""
+
+
+class Crowd:
+    """Many that do different things with the runs of one installation at the same time."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.done = threading.Event()
+
+    def open_runs(self) -> list[RunRow]:
+        return self.installation.rows(RunRow, col(RunRow.ended_at).is_(None))
+
+    def arrive(self, deliveries: list[UUID]) -> None:
+        for id_ in deliveries:
+            self.installation.now += timedelta(milliseconds=2)
+            ingest_deliveries(self.installation.another_worker(), [id_])
+
+    def work(self) -> None:
+        runtime = self.installation.another_worker()
+        while runs := self.open_runs():
+            self.installation.now += timedelta(milliseconds=2)
+            for run in runs:
+                if run.due_at is not None:
+                    advance_run(runtime, run.id)
+
+    def cancel(self) -> None:
+        installation = self.installation
+        while not self.done.is_set():
+            for run in self.open_runs()[::3]:
+                with contextlib.suppress(Conflict):
+                    cancel_run(
+                        installation.database,
+                        installation.bell,
+                        run_id=run.id,
+                        who="me",
+                        now=installation.now,
+                    )
+
+    def tick(self) -> None:
+        scheduler = Scheduler(self.installation.runtime)
+        while not self.done.is_set():
+            scheduler.ring_due()
+            scheduler.beat()
+
+
+def test_arriving_beginning_ending_and_cancelling_at_once_never_lock_one_another_out(
+    database: Database,
+) -> None:
+    """A deadlock would end a worker's transaction with an error, which is raised here."""
+    installation = Installation(database)
+    ping = {"name": "ping", "hears": "made.pong", "tells": "made.ping"}
+    pong = {"name": "pong", "hears": "made.ping", "tells": "made.pong"}
+    installation.workflow(CROSSING % {**ping, "when_busy": "replace"})
+    installation.workflow(CROSSING % {**pong, "when_busy": "queue"})
+    deliveries = [installation.deliver({"type": "go"}) for _ in range(12)]
+    crowd = Crowd(installation)
+    crowd.arrive(deliveries[:6])
+    helpers = [threading.Thread(target=task) for task in (crowd.cancel, crowd.tick)]
+    for helper in helpers:
+        helper.start()
+    try:
+        at_once([partial(crowd.arrive, deliveries[6:]), crowd.work, crowd.work, crowd.work])
+    finally:
+        crowd.done.set()
+        for helper in helpers:
+            helper.join()
+    at_once([crowd.work, crowd.work])
+    assert installation.rows(TurnRow) == installation.rows(WaitRow) == []
+    statuses = {run.status for run in installation.rows(RunRow)}
+    assert statuses <= {"succeeded", "skipped", "cancelled"}
 
 
 def starts(installation: Installation) -> list[timedelta]:
