@@ -5,8 +5,10 @@ from __future__ import annotations
 import click
 
 from service.actions import AnyAction, VendorAction, index_actions
+from service.cli.backtesting import workflow_backtest
 from service.cli.guides import print_fields_of, print_paragraph
 from service.cli.output import console, json_option, print_json, print_table
+from service.cli.starting import workflow_disable, workflow_enable, workflow_start
 from service.cli.testing import workflow_test
 from service.cli.workflows import workflow_command
 from service.errors import NotFound
@@ -19,6 +21,9 @@ __all__ = ["workflow_command"]
 OWN = "alert"
 
 workflow_command.add_command(workflow_test)
+workflow_command.add_command(workflow_backtest)
+for command in (workflow_start, workflow_enable, workflow_disable):
+    workflow_command.add_command(command)
 
 
 @workflow_command.command("actions", epilog="Example: hookwright workflow actions checksum")

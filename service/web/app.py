@@ -27,6 +27,7 @@ from service.web.routes import (
     reconciliations,
     runs,
     testing,
+    workflows,
 )
 
 HOOKS_PREFIX = "/hooks/"
@@ -127,6 +128,7 @@ def _versioned() -> APIRouter:
         connecting,
         reconciliations,
         testing,
+        workflows,
     ):
         router.include_router(part.router)
     return router
