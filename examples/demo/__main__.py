@@ -48,7 +48,7 @@ def _run(
     console: Console, folder: Path, port: int | None, stay_until: threading.Event | None
 ) -> int:
     began = time.monotonic()
-    console.print("[bold]Hookwright[/], with stand-ins of VibeView, Checksum, GitHub and Slack")
+    console.print("[bold]Hookwright[/], with stand-ins of five vendors")
     with start(folder, port) as installation:
         story = Story(installation, console)
         story.tell()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,7 +22,9 @@ import httpx
 from examples.twins.launch import TwinProcess, start_twin
 
 WORKFLOWS = Path(__file__).parents[1] / "workflows"
-TWINS = ("vibeview", "checksum", "github", "slack")
+TWINS = ("vibeview", "checksum", "github", "slack", "checkrd")
+SENDING = ("vibeview", "slack", "checkrd")
+GATHERS = ("within: 10s", "within: 300ms")
 PACE_S = 0.3
 """How long the stand-ins take for one phase of a run or a heal."""
 START_S = 30.0
@@ -89,12 +92,12 @@ def start(folder: Path, port: int | None) -> Installation:
     with ExitStack() as stack:
         chosen = port or _free_port()
         twins = {twin.name: stack.enter_context(twin) for twin in _start_twins()}
-        twins["vibeview"].set(receiver=f"http://127.0.0.1:{chosen}/hooks/vibeview")
+        for name in SENDING:
+            twins[name].set(receiver=f"http://127.0.0.1:{chosen}/hooks/{name}")
         template = Template((Path(__file__).parent / "hookwright.yaml").read_text("utf-8"))
         addresses = {name: twin.url for name, twin in twins.items()}
-        (folder / "hookwright.yaml").write_text(
-            template.substitute(addresses, workflows=WORKFLOWS), encoding="utf-8"
-        )
+        (folder / "hookwright.yaml").write_text(template.substitute(addresses), encoding="utf-8")
+        _copy_workflows(folder / "workflows")
         token = f"hw_{secrets.token_urlsafe(32)}"
         process = _start_hookwright(folder, chosen, token)
         stack.callback(_stop, process)
@@ -102,6 +105,14 @@ def start(folder: Path, port: int | None) -> Installation:
         _wait_ready(installation)
         installation.stack = stack.pop_all()
         return installation
+
+
+def _copy_workflows(folder: Path) -> None:
+    """Copy the shipped workflows; the one that gathers events is not given time to gather many."""
+    shutil.copytree(WORKFLOWS, folder)
+    comment = folder / "comment-visual-regression.yaml"
+    text = comment.read_text(encoding="utf-8")
+    comment.write_text(text.replace(*GATHERS), encoding="utf-8")
 
 
 def _start_twins() -> list[TwinProcess]:
@@ -121,9 +132,13 @@ def _start_hookwright(folder: Path, port: int, token: str) -> subprocess.Popen[b
         "HOOKWRIGHT_LOG_LEVEL": "warning",
         "HOOKWRIGHT_PORT": str(port),
         # What the stand-ins expect; at home these are the vendors' own.
+        "CHECKRD_JWT": "jwt_twin",
+        "CHECKRD_REFRESH_TOKEN": "refresh_twin",
+        "CHECKRD_WEBHOOK_SECRET": "checkrd-webhook-secret",
         "CHECKSUM_API_KEY": "checksum-key",
         "GITHUB_TOKEN": "ghp_twin",
         "SLACK_BOT_TOKEN": "xoxb-twin",
+        "SLACK_SIGNING_SECRET": "slack-signing-secret",
         "VIBEVIEW_API_TOKEN": "tok_demo",
         "VIBEVIEW_WEBHOOK_SECRET": "vibeview-webhook-secret",
     }

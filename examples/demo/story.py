@@ -16,7 +16,10 @@ from service.cli.timeline import render_run
 
 END_S = 30.0
 REPOSITORY = "acme-co/webapp"
+TESTS_REPOSITORY = "acme-co/my-tests"
+RULE = "6f1d2c7a-5b0e-4f5e-9b1a-2f4f6f0f9c11"
 PULL_REQUEST = 42
+HEAL_PULL_REQUEST = 101
 FULL_BALANCE = {"allowance_micro": 750_000, "prepaid_micro": 50_000_000}
 LOW_BALANCE = {"allowance_micro": 0, "prepaid_micro": 4_000_000}
 
@@ -24,7 +27,7 @@ Run = dict[str, Any]
 
 
 class Story:
-    """Tells three chapters on a console and keeps the faults it meets."""
+    """Tells four chapters on a console and keeps the faults it meets."""
 
     def __init__(self, installation: Installation, console: Console) -> None:
         self.faults: list[str] = []
@@ -33,11 +36,12 @@ class Story:
         self._told: set[str] = set()
 
     def tell(self) -> None:
-        """Let the three workflows happen, one after the other."""
+        """Let four of the workflows happen, one after the other."""
         self._prepare()
         self._heal()
         self._comment()
         self._alert()
+        self._stop()
 
     def _prepare(self) -> None:
         twins = self._at.twins
@@ -50,7 +54,17 @@ class Story:
                 "branch": "feature/checkout",
             },
         )
-        twins["checksum"].lever("outcomes", {"runs": ["failed"], "heals": ["pr"]})
+        # The pull request that the heal will make: on GitHub its branch is looked up.
+        twins["github"].lever(
+            "pulls",
+            {
+                "repo": TESTS_REPOSITORY,
+                "number": HEAL_PULL_REQUEST,
+                "head_sha": "cd" * 20,
+                "branch": f"checksum/heal-{HEAL_PULL_REQUEST}",
+            },
+        )
+        twins["checksum"].lever("outcomes", {"runs": ["failed", "passed"], "heals": ["pr"]})
         twins["vibeview"].lever("balance", FULL_BALANCE)
 
     def _heal(self) -> None:
@@ -62,9 +76,13 @@ class Story:
         self._received(f"Checksum: one heal, its pull request {' '.join(links) or 'is missing'}")
         self._expect(len(links) == 1, "the heal gives one pull request")
         starts = self._at.twins["checksum"].effects(method="POST", path="*/execution/grep")
-        self._expect(len(starts) == 1, f"Checksum is asked once, not {len(starts)} times")
+        self._expect(
+            len(starts) == 2, f"two runs are started, the tests and the proof: {len(starts)}"
+        )
+        self._expect("head_branch" in outputs.get("heal_pull", {}), "the heal's branch is found")
         told = [text for text in self._messages() if links and links[0] in text]
         self._received(f"Slack: {told[0] if told else 'no message'}")
+        self._expect("Healed and proven" in "".join(told), "the heal is proven")
         self._expect(len(told) == 1, "the channel hears of the heal once")
 
     def _comment(self) -> None:
@@ -95,10 +113,36 @@ class Story:
         self._at.twins["vibeview"].lever("balance", FULL_BALANCE)
         self._follow("alert-low-credits")
         message = self._credit_message()
-        self._received(f"Slack: {message}, the same message, edited")
+        self._received(f"Slack: {message} (the same message, edited)")
         self._expect("Resolved" in message, "the message ends resolved")
         (alert,) = self._at.get("/alerts")["data"] or [{}]
         self._expect(alert.get("state") == "resolved", "the alert is resolved")
+
+    def _stop(self) -> None:
+        self._chapter(
+            4, "an agent is stopped when a person says so", "Checkrd's rule fires: too many errors"
+        )
+        checkrd = self._at.twins["checkrd"]
+        checkrd.lever("evaluate", {"rule_id": RULE, "value": 0.31})
+        asked = self._wait(self._question, "Slack is asked")
+        self._received(f"Slack: {asked['text']}")
+        self._aside("somebody presses Approve")
+        press = {"action_id": "hookwright_approve", "username": "dana"}
+        self._at.twins["slack"].lever("press", press)
+        self._follow("stop-misbehaving-agent")
+        (agent, *_) = self._rows("checkrd", "agents")
+        self._expect(agent["kill_switch_active"] is True, "the agent's kill switch is pulled")
+        told = [text for text in self._messages() if "is stopped" in text]
+        self._received(f"Slack: {told[0] if told else 'no message'}")
+        self._expect(len(told) == 1, "the channel hears that the agent is stopped")
+
+    def _question(self) -> Run | None:
+        found = [
+            message
+            for message in self._rows("slack", "messages")
+            if "Stop the agent" in str(message["text"])
+        ]
+        return found[0] if found else None
 
     # --- pieces --------------------------------------------------------------------------------
 
@@ -174,7 +218,7 @@ class Story:
         self._console.print(Text(f"   {text}\n", style="bright_black"))
 
     def _received(self, text: str) -> None:
-        self._console.print(Text(f"   {Emoji.replace(text)}", style="italic"))
+        self._console.print(Text(f"   {_indented(Emoji.replace(text))}", style="italic"))
 
     def _expect(self, held: bool, what: str) -> None:  # noqa: FBT001  # reads as an assertion
         if not held:
@@ -185,3 +229,7 @@ class Story:
 def _headline(comment: Mapping[str, Any]) -> str:
     lines = str(comment.get("body", "no comment")).splitlines()
     return next((line.lstrip("# ") for line in lines if line.startswith("#")), lines[0])
+
+
+def _indented(text: str) -> str:
+    return text.strip().replace("\n", "\n     ")

@@ -19,7 +19,7 @@ END_S = 110.0
 
 
 @pytest.mark.timeout(180)
-def test_it_tells_three_workflows_and_ends_with_0_when_all_is_as_it_should_be() -> None:
+def test_it_tells_four_workflows_and_ends_with_0_when_all_is_as_it_should_be() -> None:
     done = subprocess.run(
         [*COMMAND, "--once"],
         cwd=ROOT,
@@ -30,9 +30,15 @@ def test_it_tells_three_workflows_and_ends_with_0_when_all_is_as_it_should_be() 
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
-    for workflow in ("heal-failed-run", "comment-visual-regression", "alert-low-credits"):
+    for workflow in (
+        "heal-failed-run",
+        "comment-visual-regression",
+        "alert-low-credits",
+        "stop-misbehaving-agent",
+    ):
         assert f"╭─ {workflow}  version 1" in done.stdout
-    assert done.stdout.count("✓ succeeded after") == 5
+    assert done.stdout.count("✓ succeeded after") == 6
+    assert "approved by dana" in done.stdout
     assert "https://github.com/acme-co/my-tests/pull/" in done.stdout
     assert "the same message, edited" in done.stdout
     assert "Everything ended as it should" in done.stdout
