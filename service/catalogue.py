@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from schemas.events import FAMILIES
 from service.actions import VendorAction, index_actions
+from service.own_events import VENDOR
 from service.vendors import VENDORS
 from service.vendors.base import Vendor
 from service.workflows.catalogue import ActionSignature, Catalogue
@@ -31,7 +32,7 @@ def build_catalogue(
     return Catalogue.of(
         signatures,
         facts=FAMILIES,
-        vendors=[vendor.name for vendor in known],
+        vendors=[VENDOR, *(vendor.name for vendor in known)],
         connections=connections,
         sources=sources,
     )

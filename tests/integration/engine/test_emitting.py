@@ -15,8 +15,10 @@ from schemas.run_tables import RunRow
 from schemas.tables import AlertRow, EventRow
 from schemas.workflow import RunStatus, StepStatus
 from service import alerts, emitting
+from service.catalogue import build_catalogue
 from service.errors import Conflict, NotFound, Refused, TimedOut
 from service.ingest import make_event
+from service.own_events import VENDOR
 from service.routing import announcer, store_and_route
 from service.runs import LEASE, advance_run
 from service.starting import MOST_DEPTH
@@ -24,6 +26,7 @@ from service.unit_of_work import unit_of_work
 from service.vendors import BY_NAME
 from service.vendors.base import Delivery, Headers
 from service.workflows.decisions import Failed
+from service.workflows.document import parse_document
 from service.workflows.own_steps import emitted
 from tests.integration.engine.installation import START, Installation
 
@@ -273,6 +276,12 @@ def test_a_failed_shadow_run_tells_nobody(installation: Installation) -> None:
     )
     assert installation.advance(installation.start()).status == RunStatus.FAILED
     assert own_events(installation, "run.failed") == []
+
+
+def test_a_workflow_may_ask_for_events_of_hookwright_alone() -> None:
+    text = "name: own\non: [{event: run.failed, vendor: hookwright}]\nsteps: [{sleep: 1s}]\n"
+    document = parse_document(text, filename="own.yaml", catalogue=build_catalogue())
+    assert document.event_triggers[0].vendor == VENDOR
 
 
 # --- alerts ---------------------------------------------------------------------------------------
