@@ -23,6 +23,8 @@ from service.vendors.base import Vendor
 from service.workflows.findings import Finding, did_you_mean
 from service.workflows.yaml_tree import YamlFault, YamlTree, read_yaml
 
+CONFIGURATION_FILE = "hookwright.yaml"
+
 
 @dataclass(frozen=True, slots=True)
 class Declared:
@@ -67,6 +69,19 @@ def read_source(path: Path, environment: Mapping[str, str], name: str) -> Declar
     if len(source.secrets) != len(source.config.secrets) or (bare and reader.findings):
         raise FaultyConfigurationError(reader.findings)
     return source
+
+
+def read_workflows(path: Path) -> tuple[list[DeclaredWorkflow], list[Finding]]:
+    """Give the workflows of a configuration file, and what is wrong with them.
+
+    Whatever is wrong with the rest of the file: connections and sources are not looked at. Raises
+    ConfigurationError when there is no such file.
+    """
+    tree = _read_tree(path)
+    faults = FaultFinder(str(path), tree)
+    if not isinstance(tree.value, dict):
+        return [], []
+    return WorkflowReader(faults, path).read(build_catalogue()), faults.findings
 
 
 def _explain_absence(path: Path, tree: YamlTree, reader: _Reader, name: str) -> NoReturn:

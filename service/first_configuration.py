@@ -10,12 +10,17 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 
+from service import published_schemas
 from service.errors import ConfigurationError
+from service.published_schemas import with_schema_line
 from service.vendors import VENDORS
 
 CONFIGURATION = "hookwright.yaml"
 SECRETS_FOLDER = "secrets"
 SECRET_BYTES = 32
+CONFIGURATION_SCHEMA = "hookwright.schema.json"
+WORKFLOW_SCHEMA = "workflow.schema.json"
+TESTS_SCHEMA = "workflow-test.schema.json"
 SHIPPED_WORKFLOWS = "examples.workflows"
 
 
@@ -37,8 +42,8 @@ def write_first_configuration(folder: Path, data_dir: Path) -> list[Path]:
     written = [*_write_secrets(kept), *_write_workflows(folder / "workflows")]
     template = (files("service") / "first_configuration.yaml").read_text(encoding="utf-8")
     text = template.replace("@SECRETS@", str(data_dir / SECRETS_FOLDER))
-    configuration.write_text(text, encoding="utf-8")
-    return [configuration, *written]
+    configuration.write_text(with_schema_line(text, CONFIGURATION_SCHEMA), encoding="utf-8")
+    return [configuration, *written, *_write_schemas(folder)]
 
 
 def shipped_workflows() -> list[tuple[PurePosixPath, Traversable]]:
@@ -52,6 +57,20 @@ def _files(folder: Traversable, path: PurePosixPath) -> Iterator[tuple[PurePosix
             yield from _files(file, path / file.name)
         elif file.name.endswith((".yaml", ".jinja")):
             yield path / file.name, file
+
+
+def _write_schemas(folder: Path) -> Iterator[Path]:
+    """Write what editors complete and underline by."""
+    for place, name in (
+        (CONFIGURATION_SCHEMA, published_schemas.CONFIGURATION),
+        (f"workflows/{WORKFLOW_SCHEMA}", published_schemas.WORKFLOW),
+        (f"workflows/{TESTS_SCHEMA}", published_schemas.TESTS),
+    ):
+        path = folder / place
+        if path.exists():
+            continue
+        path.write_text(published_schemas.schema_text(name), encoding="utf-8")
+        yield path
 
 
 def _write_secrets(folder: Path) -> Iterator[Path]:
@@ -77,5 +96,9 @@ def _write_workflows(folder: Path) -> Iterator[Path]:
         path = folder / name
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(file.read_bytes())
+            text = file.read_text(encoding="utf-8")
+            if name.suffix == ".yaml":
+                schema = TESTS_SCHEMA if name.name.endswith(".test.yaml") else WORKFLOW_SCHEMA
+                text = with_schema_line(text, f"{'../' * (len(name.parts) - 1)}{schema}")
+            path.write_text(text, encoding="utf-8")
             yield path

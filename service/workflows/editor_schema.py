@@ -25,6 +25,7 @@ _TEMPLATE = {
     "additionalProperties": False,
     "description": "The text that a template gives, by its path or its name.",
 }
+_COMPUTED = {"$ref": "#/$defs/Computed"}
 _PARTS = frozenset(part.__name__ for part in LABELS)
 
 
@@ -49,7 +50,7 @@ def document_schema(catalogue: Catalogue) -> dict[str, Any]:
         "$schema": DIALECT,
         "title": "Hookwright workflow",
         **definitions.pop("Document"),
-        "$defs": definitions,
+        "$defs": {**definitions, "Computed": {"anyOf": [_EXPRESSION, _TEMPLATE]}},
     }
 
 
@@ -114,4 +115,4 @@ def _or_expression(schema: dict[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {
         key: schema[key] for key in ("title", "description", "default") if key in schema
     }
-    return {**kept, "anyOf": [_loosened(schema), _EXPRESSION, _TEMPLATE]}
+    return {**kept, "anyOf": [_loosened(schema), _COMPUTED]}

@@ -24,13 +24,13 @@ _UNITS = "a number and ms, s, m, h or d, such as 15s"
 _DURATION = ("a duration", f"write {_UNITS}, or one whole ${{{{ … }}}}")
 _PLAIN_DURATION = ("a duration", f"write {_UNITS}; no expression is evaluated here")
 _EVENT = ("an event's type", "small letters with `*` for any characters, such as `test_run.*`")
-_IDENTIFIER = ("a name", "a small letter, then small letters, digits and `_`, such as `heal_run`")
+_IDENTIFIER = ("", "a small letter, then small letters, digits and `_`, such as `heal_run`")
 _COUNT = ("a number of 1 to 100", "write a number, or one whole ${{ … }}")
 _CONDITION = ("an expression", 'write a CEL expression, such as `event.vendor == "checksum"`')
 
 _FORMS: Mapping[str, tuple[str, str]] = {
     "name": (
-        "a name",
+        "",
         "small letters, digits, `-` and `_`, such as `heal-failed-run`",
     ),
     "id": _IDENTIFIER,
@@ -62,7 +62,7 @@ _FORMS: Mapping[str, tuple[str, str]] = {
     "on": ("a list", "write `on:` and below it a line `- event: …`"),
     "templates": ("a mapping", "write each template as `name: |` with its text below"),
 }
-"""What a value must be, by its key, and how it is written."""
+"""What a value must be, by its key (nothing: of another form), and how it is written."""
 
 _TYPES: Mapping[str, tuple[str, str]] = {
     "tuple_type": ("a list", "begin each item on a line of its own with `- `"),
@@ -194,7 +194,8 @@ def value_words(
         hint = _FORMS[name][1] if name == "parallel" else _TYPES[kind][1]
     elif name in _FORMS and _is_of(name, model):
         what, how = _FORMS[name]
-        message, hint = f"`{name}` must be {what}, not {_shown(given)}", how
+        must = f"must be {what}, not" if what else "cannot be"
+        message, hint = f"`{name}` {must} {_shown(given)}", how
     elif kind in _TYPES:
         what, how = _TYPES[kind]
         message, hint = f"`{name}` must be {what}, not {_shown(given)}", how

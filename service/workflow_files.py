@@ -1,0 +1,73 @@
+"""Workflow documents as files of somebody's folder: read and checked with one another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.catalogue import build_catalogue
+from service.configuration import CONFIGURATION_FILE, read_workflows
+from service.configuration_workflows import signatures
+from service.template_files import TemplateFiles
+from service.workflows.document import parse_document
+from service.workflows.findings import DocumentError, Finding
+from service.workflows.triggering import Member, circle_findings
+
+
+@dataclass(slots=True)
+class CheckedFiles:
+    """The good documents among some files, and what is wrong with the others."""
+
+    members: list[Member] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    count: int = 0
+
+
+def check_files(paths: Sequence[Path]) -> CheckedFiles:
+    """Check these documents; a call of one that is not among them is left unchecked."""
+    checked = CheckedFiles(count=len(paths))
+    texts: dict[Path, str] = {}
+    for path in paths:
+        try:
+            texts[path] = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            cause = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+            checked.findings.append(
+                Finding(str(path), 1, 1, f"the file cannot be read: {cause}", "name another file")
+            )
+    known = signatures(list(texts.values()))
+    catalogue = build_catalogue().with_workflows(known, are_all=False)
+    for path, text in texts.items():
+        try:
+            document = parse_document(
+                text,
+                filename=str(path),
+                catalogue=catalogue,
+                read_template=TemplateFiles(path, home_of(path)).read,
+            )
+        except DocumentError as error:
+            checked.findings.extend(error.findings)
+        else:
+            checked.members.append(Member(document, str(path), text))
+    checked.findings.extend(circle_findings(checked.members))
+    return checked
+
+
+def check_configured(configuration: Path) -> CheckedFiles:
+    """Check the workflows of a configuration file. Raises ConfigurationError."""
+    declared, findings = read_workflows(configuration)
+    members = [Member(item.document, item.file, item.text) for item in declared]
+    count = len({item.file for item in declared} | {finding.file for finding in findings})
+    return CheckedFiles(members, list(findings), count)
+
+
+def home_of(document: Path) -> Path:
+    """Give the folder that a document's templates must lie in.
+
+    That is the nearest one around it with a configuration, else its own.
+    """
+    for folder in document.absolute().parents:
+        if (folder / CONFIGURATION_FILE).is_file():
+            return folder
+    return document.parent
