@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,6 +26,12 @@ steps:
   - id: heal
     uses: checksum.auto_heal
     with: {test_run_id: 6f2a1c9e-6f0b-4f5e-9a53-0d9c1f5b7a10}
+"""
+
+ASKS = """
+name: asking
+on: [{event: never.happens}]
+steps: [{id: go, approval: {text: "Merge it?"}}]
 """
 
 
@@ -68,7 +75,12 @@ def make_doubt(shell: Shell) -> str:
         ),
         make_alert(f"in-doubt:{run.id}:heal", run_id=run.id),
     ]
-    run_id = str(run.id)
+    return save(shell, *rows)
+
+
+def save(shell: Shell, *rows: Any) -> str:
+    """Store rows; gives the id of the run among them."""
+    (run_id,) = (str(row.id) for row in rows if isinstance(row, RunRow))
     database = Database(f"sqlite:///{shell.folder / '.hookwright/hookwright.db'}")
     with database.session() as session:
         for row in rows:
@@ -127,6 +139,64 @@ def test_a_run_that_waits_for_a_person_is_cancelled(running: Shell) -> None:
     assert json.loads(running.run("run", "cancel", run_id, "--json"))["status"] == "cancelled"
 
 
+def make_question(shell: Shell) -> str:
+    """Store a run that waits for a decision on its step `go`; gives its id."""
+    name = f"asking-{new_id().hex[-12:]}"
+    text = ASKS.replace("asking", name)
+    document = parse_document(text, filename="asking.yaml", catalogue=None)
+    event: EventRow = make_event(name)
+    workflow, version = make_workflow(name)
+    version.document = document.model_dump(mode="json")
+    run: RunRow = make_run(event, version, workflow=name)
+    step = StepRow(
+        run_id=run.id,
+        step="go",
+        position=0,
+        kind="approval",
+        status="waiting",
+        output={"text": "Merge it?"},
+        started_at=NOW,
+    )
+    until = datetime.now(UTC) + timedelta(hours=1)
+    wait = WaitRow(run_id=run.id, step="go", kind="approval", since=NOW, due_at=until)
+    return save(shell, event, workflow, version, run, step, wait)
+
+
+def test_what_waits_for_a_decision_is_listed_and_decided(running: Shell) -> None:
+    run_id = make_question(running)
+    listed = running.run("run", "list", "--waiting-for", "approval")
+    assert "Merge it?" in next(line for line in listed.splitlines() if run_id in line)
+    assert "hookwright run approve RUN STEP" in listed
+    assert f"hookwright run approve {run_id} go" in running.run("run", "show", run_id)
+    said = running.run("run", "approve", run_id, "go", "--reject", "--note", "not now")
+    assert "go rejected" in said
+    run = ended(running, run_id)
+    assert (run["status"], run["error"]["code"]) == ("failed", "rejected")
+    again = running.run("run", "approve", run_id, "go", code=1)
+    assert "it was rejected by" in again
+    assert run_id not in running.run("run", "list", "--waiting-for", "approval")
+    shown = running.run("run", "show", run_id)
+    assert "rejected by" in shown
+    assert f"hookwright run retry {run_id}" in shown
+
+
+def test_a_retried_run_asks_again(running: Shell) -> None:
+    run_id = make_question(running)
+    assert "has not ended" in running.run("run", "retry", run_id, code=1)
+    running.run("run", "approve", run_id, "go", "--reject")
+    ended(running, run_id)
+    assert "the run goes on" in running.run("run", "retry", run_id)
+
+    def waits() -> bool:
+        found = json.loads(running.run("run", "show", run_id, "--json"))
+        return bool(found["wait"]) and found["wait"]["kind"] == "approval"
+
+    wait_until(waits, END_S, what="the run asks again")
+    told = json.loads(running.run("run", "approve", run_id, "go", "--json"))
+    assert (told["id"], told["retries"]) == (run_id, 1)
+    assert ended(running, run_id)["status"] == "succeeded"
+
+
 def test_what_is_not_there_is_said(running: Shell) -> None:
     run_id = make_doubt(running)
     assert "no such step" in running.run("run", "settle", run_id, "x", "--not-made", code=1)
@@ -148,7 +218,7 @@ def test_a_wrong_use_is_told_before_anything_is_asked(arguments: list[str], name
     assert named in done.output
 
 
-@pytest.mark.parametrize("command", ["settle", "cancel"])
+@pytest.mark.parametrize("command", ["approve", "settle", "cancel", "retry"])
 def test_they_explain_themselves_with_an_example(command: str) -> None:
     said = CliRunner().invoke(hookwright, ["run", command, "--help"]).output
     assert f"hookwright run {command}" in said.partition("Example: ")[2]
@@ -156,5 +226,5 @@ def test_they_explain_themselves_with_an_example(command: str) -> None:
 
 def test_they_stand_beside_the_other_commands_of_runs() -> None:
     said = CliRunner().invoke(hookwright, ["run", "--help"]).output
-    for command in ("list", "show", "settle", "cancel"):
+    for command in ("list", "show", "approve", "settle", "cancel", "retry"):
         assert f"\n  {command} " in said

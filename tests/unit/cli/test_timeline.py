@@ -14,9 +14,12 @@ from service.cli.timeline import render_run
 def make_step(name: str, **more: Any) -> dict[str, Any]:
     return {
         "step": name,
+        "kind": "uses",
         "action": "checksum.auto_heal",
         "status": "succeeded",
         "polls": 0,
+        "round": 0,
+        "answer": None,
         "output": None,
         "error": None,
         "reason": None,
@@ -64,6 +67,31 @@ def make_run(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
         "steps": list(steps),
         "wait": None,
         "effects": [],
+        "retries": 0,
+        "cancel_requested": False,
+        "path": None,
+        "item": None,
+        "root_id": "run-id",
+        "called_by": None,
+        "calls": [],
+        "events": [],
+        "spreads": [],
+        "branches": [],
+        "output": None,
+        **more,
+    }
+
+
+def make_wait(step: str, kind: str, words: str, **more: Any) -> dict[str, Any]:
+    return {
+        "run_id": "run-id",
+        "path": None,
+        "step": step,
+        "kind": kind,
+        "words": words,
+        "question": None,
+        "since": "2020-01-01T00:00:00Z",
+        "due_at": None,
         **more,
     }
 
@@ -124,11 +152,11 @@ def test_what_was_skipped_says_why_and_what_waits_says_until_when() -> None:
         waiting,
         status="waiting",
         ended_at=None,
-        wait={"step": "healed", "kind": "poll", "due_at": "2020-01-01T00:00:00Z"},
+        wait=make_wait("healed", "poll", "asks again", due_at="2020-01-01T00:00:00Z"),
     )
     assert "its condition is false" in line_with(run, "○")
     assert len(line_with(run, "○")) < 120
-    assert "waits (poll) until 20" in line_with(run, "waits")
+    assert "asks again until 20" in line_with(run, "asks")
     assert lines(run)[-1] == "╰─ ◔ waiting"
 
 
@@ -150,7 +178,7 @@ def test_long_lines_are_folded_beside_the_rail_and_errors_are_never_cut(width: i
     for part in (shown[:end], shown[end:]):
         told = " ".join(" ".join(part).replace("│", " ").split())
         assert words in told
-    assert words in render_run(run).plain.splitlines()[-1]
+    assert words in render_run(run).plain.splitlines()[-2]
 
 
 def test_what_waits_for_a_person_names_the_command_to_settle_it() -> None:
@@ -158,9 +186,9 @@ def test_what_waits_for_a_person_names_the_command_to_settle_it() -> None:
         make_step("heal", status="in_doubt", ended_at=None),
         status="waiting",
         ended_at=None,
-        wait={"step": "heal", "kind": "person", "due_at": None},
+        wait=make_wait("heal", "person", "waits for a person"),
     )
-    assert line_with(run, "waits").endswith("waits (person)")
+    assert "waits for a person since 20" in line_with(run, "waits")
     settle = line_with(run, "settle")
     assert "hookwright run settle run-id heal --took-effect (or --not-made)" in settle
 
@@ -213,3 +241,62 @@ def test_colours_hold_for_what_they_are_given_to_alone() -> None:
     outcome = shown.plain.index(" after 1 min")
     coloured = [span for span in shown.spans if span.start <= outcome < span.end and span.style]
     assert coloured == []
+
+
+def test_what_waits_for_a_decision_tells_the_question_and_the_command() -> None:
+    step = make_step("go", kind="approval", action=None, status="waiting", ended_at=None)
+    wait = make_wait("go", "approval", "waits for a decision", question="Merge\nit?")
+    run = make_run(step, status="waiting", ended_at=None, wait=wait)
+    assert "waits for a decision since 20" in line_with(run, "waits for")
+    assert "Merge it?" in line_with(run, "Merge")
+    assert "hookwright run approve run-id go (or --reject)" in line_with(run, "run approve")
+    decided = {"decided_at": "2026-11-21T12:00:00Z", "timed_out": False, "approved": False}
+    step["answer"] = decided | {"by": "ann", "note": "no", "text": "Merge it?"}
+    assert "it is decided" in line_with(run, "◔ it")
+    assert "“Merge it?” rejected by ann: no" in line_with(run, "rejected")
+
+
+def test_branches_are_counted_and_those_that_need_somebody_are_named() -> None:
+    step = make_step("each", kind="for_each", action=None, status="waiting", ended_at=None)
+    spread = {
+        "step": "each",
+        "total": 10_000,
+        "begun": 3_204,
+        "under_way": 4,
+        "succeeded": 3_199,
+        "failed": 1,
+        "cancelled": 0,
+    }
+    branch = {"id": "b7", "path": "each[7]", "step": "each", "status": "failed", "wait": None}
+    branch["error"] = {"step": "note", "code": "refused", "message": "no"}
+    wait = make_wait("go", "approval", "waits for a decision", run_id="b9", path="each[9]")
+    waiting = {"id": "b9", "path": "each[9]", "step": "each", "status": "waiting", "error": None}
+    run = make_run(
+        step,
+        status="waiting",
+        ended_at=None,
+        wait=make_wait("each", "branches", "3,200 of 10,000 done, 4 under way"),
+        spreads=[spread],
+        branches=[branch, waiting | {"wait": wait}],
+    )
+    told = line_with(run, "10,000")
+    assert "3,200 of 10,000 done: 3,199 succeeded, 1 failed, 4 under way, 6,796 not begun" in told
+    assert "note: refused: no" in line_with(run, "each[7]")
+    assert "hookwright run approve run-id 'each[9].go'" in line_with(run, "run approve")
+    assert "and 3 more" in line_with(run, "GET /api/v1/runs/run-id/branches")
+
+
+def test_a_retried_run_says_so_and_what_was_for_an_earlier_end_is_left_out() -> None:
+    told = make_step("tell", status="pending", round=1, started_at=None, ended_at=None)
+    run = make_run(make_step("heal"), told, retries=2, output={"url": "https://x.example"})
+    assert "retried 2 times" in lines(run)[0]
+    assert not any("tell" in line for line in lines(run))
+    assert lines(run)[-1] == "   url: https://x.example"
+
+
+def test_a_branch_and_a_called_run_say_what_they_belong_to() -> None:
+    caller = {"id": "c1", "workflow": "nightly", "step": "audit"}
+    run = make_run(path="each[3]", root_id="r1", item={"url": "/"}, called_by=caller)
+    assert "branch each[3] of run r1" in line_with(run, "branch")
+    assert 'for {"url": "/"}' in line_with(run, "for {")
+    assert "called by nightly · audit  run c1" in line_with(run, "called by")
