@@ -26,6 +26,7 @@ from service.web.routes import (
     health,
     reconciliations,
     runs,
+    schemas,
     testing,
     workflows,
 )
@@ -112,6 +113,7 @@ def create_api(parts: Parts) -> FastAPI:
     api.state.parts = parts
     errors.install(api)
     api.include_router(health.router)
+    api.include_router(schemas.router)
     api.include_router(_versioned(), responses=_PROBLEMS)
     api.add_api_route("/", _welcome, include_in_schema=False)
     return api
