@@ -219,7 +219,9 @@ class RunEventRow(Table, table=True):
         sa_column=Column(Uuid, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     )
     event_id: UUID = Field(
-        sa_column=Column(Uuid, ForeignKey("events.id", ondelete="CASCADE"), primary_key=True)
+        sa_column=Column(
+            Uuid, ForeignKey("events.id", ondelete="CASCADE"), primary_key=True, index=True
+        )
     )
 
 

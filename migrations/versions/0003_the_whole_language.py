@@ -128,6 +128,7 @@ def _create_tables_of_runs() -> None:
         ),
         sa.PrimaryKeyConstraint("run_id", "event_id", name=op.f("pk_run_events")),
     )
+    op.create_index(op.f("ix_run_events_event_id"), "run_events", ["event_id"])
     op.create_table(
         "gates",
         sa.Column("name", sa.String(length=500), nullable=False),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from schemas.document import Document, EventTrigger, WaitFor
 from schemas.events import Json
 from service.workflows.expressions import ExpressionError, holds
 from service.workflows.inputs import default_inputs
-from service.workflows.scope import start_scope
+from service.workflows.scope import Scope, start_scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,7 @@ def matches(document: Document, event: Mapping[str, Json], values: Mapping[str, 
         return Match(started=False, reason=_no_trigger(document, event))
     scope = start_scope(event, values, default_inputs(document))
     try:
-        trigger = next(
-            (item for item in found if item.condition is None or holds(item.condition, scope)), None
-        )
+        trigger = _first_that_holds(found, scope)
         if trigger is None:
             reason = f"the condition of its trigger is false: {found[0].condition}"
             return Match(started=False, reason=reason)
@@ -46,6 +44,20 @@ def matches(document: Document, event: Mapping[str, Json], values: Mapping[str, 
         return Match(started=False, reason=reason, error=error.message)
     truth = "true" if started else "false"
     return Match(started=started, reason=f"its condition is {truth}: {document.condition}")
+
+
+def _first_that_holds(found: Sequence[EventTrigger], scope: Scope) -> EventTrigger | None:
+    """Give a trigger whose condition is true. Raises ExpressionError when none is and one fails."""
+    fault: ExpressionError | None = None
+    for trigger in found:
+        try:
+            if trigger.condition is None or holds(trigger.condition, scope):
+                return trigger
+        except ExpressionError as error:
+            fault = fault or error
+    if fault is not None:
+        raise fault
+    return None
 
 
 def triggered(trigger: EventTrigger | WaitFor, event: Mapping[str, Json]) -> bool:

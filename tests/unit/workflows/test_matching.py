@@ -89,3 +89,23 @@ def test_null_facts_are_simply_not_in_a_list(failed_event: dict[str, Any]) -> No
     match = matches(found, failed_event, {})
     assert not match.started
     assert match.error is None
+
+
+def test_each_trigger_may_have_a_condition_of_its_own(failed_event: dict[str, Any]) -> None:
+    def found(*conditions: object) -> Document:
+        return document(on=[{"event": "test_run.*", "if": condition} for condition in conditions])
+
+    assert matches(found("event.vendor == 'checksum'"), failed_event, {}).started
+    refused = matches(found("event.vendor == 'github'", False), failed_event, {})
+    assert (refused.started, refused.error) == (False, None)
+    assert refused.reason == "the condition of its trigger is false: event.vendor == 'github'"
+    # One that cannot be evaluated does not keep another one from starting it.
+    assert matches(found("event.payload.x > 1", True), failed_event, {}).started
+    broken = matches(found("event.payload.x > 1", False), failed_event, {})
+    assert not broken.started
+    assert "`event.payload.x` does not exist" in str(broken.error)
+
+
+def test_the_trigger_and_the_workflow_must_both_agree(failed_event: dict[str, Any]) -> None:
+    both = document(on=[{"event": "test_run.*", "if": "true"}], **{"if": "false"})
+    assert matches(both, failed_event, {}).reason == "its condition is false: false"
