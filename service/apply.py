@@ -5,15 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from schemas.config import PollConfig, ReconcileConfig
+from schemas.document import Document
 from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow, WorkflowVersionRow
 from service.configuration import Declared
+from service.configuration_faults import FaultyConfigurationError
 from service.configuration_sources import DeclaredConnection, DeclaredSource
 from service.configuration_workflows import DeclaredWorkflow
 from service.db import Database, Session
@@ -27,6 +32,7 @@ from service.unit_of_work import unit_of_work
 from service.untied_sources import warn_of_untied
 from service.vendors import VENDORS
 from service.vendors.base import Secret, Vendor
+from service.workflows.triggering import Member, circle_findings
 
 Row = TypeVar("Row", SourceRow, ConnectionRow, PollRow)
 Item = TypeVar("Item")
@@ -219,6 +225,8 @@ class _Applier:
 
     def _workflows(self, declared: Sequence[DeclaredWorkflow]) -> Iterator[Change]:
         rows = applied.rows_by_name(self._session, WorkflowRow)
+        names = {item.document.name for item in declared}
+        self._check_circles(declared, [row for row in rows.values() if row.name not in names])
         for item in declared:
             row = rows.pop(item.document.name, None)
             yield self._workflow(item, row)
@@ -229,6 +237,23 @@ class _Applier:
                 row.enabled = row.from_file = False
                 row.updated_at = self._now
             yield Change("workflow", name, What.REMOVED if self._prune else What.LEFT)
+
+    def _check_circles(
+        self, declared: Sequence[DeclaredWorkflow], others: Sequence[WorkflowRow]
+    ) -> None:
+        """Refuse workflows that set one another off together with those that stay beside them."""
+        members = [Member(item.document, item.file, item.text) for item in declared]
+        for row in others:
+            version = applied.version(self._session, row.current_version_id)
+            if version is None or not row.enabled or (row.from_file and self._prune):
+                continue
+            # One of an older version that is no document any more starts nothing either.
+            with suppress(ValidationError):
+                document = Document.model_validate(version.document)
+                members.append(Member(document, f"{row.name} (applied)", version.source_text))
+        findings = circle_findings(members)
+        if findings:
+            raise FaultyConfigurationError(findings)
 
     def _workflow(self, item: DeclaredWorkflow, row: WorkflowRow | None) -> Change:
         name = item.document.name

@@ -157,4 +157,4 @@ def test_a_state_that_does_not_exist_is_answered_with_those_that_do(running: She
 
 def test_apply_lists_what_changes_and_counts_the_rest(running: Shell) -> None:
     said = running.run("apply", "--dry-run")
-    assert said.strip() == "Would be: 7 unchanged"
+    assert said.strip() == "Would be: 12 unchanged"

@@ -347,3 +347,19 @@ def test_a_schedule_of_comparisons_begins_and_is_not_put_off_by_applying_again(
     apply()
     row = rows(database, SourceRow)["vibeview"]
     assert (row.reconcile, row.reconcile_due_at) == (None, None)
+
+
+def test_workflows_that_were_left_count_among_those_that_set_one_another_off(
+    database: Database, apply: Apply, folder: Path
+) -> None:
+    one = "name: one\non: [{event: x.one}]\nsteps: [{emit: {type: x.two}}]\n"
+    (folder / "workflows" / "one.yaml").write_text(one)
+    apply()
+    (folder / "workflows" / "one.yaml").unlink()
+    two = "name: two\non: [{event: x.two}]\nsteps: [{emit: {type: x.one}}]\n"
+    (folder / "workflows" / "two.yaml").write_text(two)
+    with pytest.raises(FaultyConfigurationError, match="`one` would set itself off") as caught:
+        apply()
+    assert "one (applied):3" in str(caught.value)
+    assert "two" not in rows(database, WorkflowRow)
+    assert what(apply(prune=True))["workflow two"] == "created"
