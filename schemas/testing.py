@@ -7,9 +7,11 @@ named are compared.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -22,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from schemas.config import parse_duration
 from schemas.document import PlainDuration
 from schemas.events import Json
 
@@ -30,6 +33,33 @@ ELLIPSIS = ("…", "...")
 OUTCOMES = ("returns", "fails", "doubt", "lost")
 HAPPENINGS = ("event", "approve", "reject", "settle", "cancel")
 
+YEARS = range(1990, 2101)
+"""Of all times in a test file."""
+LONGEST = timedelta(days=366)
+"""What a case may wait for at once."""
+
+
+def read_span(text: str) -> timedelta:
+    """Read `0s`, `500ms`, `15s`, `2h`: as in a document, but it may be nothing."""
+    return cast("timedelta", parse_duration(text))
+
+
+def _check_span(text: str) -> str:
+    if read_span(text) > LONGEST:
+        message = f"{text} is too long: at most {LONGEST.days} days"
+        raise ValueError(message)
+    return text
+
+
+def _check_start(start: datetime) -> datetime:
+    if start.year not in YEARS:
+        message = f"a time of a test lies in the years {YEARS[0]} to {YEARS[-1]}"
+        raise ValueError(message)
+    return start
+
+
+Span = Annotated[PlainDuration, AfterValidator(_check_span)]
+Start = Annotated[AwareDatetime, AfterValidator(_check_start)]
 Text = Annotated[StrictStr, Field(min_length=1)]
 Status = Literal["succeeded", "failed", "cancelled", "waiting"]
 
@@ -55,7 +85,7 @@ class GivenFailure(Part):
     code: Text
     message: StrictStr = "it failed in this test"
     retryable: StrictBool | None = None
-    retry_after: PlainDuration | None = None
+    retry_after: Span | None = None
 
 
 class GivenAnswer(Part):
@@ -69,7 +99,7 @@ class GivenAnswer(Part):
     fails: GivenFailure | Text | None = None
     doubt: Text | None = None
     lost: StrictBool = False
-    after: PlainDuration | None = None
+    after: Span | None = None
 
     @model_validator(mode="after")
     def _is_one(self) -> GivenAnswer:
@@ -89,7 +119,7 @@ class GivenEvent(Part):
     vendor_type: Text | None = None
     source: StrictStr | None = None
     subject: StrictStr | None = None
-    time: AwareDatetime | None = None
+    time: Start | None = None
     facts: dict[str, Json] = Field(default_factory=dict)
     payload: Json = None
 
@@ -107,7 +137,7 @@ class GivenLater(Part):
     `approve`, `reject` and `settle` name the step; inside a branch by its path (`each[3].ok`).
     """
 
-    after: PlainDuration
+    after: Span
     event: GivenEvent | None = None
     approve: Text | None = None
     reject: Text | None = None
@@ -130,7 +160,7 @@ class GivenCall(Part):
     status: Literal["succeeded", "failed", "cancelled"] = "succeeded"
     outputs: dict[str, Json] = Field(default_factory=dict)
     error: StrictStr | None = None
-    after: PlainDuration | None = None
+    after: Span | None = None
 
 
 class ExpectedEffect(Part):
@@ -180,7 +210,7 @@ class Expected(Part):
     ) = None
     output: Json = None
     error: ExpectedError | None = None
-    took: PlainDuration | Literal["0s"] | None = None
+    took: Span | None = None
     waits_for: dict[str, StrictStr] | None = None
 
     @model_validator(mode="after")
@@ -214,7 +244,7 @@ class Given(Part):
     events: tuple[GivenEvent, ...] = ()
     vars: dict[str, Json] = Field(default_factory=dict)
     inputs: dict[str, Json] | None = None
-    start: AwareDatetime | None = None
+    start: Start | None = None
     actions: dict[str, Answers] = Field(default_factory=dict)
     later: tuple[GivenLater, ...] = ()
     called: dict[str, GivenCall] = Field(default_factory=dict)

@@ -13,10 +13,9 @@ from pydantic import ValidationError
 
 from schemas.document import ActionStep, ApprovalStep, CallStep, Document, Step
 from schemas.events import Json
-from schemas.testing import ELLIPSIS, Case, GivenEvent, GivenLater
+from schemas.testing import ELLIPSIS, Case, GivenEvent, GivenLater, read_span
 from service.workflows.catalogue import Catalogue
 from service.workflows.document import merge_vars
-from service.workflows.durations import read_duration
 from service.workflows.finder import Finder
 from service.workflows.findings import DocumentError, did_you_mean
 from service.workflows.simulated import Arrived, Cancel, Decided, Later, Settled
@@ -179,7 +178,7 @@ def _event(
 def _later(
     number: int, given: GivenLater, document: Document, bench: Bench, start: datetime
 ) -> Later:
-    at = start + read_duration(given.after)
+    at = start + read_span(given.after)
     if given.event is not None:
         path: Path = ("later", number, "event")
         event = _event(path, given.event, document, bench, at, 100 + number)

@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from schemas.events import Json
-from schemas.testing import ELLIPSIS, Expected, ExpectedEffect, ExpectedEvent
+from schemas.testing import ELLIPSIS, Expected, ExpectedEffect, ExpectedEvent, read_span
 from schemas.workflow import RunStatus, WaitKind
 from service.workflows.decisions import InDoubt, Succeeded
-from service.workflows.durations import read_duration
 from service.workflows.matching import Match
 from service.workflows.simulated import Arrived, Cancel, Decided, Later, Played
 
@@ -232,7 +231,7 @@ def _found_in_order(wanted: Sequence[tuple[str, Json]], got: Sequence[tuple[str,
 def _took(expect: Expected, played: Played) -> Iterator[Difference]:
     took = played.ended_at - played.started_at
     if expect.took is not None:
-        wanted = timedelta(0) if expect.took == "0s" else read_duration(expect.took)
+        wanted = read_span(expect.took)
         if took != wanted:
             yield Difference("took", span(wanted), span(took))
 

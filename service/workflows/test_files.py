@@ -136,7 +136,7 @@ def _tell(finder: Finder, fault: ErrorDetails) -> None:
 
 def _words(fault: ErrorDetails, name: str) -> tuple[str, str | None]:
     kind = fault["type"]
-    if name in _DURATIONS:
+    if name in _DURATIONS and kind != "value_error":
         return f"`{name}` must be a duration", "such as 500ms, 15s, 5m, 2h"
     if kind in _KINDS:
         return f"`{name}` must be {_KINDS[kind]}, not {fault['input']!r}"[:200], None

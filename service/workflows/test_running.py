@@ -10,11 +10,10 @@ from pydantic import ValidationError
 
 from schemas.document import Document
 from schemas.events import Json
-from schemas.testing import GivenAnswer, GivenFailure
+from schemas.testing import GivenAnswer, GivenFailure, read_span
 from schemas.workflow import RunStatus
 from service.errors import HookwrightError, Transient
 from service.workflows.decisions import Failed, InDoubt, Outcome, Succeeded
-from service.workflows.durations import read_duration
 from service.workflows.matching import Match, matches
 from service.workflows.own_steps import wrong_params
 from service.workflows.simulated import Answer, CalledEnd, Played, SimulatedCall
@@ -118,7 +117,7 @@ class _Answers:
         given = self.ready.case.called.get(name)
         if given is None:
             return None
-        after = NO_TIME if given.after is None else read_duration(given.after)
+        after = NO_TIME if given.after is None else read_span(given.after)
         return CalledEnd(RunStatus(given.status), given.outputs, given.error, after)
 
     def left_over(self) -> list[Difference]:
@@ -163,7 +162,7 @@ class _Answers:
         return self._answer(call, given[number])
 
     def _answer(self, call: SimulatedCall, given: GivenAnswer) -> Answer:
-        after = NO_TIME if given.after is None else read_duration(given.after)
+        after = NO_TIME if given.after is None else read_span(given.after)
         return Answer(self._outcome(call, given), after)
 
     def _outcome(self, call: SimulatedCall, given: GivenAnswer) -> Outcome | None:
@@ -184,7 +183,7 @@ def _failed(given: GivenFailure) -> Failed:
     retryable = given.retryable
     if retryable is None:
         retryable = given.code in _transient_codes(Transient)
-    pause = None if given.retry_after is None else read_duration(given.retry_after)
+    pause = None if given.retry_after is None else read_span(given.retry_after)
     return Failed(given.code, given.message, retryable, pause)
 
 

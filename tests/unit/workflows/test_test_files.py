@@ -432,6 +432,14 @@ def test_a_report_is_plain_values() -> None:
             "w:13:12: `start` must be a time with its zone (such as 2026-01-31T09:00:00Z)",
         ),
         (
+            "    start: 9999-12-31T23:59:59Z\n    expect: {status: failed}",
+            "w:13:12: a time of a test lies in the years 1990 to 2100",
+        ),
+        (
+            "    later: [{after: 367d, cancel: true}]\n    expect: {status: failed}",
+            "w:13:21: 367d is too long: at most 366 days",
+        ),
+        (
             "    expect: {status: failed}\n  - name: one\n    expect: {status: failed}",
             "w:14:11: another case has the name `one`",
         ),
