@@ -23,7 +23,6 @@ ISSUE = "open-issue-for-bug"
 TRIAGE = "triage-failing-check"
 STOP = "stop-misbehaving-agent"
 AUDIT = "audit-website-after-deploy"
-CHECK = "check-browser"
 RULE = "6f1d2c7a-5b0e-4f5e-9b1a-2f4f6f0f9c11"
 PACE_S = 0.15
 
@@ -253,38 +252,42 @@ def test_a_bug_is_one_issue_that_is_closed_when_it_is_fixed(site: ShippedHouse) 
 # --- triage-failing-check -------------------------------------------------------------------------
 
 
-def fails(site: ShippedHouse, classification: str | None, **more: Any) -> None:
+def fails(site: ShippedHouse, classification: str | None, **more: Any) -> str:
+    """Let a check of its own fail; gives its id."""
+    check = f"check-{uuid4().hex[:8]}"
+    site.checkly.lever("checks", {"id": check, "name": "Check out as guest"})
     analyses = [{"classification": classification, "rootCause": "a <cause> @here"}]
     site.checkly.lever("outcomes", {"analyses": analyses if classification else [], **more})
-    alert = {"types": ["ALERT_FAILURE"], "checks": [CHECK], "error": f"no button {uuid4().hex}"}
+    alert = {"types": ["ALERT_FAILURE"], "checks": [check], "error": f"no button in {check}"}
     site.checkly.lever("alerts", alert)
+    return check
 
 
-def recovers(site: ShippedHouse) -> None:
-    site.checkly.lever("alerts", {"types": ["ALERT_RECOVERY"], "checks": [CHECK]})
+def recovers(site: ShippedHouse, check: str) -> None:
+    site.checkly.lever("alerts", {"types": ["ALERT_RECOVERY"], "checks": [check]})
 
 
 def test_an_application_that_fails_is_paged_at_once_and_resolved_when_it_recovers(
     site: ShippedHouse,
 ) -> None:
-    fails(site, "APPLICATION_ERROR")
-    site.succeeded(TRIAGE)
-    alert = site.alert(f"check:{CHECK}")
+    check = fails(site, "APPLICATION_ERROR")
+    site.succeeded(TRIAGE, check)
+    alert = site.alert(f"check:{check}")
     assert alert is not None
     assert (alert["state"], alert["severity"]) == ("open", "critical")
     (message,) = site.messages()
     assert message.startswith(":rotating_light: *Check out as guest* fails")
     assert "Cause, says Checkly: a &lt;cause&gt;" in message
     assert site.effects("checkly", "*trigger*") == []
-    recovers(site)
-    site.ended(TRIAGE, count=2)
+    recovers(site, check)
+    site.ended(TRIAGE, check, count=2)
     (message,) = site.messages()
     assert message.startswith(":white_check_mark: Resolved: *Check out as guest*")
 
 
 def test_an_environment_that_failed_is_run_again_and_nobody_is_paged(site: ShippedHouse) -> None:
-    fails(site, "NETWORK_ERROR", checks=["PASSED"])
-    run = site.succeeded(TRIAGE)
+    check = fails(site, "NETWORK_ERROR", checks=["PASSED"])
+    run = site.succeeded(TRIAGE, check)
     assert steps(run)["session"]["output"]["succeeded"] is True
     assert steps(run)["page"]["status"] == "skipped"
     (message,) = site.messages()
@@ -293,28 +296,25 @@ def test_an_environment_that_failed_is_run_again_and_nobody_is_paged(site: Shipp
 
 def test_a_test_that_is_at_fault_is_healed(site: ShippedHouse) -> None:
     site.twins.checksum.lever("outcomes", {"runs": ["failed"], "heals": ["pr"]})
-    fails(site, "TEST_ERROR")
-    run = site.succeeded(TRIAGE)
+    check = fails(site, "TEST_ERROR")
+    run = site.succeeded(TRIAGE, check)
     (dispatch,) = site.effects("checksum", "/execution/grep")
     assert dispatch["body"]["grep"] == "@checkout"
-    assert steps(run)["healed"]["output"]["succeeded"] is True
+    (pull,) = steps(run)["healed"]["output"]["pr_urls"]
     assert steps(run)["page"]["status"] == "skipped"
     (message,) = site.messages()
-    assert "The test was healed" in message
+    assert f"The test was healed; review and merge: {pull}" in message
 
 
 def test_without_analyses_a_check_that_fails_again_is_paged(site: ShippedHouse) -> None:
-    fault = site.checkly.fault("status", path="*/root-cause-analyses/*", status=402, body={})
-    assert fault
-    fails(site, None, checks=["FAILED"])
-    run = site.succeeded(TRIAGE)
+    site.checkly.fault("status", path="*/root-cause-analyses/*", status=402, body={})
+    check = fails(site, None, checks=["FAILED"])
+    run = site.succeeded(TRIAGE, check)
     site.checkly.clear_faults()
     assert steps(run)["session"]["output"]["succeeded"] is False
     (message,) = site.messages()
     assert "Checkly gave no cause." in message
     assert "It failed again when it was run again." in message
-    recovers(site)
-    site.ended(TRIAGE, count=2)
 
 
 # --- stop-misbehaving-agent -----------------------------------------------------------------------

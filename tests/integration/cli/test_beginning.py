@@ -245,5 +245,12 @@ def test_lint_shows_every_fault_with_its_place(shell: Shell, tmp_path: Path) -> 
     assert "w.yaml:1:7" in said
     assert "w.yaml:3:8" in said
     shell.run("init")
-    good = shell.run("workflow", "lint", "workflows/heal-failed-run.yaml")
-    assert "nothing to say" in good
+    files = sorted(str(path) for path in (shell.folder / "workflows").glob("*.yaml"))
+    assert "8 checked, nothing to say" in shell.run("workflow", "lint", *files)
+
+
+def test_the_tests_of_the_shipped_workflows_pass_where_init_wrote_them(shell: Shell) -> None:
+    shell.run("init")
+    said = shell.run("workflow", "test", "workflows")
+    assert "✗" not in said
+    assert said.count("✓") >= 8 * 4
