@@ -51,7 +51,7 @@ from service.workflows.simulated_outside import OutsideAnswer, deliver, happen, 
 from service.workflows.transitions import after_attempt
 from service.workflows.waiting import call_answer
 
-MOST_ATTEMPTS = 20_000
+MOST_ATTEMPTS = 100_000
 """Attempts and branches of one simulation."""
 LEASE = timedelta(seconds=15)
 """How long nobody goes on after a worker was lost."""
