@@ -19,14 +19,23 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from schemas.document import Document
+from service.catalogue import build_catalogue
+from service.template_files import TemplateFiles
 from service.workflows.catalogue import Catalogue
 from service.workflows.document import DocumentError, parse_document
 from service.workflows.editor_schema import document_schema
 from service.workflows.findings import Finding
+from service.workflows.template_checks import ReadTemplate
 from tests.unit.workflows.conftest import read_template
 
 DOCUMENTS = sorted((Path(__file__).parent / "documents").glob("*.yaml"))
+EXAMPLES = Path(__file__).parents[3] / "examples" / "workflows"
 GOOD = [YAML(typ="safe", pure=True).load(path.read_text("utf-8")) for path in DOCUMENTS]
+SHIPPED = [
+    YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    for path in sorted(EXAMPLES.glob("*.yaml"))
+    if not path.name.endswith(".test.yaml")
+]
 LONGEST_S = 5.0
 KEYS = (
     *("id", "if", "uses", "with", "approval", "wait_for", "sleep", "emit", "call", "for_each"),
@@ -49,6 +58,20 @@ Underlined = Callable[[Any], list[str]]
 @pytest.fixture(scope="module")
 def underlined(catalogue: Catalogue) -> Underlined:
     """`underlined(value)` gives what an editor would find wrong."""
+    return _underlined(catalogue)
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Catalogue:
+    return build_catalogue()
+
+
+@pytest.fixture(scope="module")
+def underlined_of_shipped(shipped: Catalogue) -> Underlined:
+    return _underlined(shipped)
+
+
+def _underlined(catalogue: Catalogue) -> Underlined:
     validator = jsonschema.Draft202012Validator(document_schema(catalogue))
     return lambda value: [error.message for error in validator.iter_errors(value)]
 
@@ -87,13 +110,10 @@ def _mutate(chance: Random, document: Any) -> None:
                 container.append(json.loads(json.dumps(container[key])))
 
 
-@settings(max_examples=400, deadline=None)
-@given(seed=st.integers(0, 2**32))
-def test_a_changed_document_is_a_document_or_is_refused(
-    seed: int, catalogue: Catalogue, underlined: Underlined
-) -> None:
+def _judge(seed: int, good: list[Any], catalogue: Catalogue, read: ReadTemplate) -> Any:
+    """Change a good document; gives it when it is accepted all the same, None when it is not."""
     chance = Random(seed)  # noqa: S311  # no secret is made of it
-    document = json.loads(json.dumps(chance.choice(GOOD)))
+    document = json.loads(json.dumps(chance.choice(good)))
     for _ in range(chance.randint(1, 4)):
         if document:
             _mutate(chance, document)
@@ -102,7 +122,7 @@ def test_a_changed_document_is_a_document_or_is_refused(
     begun = time.process_time()
     try:
         parsed = parse_document(
-            json.dumps(document), filename="f", catalogue=catalogue, read_template=read_template
+            json.dumps(document), filename="f", catalogue=catalogue, read_template=read
         )
     except DocumentError as error:
         findings = error.findings
@@ -110,9 +130,28 @@ def test_a_changed_document_is_a_document_or_is_refused(
     assert (parsed is None) == bool(findings)
     assert all(finding.line >= 1 and finding.column >= 1 for finding in findings)
     assert all(finding.message and finding.hint for finding in findings)
-    if parsed is not None:
-        assert underlined(document) == []
-        assert Document.model_validate(json.loads(json.dumps(parsed.model_dump()))) == parsed
+    if parsed is None:
+        return None
+    assert Document.model_validate(json.loads(json.dumps(parsed.model_dump()))) == parsed
+    return document
+
+
+@settings(max_examples=400, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_a_changed_document_is_a_document_or_is_refused(
+    seed: int, catalogue: Catalogue, underlined: Underlined
+) -> None:
+    document = _judge(seed, GOOD, catalogue, read_template)
+    assert document is None or underlined(document) == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_so_is_a_changed_shipped_workflow(
+    seed: int, shipped: Catalogue, underlined_of_shipped: Underlined
+) -> None:
+    document = _judge(seed, SHIPPED, shipped, TemplateFiles(EXAMPLES / "x", EXAMPLES).read)
+    assert document is None or underlined_of_shipped(document) == []
 
 
 @settings(max_examples=200, deadline=None)
