@@ -52,11 +52,11 @@ class Ran:
 class NoAnswer(Exception):  # noqa: N818  # says what the case lacks
     """The case gives no answer for a call."""
 
-    def __init__(self, call: SimulatedCall, message: str, used_up: str | None = None) -> None:
-        """Keep the call, the sentence, and the name of the list that is used up."""
+    def __init__(self, message: str, *, belongs: str, added: str) -> None:
+        """Keep the sentence, where an answer belongs, and one to write there."""
         super().__init__(message)
-        self.call = call
-        self.used_up = used_up
+        self.belongs = belongs
+        self.added = added
 
 
 def run_case(
@@ -88,11 +88,7 @@ def run_case(
         )
     except NoAnswer as error:
         given = replace(ran, calls=tuple(answers.given))
-        belongs = "below `actions:`"
-        if error.used_up is not None:
-            belongs = f"at the end of `{error.used_up}`, below `actions:`"
-        added = stub(error.call, bench.catalogue, in_list=error.used_up is not None)
-        return replace(given, missing=(str(error), belongs, added))
+        return replace(given, missing=(str(error), error.belongs, error.added))
     differences = compare(expect, played, bench.reads, ready.start)
     differences += answers.left_over()
     return replace(ran, differences=tuple(differences), calls=played.calls, played=played)
@@ -113,10 +109,11 @@ class _Answers:
         self.given.append((call, answer))
         return answer
 
-    def called(self, name: str) -> CalledEnd | None:
+    def called(self, name: str) -> CalledEnd:
         given = self.ready.case.called.get(name)
         if given is None:
-            return None
+            message = f"the workflow `{name}` is called, and no end is given for it"
+            raise NoAnswer(message, belongs="below `called:`", added=f"{name}:\n  outputs: {{}}")
         after = NO_TIME if given.after is None else read_span(given.after)
         return CalledEnd(RunStatus(given.status), given.outputs, given.error, after)
 
@@ -150,14 +147,17 @@ class _Answers:
             if call.action.endswith(".ask_approval"):
                 return Answer(Succeeded({}))  # who asks is not what such a test is about
             message = f"`{call.path}` calls {call.action}, and no answer is given for it"
-            raise NoAnswer(call, message)
+            added = stub(call, self.bench.catalogue)
+            raise NoAnswer(message, belongs="below `actions:`", added=added)
         if isinstance(given, GivenAnswer):
             return self._answer(call, given)
         number = self._taken.get(name, 0)
         if number >= len(given):
             message = f"`{call.path}` calls {call.action} once more than answers are given"
             message += f" for `{name}`, which has {len(given)}"
-            raise NoAnswer(call, message, name)
+            belongs = f"at the end of `{name}`, below `actions:`"
+            added = stub(call, self.bench.catalogue, in_list=True)
+            raise NoAnswer(message, belongs=belongs, added=added)
         self._taken[name] = number + 1
         return self._answer(call, given[number])
 

@@ -332,6 +332,19 @@ def test_a_start_by_hand_takes_inputs() -> None:
     )
 
 
+def test_a_called_workflow_without_an_end_is_told_with_one_to_paste() -> None:
+    document = Document.model_validate(
+        {"name": "x", "on": [{"event": "go"}], "steps": [{"id": "sub", "call": "other"}]}
+    )
+    beginning = "cases:\n  - name: one\n    event: {type: go}\n"
+    ran = run("    expect: {status: succeeded}", document, beginning)
+    assert ran.missing == (
+        "the workflow `other` is called, and no end is given for it",
+        "below `called:`",
+        "other:\n  outputs: {}",
+    )
+
+
 def test_the_timeline_tells_what_happened_in_its_order() -> None:
     lines = [(m.after, m.state, m.name) for m in timeline(run("    expect: {status: failed}"))]
     assert lines == [
