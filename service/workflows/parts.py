@@ -105,7 +105,7 @@ _INNER: Mapping[tuple[object, str], type[BaseModel] | str] = {
 class PlainStep:
     """A step as it was written. `kinds`: the keys that tell what kind it is; one, if it is right.
 
-    `loops`: the `for_each` steps around it, and `depth` how many containers there are around it.
+    `depth`: how many containers there are around it.
     """
 
     path: Path
