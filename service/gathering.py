@@ -34,10 +34,14 @@ class NewRun:
 
 @dataclass(slots=True)
 class _Group:
-    """A run that gathers, with its wait and the events that are new to it."""
+    """A run that gathers, with its wait and the events that are new to it.
+
+    `received`: when the run's own event was.
+    """
 
     run: RunRow
     wait: WaitRow
+    received: datetime
     count: int = 0
     joined: list[UUID] = field(default_factory=list)
 
@@ -87,14 +91,14 @@ def is_gathering(wait: WaitRow | None, now: datetime) -> bool:
 def _open_groups(work: UnitOfWork, names: set[str]) -> dict[str, _Group]:
     session = work.session
     found = store.gathering_runs(session, names)
-    counts = store.count_events(session, [run.id for run, _ in found.values()])
+    counts = store.count_events(session, [run.id for run, _, _ in found.values()])
     groups: dict[str, _Group] = {}
-    for name, (run, wait) in found.items():
+    for name, (run, wait, received) in found.items():
         if run.cancel_requested:
             # It will not begin: what comes now must not be lost with it.
             store.leave_gate(session, name, run.id)
             continue
-        groups[name] = _Group(run, wait, count=counts.get(run.id, 0))
+        groups[name] = _Group(run, wait, received, count=counts.get(run.id, 0))
     return groups
 
 
@@ -103,7 +107,7 @@ def _open(new: NewRun, now: datetime) -> _Group:
     new.row.status = RunStatus.WAITING
     new.row.due_at = due_at
     wait = WaitRow(run_id=new.row.id, step="", kind=WaitKind.GATHERING, since=now, due_at=due_at)
-    return _Group(new.row, wait)
+    return _Group(new.row, wait, _received(new))
 
 
 def _join(work: UnitOfWork, group: _Group, new: NewRun, now: datetime) -> None:
@@ -113,14 +117,21 @@ def _join(work: UnitOfWork, group: _Group, new: NewRun, now: datetime) -> None:
         group.joined.append(new.row.event_id)
     run.depth = max(run.depth, new.row.depth)
     debounced = new.version.document.debounce is not None
-    if debounced:
+    received = _received(new)
+    # Deliveries that came one after the other are ingested at once: the later may be the first.
+    if received >= group.received if debounced else received < group.received:
         run.event_id = new.row.event_id
         run.correlation_id = new.row.correlation_id
+        group.received = received
     if group.count >= MOST_EVENTS:
         group.wait.due_at = run.due_at = now
         work.ring(AdvanceRun(run.id))
     elif debounced:
         group.wait.due_at = run.due_at = _due(new, opened=group.wait.since, newest=now)
+
+
+def _received(new: NewRun) -> datetime:
+    return datetime.fromisoformat(str(new.event["received_at"]))
 
 
 def _due(new: NewRun, *, opened: datetime, newest: datetime) -> datetime:

@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from schemas.run_tables import GateRow, RunEventRow, RunRow, TurnRow, WaitRow
+from schemas.tables import EventRow
 from schemas.workflow import RunStatus
 from service.store.insert import in_parts
 from service.store.runs import ACTIVE
@@ -188,23 +189,27 @@ def how_far(session: Session, run_ids: Sequence[UUID]) -> dict[UUID, tuple[bool,
     return {id_: (started_at is not None, shall_end) for id_, started_at, shall_end in rows}
 
 
-def gathering_runs(session: Session, names: Collection[str]) -> dict[str, tuple[RunRow, WaitRow]]:
+def gathering_runs(
+    session: Session, names: Collection[str]
+) -> dict[str, tuple[RunRow, WaitRow, datetime]]:
     """Give the runs that gather events before these gates, locked, by the gates' names.
 
-    Of several before one gate the newest counts.
+    Each with its wait, and when its own event was received. Of several before one gate the newest
+    counts.
     """
-    found: dict[str, tuple[RunRow, WaitRow]] = {}
+    found: dict[str, tuple[RunRow, WaitRow, datetime]] = {}
     for part in in_parts(sorted(names)):
         rows = session.exec(
-            select(TurnRow.gate, RunRow, WaitRow)
+            select(TurnRow.gate, RunRow, WaitRow, EventRow.received_at)
             .join(RunRow, col(RunRow.id) == col(TurnRow.run_id))
             .join(WaitRow, col(WaitRow.run_id) == col(RunRow.id))
+            .join(EventRow, col(EventRow.id) == col(RunRow.event_id))
             .where(col(TurnRow.gate).in_(part), col(RunRow.status).in_(ACTIVE))
             .order_by(col(TurnRow.gate), col(TurnRow.id))
             .with_for_update(of=RunRow)
             .execution_options(populate_existing=True)
         )
-        found.update({gate_: (run, wait) for gate_, run, wait in rows})
+        found.update({gate_: (run, wait, received) for gate_, run, wait, received in rows})
     return found
 
 

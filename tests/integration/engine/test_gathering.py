@@ -131,6 +131,20 @@ def test_a_debounced_run_begins_with_the_newest_event_once_it_is_quiet(
     assert (ended.event_id, ended.correlation_id) == (event.id, event.correlation_id)
 
 
+@pytest.mark.parametrize(("document", "own"), [(DEBOUNCED, "b"), (COALESCED, "a")])
+def test_the_run_has_the_last_or_first_event_that_came_whichever_is_ingested_first(
+    installation: Installation, document: str, own: str
+) -> None:
+    installation.workflow(document)
+    first = installation.deliver(warning("a"))
+    installation.now += timedelta(seconds=1)
+    second = installation.deliver(warning("b"))
+    installation.ingest(second)
+    installation.ingest(first)
+    installation.advance(only_run(installation).id)
+    assert told(installation) == [f'{own} of 2: ["a","b"]']
+
+
 def test_a_debounced_run_waits_no_longer_than_it_says(installation: Installation) -> None:
     installation.workflow(DEBOUNCED)
     began = installation.now
