@@ -25,7 +25,7 @@ WORKFLOWS = Path(__file__).parents[1] / "workflows"
 TWINS = ("vibeview", "checksum", "github", "slack", "checkrd")
 SENDING = ("vibeview", "slack", "checkrd")
 GATHERS = ("within: 10s", "within: 300ms")
-PACE_S = 0.3
+PACE_S = 0.2
 """How long the stand-ins take for one phase of a run or a heal."""
 START_S = 30.0
 STOP_S = 30.0

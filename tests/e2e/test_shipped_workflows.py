@@ -409,3 +409,30 @@ def test_a_deployment_that_is_not_meant_or_not_known_gets_no_status(site: Shippe
     run = site.succeeded(AUDIT)
     assert steps(run)["pending"]["status"] == "skipped"
     assert [statuses(site, sha) for sha in (preview, progress, unknown)] == [[], [], []]
+
+
+def test_a_newer_deployment_ends_the_audit_of_an_older_one(site: ShippedHouse) -> None:
+    site.checkview.set(pace=2.0)
+    older = deployed(site)
+    site.wait(lambda: statuses(site, older), "the older one is under way")
+    site.checkview.set(pace=0.15)
+    newer = deployed(site)
+    runs = site.ended(AUDIT, count=2)
+    assert [run["status"] for run in runs] == ["cancelled", "succeeded"]
+    assert [state for state, _ in statuses(site, older)] == ["pending", "error"]
+    assert [state for state, _ in statuses(site, newer)] == ["pending", "success"]
+
+
+def test_a_second_alert_of_an_agent_asks_no_second_question(site: ShippedHouse) -> None:
+    asked = misbehaves(site)
+    site.checkrd.lever("alerts", {"count": 1})
+    rules: Any = site.checkrd.state()["rules"]
+    (other,) = [rule["id"] for rule in rules if rule["id"] != RULE]
+    site.checkrd.lever("evaluate", {"rule_id": other, "value": 1000})
+    site.wait(lambda: len(site.runs(STOP)) == 2, "the second alert came")
+    (_, second) = site.runs(STOP)
+    assert second["status"] == "skipped"
+    press(site, "reject", asked)
+    (first, _) = site.ended(STOP, count=2)
+    assert first["status"] == "succeeded"
+    assert len([text for text in site.messages() if "Stop the agent" in text]) == 1
