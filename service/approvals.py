@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
+from schemas.document import Document
 from schemas.events import ApprovalFacts
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import RunRow, StepRow
@@ -23,16 +24,15 @@ from service.own_events import VENDOR, Announce
 from service.queue import Queue
 from service.store import approvals as store
 from service.store import doubts
-from service.store.runs import ACTIVE, LoadedRun
+from service.store.runs import ACTIVE, LoadedRun, version_of
 from service.unit_of_work import UnitOfWork, unit_of_work
-from service.workflows.transitions import succeeded
+from service.workflows.own_steps import unasked
 from service.workflows.waiting import approval_answer
 
 log = structlog.get_logger(__name__)
 
 DECIDED = "approval.decided"
 NOTE_LENGTH = 2000
-UNASKED = "shadow: nobody was asked"
 
 
 def decide(
@@ -76,7 +76,7 @@ def decided_already(
     press a button before the answer that the question was posted has reached us.
     """
     if run.row.shadow:
-        return succeeded(state, _answer(approved=True, by=None, note=UNASKED, now=now))
+        return unasked(state, now)
     if state.attempted_at is None:
         return None
     for event in store.decisions_since(work.session, str(run.row.id), state.attempted_at):
@@ -135,7 +135,7 @@ def _check_open(
         raise Conflict(f"it was {word}{by} at {decided['decided_at']}")
     if run.status not in ACTIVE:
         raise Conflict(f"the run has ended: it {was(run.status)}")
-    if doubts.is_cancelled(session, run):
+    if doubts.is_cancelled(session, run) and not _is_tidying(session, run, row):
         raise Conflict("the run is about to end: it shall be cancelled")
     if row.status == StepStatus.IN_DOUBT:
         if pressed:
@@ -149,6 +149,12 @@ def _check_open(
     until = store.open_until(session, run.id, row.step)
     if until is not None and until <= now:
         raise Conflict("the time for a decision is over: nobody decided")
+
+
+def _is_tidying(session: Session, run: RunRow, row: StepRow) -> bool:
+    """Say whether the cancel itself let this step begin."""
+    document = Document.model_validate(version_of(session, run).document)
+    return document.is_tidying(row.step)
 
 
 def _give(

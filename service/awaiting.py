@@ -33,12 +33,12 @@ from service.store.payloads import payload_of
 from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork
 from service.versions import Version
+from service.workflows.awaiting import awaiting_scope, condition_holds
 from service.workflows.correlating import WaitKey, event_value, expected_values, wait_key
 from service.workflows.decisions import Wait
-from service.workflows.expressions import ExpressionError, holds
+from service.workflows.expressions import ExpressionError
 from service.workflows.matching import triggered
-from service.workflows.scope import Scope, run_scope
-from service.workflows.transitions import known_error
+from service.workflows.scope import Scope
 from service.workflows.waiting import event_answer
 
 log = structlog.get_logger(__name__)
@@ -153,7 +153,7 @@ def _make_look(
     if not isinstance(step, WaitStep):
         raise TypeError(step_id)
     view = view_of(runtime, work, run, version)
-    scope = run_scope(document, view, error=known_error(document, view, step))
+    scope = awaiting_scope(document, view, step)
     key = wait_key(step.wait_for.condition)
     values = None if key is None else expected_values(key, scope)
     passed_over = {run.event.id}
@@ -235,11 +235,8 @@ def _view(session: Session, row: EventRow | None, look: _Look) -> dict[str, Json
 
 
 def _is_awaited(event: Mapping[str, Json], look: _Look) -> bool:
-    condition = look.wanted.condition
-    if condition is None:
-        return True
     try:
-        return holds(condition, look.scope.with_event(event))
+        return condition_holds(look.wanted, look.scope, event)
     except ExpressionError as error:
         look.faults += 1
         look.fault = f"its condition cannot be evaluated for event {event['id']}: {error.message}"

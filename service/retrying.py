@@ -29,7 +29,7 @@ from service.store import branches as branches_store
 from service.store import doubts as store
 from service.store import retries
 from service.store.payloads import forget_output, payload_of
-from service.store.runs import ACTIVE, CONTAINERS
+from service.store.runs import ACTIVE, CONTAINERS, version_of
 from service.unit_of_work import UnitOfWork, unit_of_work
 from service.workflows.document import merge_vars
 from service.workflows.expressions import ExpressionError
@@ -54,7 +54,7 @@ def retry_run(database: Database, queue: Queue, *, run_id: UUID, who: str, now: 
         if run is None:
             raise NotFound("there is no run with this id")
         _check(work, run)
-        document = Document.model_validate(retries.version_of(work.session, run).document)
+        document = Document.model_validate(version_of(work.session, run).document)
         _renew(work, document, run, run, document.steps, now)
         for step in (*document.on_failure, *document.on_cancel):
             _perform_again(work, run, step, now)
@@ -182,7 +182,7 @@ def _place_before_gate(work: UnitOfWork, run: RunRow, document: Document) -> Non
         return
     event = work.session.get_one(EventRow, run.event_id)
     view = event_view(event) | {"payload": payload_of(work.session, event)}
-    values = merge_vars(document, retries.version_of(work.session, run).vars)
+    values = merge_vars(document, version_of(work.session, run).vars)
     scope = start_scope(view, values, inputs_of(document, event))
     try:
         name = gate_name(document, gate, scope)

@@ -48,6 +48,7 @@ from service.workflows.decisions import (
     Succeeded,
     Wait,
 )
+from service.workflows.gates import gates_of
 from service.workflows.own_steps import in_shadow
 from service.workflows.planner import plan
 from service.workflows.transitions import after_attempt
@@ -282,6 +283,8 @@ def _wait(
 ) -> bool:
     """Let the run wait; True when what it would wait for is there already."""
     until = wait.until
+    # Branches of `on_cancel` are begun by the cancel: it does not end them.
+    ends_branches = run.cancel_requested and not version.document.is_tidying(wait.step_id)
     match wait.kind:
         case WaitKind.EVENT:
             due_at = awaiting.begin(runtime, work, run, version, wait)
@@ -295,7 +298,7 @@ def _wait(
             if known is not None:
                 store_state(work, run, version, known, now)
                 return True
-        case WaitKind.BRANCHES if run.cancel_requested:
+        case WaitKind.BRANCHES if ends_branches:
             branches.end_soon(work, run.root.id, now)
             until = now + branches.END_AGAIN
         case WaitKind.BRANCHES if run.wait is None or run.wait.kind != WaitKind.BRANCHES:
@@ -419,7 +422,8 @@ def _finish(
 ) -> None:
     row = run.row
     awaiting.end(work, run)
-    store.clear_wait(work.session, row.id)
+    if run.wait is not None:
+        store.clear_wait(work.session, row.id)
     row.status = decision.status
     row.error = None if decision.error is None else decision.error.model_dump(mode="json")
     row.output = decision.output
@@ -433,7 +437,8 @@ def _finish(
     answer_caller(runtime, work, row, decision)
     if row.error is not None:
         announce_failure(runtime, work, run, row.error)
-    admission.leave(work, row.id, now)
+    if gates_of(version.document):
+        admission.leave(work, row.id, now)
     log.info("run_ended", run_id=str(row.id), workflow=row.workflow, status=decision.status)
 
 

@@ -9,14 +9,8 @@ from sqlalchemy import delete, or_
 from sqlmodel import Session, col, select
 
 from schemas.run_tables import RunRow, SpreadItemsRow, SpreadRow
-from schemas.tables import WorkflowVersionRow
 from schemas.workflow import RunStatus
 from service.store.runs import ACTIVE
-
-
-def version_of(session: Session, run: RunRow) -> WorkflowVersionRow:
-    """Give the version that a run began with. Raises NoResultFound."""
-    return session.get_one(WorkflowVersionRow, run.workflow_version_id)
 
 
 def has_active_branches(session: Session, root_id: UUID) -> bool:

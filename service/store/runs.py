@@ -103,21 +103,23 @@ def reload_held(session: Session, run_id: UUID, *, owner: str) -> LoadedRun | No
 
 
 def _load(session: Session, run_id: UUID) -> LoadedRun:
-    row = session.exec(
-        select(RunRow).where(RunRow.id == run_id).execution_options(populate_existing=True)
+    row, event, version = session.exec(
+        select(RunRow, EventRow, WorkflowVersionRow)
+        .join(WorkflowVersionRow, col(WorkflowVersionRow.id) == col(RunRow.workflow_version_id))
+        .outerjoin(EventRow, col(EventRow.id) == col(RunRow.event_id))
+        .where(RunRow.id == run_id)
+        .execution_options(populate_existing=True)
     ).one()
     chain = [row]
     while chain[-1].parent_id is not None:
-        parent = select(RunRow).where(RunRow.id == chain[-1].parent_id)
-        chain.append(session.exec(parent.execution_options(populate_existing=True)).one())
-    event, version = session.exec(
-        select(EventRow, WorkflowVersionRow)
-        .select_from(RunRow)
-        .join(EventRow, col(EventRow.id) == col(RunRow.event_id))
-        .join(WorkflowVersionRow, col(WorkflowVersionRow.id) == col(RunRow.workflow_version_id))
-        .where(RunRow.id == chain[-1].id)
-        .execution_options(populate_existing=True)
-    ).one()
+        # A branch has no event of its own.
+        parent, event = session.exec(
+            select(RunRow, EventRow)
+            .outerjoin(EventRow, col(EventRow.id) == col(RunRow.event_id))
+            .where(RunRow.id == chain[-1].parent_id)
+            .execution_options(populate_existing=True)
+        ).one()
+        chain.append(parent)
     steps, around = _steps(session, chain)
     wait = session.exec(select(WaitRow).where(WaitRow.run_id == run_id)).first()
     pauses: dict[str, Pause] = {}
@@ -144,6 +146,11 @@ def _steps(
         )
     own = {step.step: step for step in found if step.run_id == row.id}
     return own, {step.step: step for step in found if step.run_id != row.id}
+
+
+def version_of(session: Session, run: RunRow) -> WorkflowVersionRow:
+    """Give the version that a run began with. Raises NoResultFound."""
+    return session.get_one(WorkflowVersionRow, run.workflow_version_id)
 
 
 def events_of(session: Session, run_id: UUID, first: EventRow) -> list[EventRow]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from schemas.document import Document, WaitStep
+from schemas.document import Document, WaitFor, WaitStep
 from schemas.events import Json
 from service.workflows.decisions import RunView
 from service.workflows.expressions import ExpressionError, holds
 from service.workflows.matching import triggered
-from service.workflows.scope import run_scope
+from service.workflows.scope import Scope, run_scope
 from service.workflows.transitions import known_error
 
 
@@ -24,10 +24,17 @@ def is_awaited(
     wait_for = step.wait_for
     if not triggered(wait_for, event):
         return False
-    if wait_for.condition is None:
-        return True
-    scope = run_scope(document, view, error=known_error(document, view, step)).with_event(event)
     try:
-        return holds(wait_for.condition, scope)
+        return condition_holds(wait_for, awaiting_scope(document, view, step), event)
     except ExpressionError:
         return False
+
+
+def awaiting_scope(document: Document, view: RunView, step: WaitStep) -> Scope:
+    """Give what the step's condition reads, but for the event that is judged."""
+    return run_scope(document, view, error=known_error(document, view, step))
+
+
+def condition_holds(wait_for: WaitFor, scope: Scope, event: Mapping[str, Json]) -> bool:
+    """Say whether the condition holds for an event of the awaited type. Raises ExpressionError."""
+    return wait_for.condition is None or holds(wait_for.condition, scope.with_event(event))

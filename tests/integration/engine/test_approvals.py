@@ -177,3 +177,32 @@ def test_in_shadow_mode_nobody_is_asked(installation: Installation, text: str) -
     for step in installation.steps("ask"):
         assert (step.status, step.output["approved"]) == (StepStatus.SUCCEEDED, True)
         assert (step.output["by"], step.output["note"]) == (None, "shadow: nobody was asked")
+
+
+@pytest.mark.parametrize(
+    ("tidying", "step"),
+    [
+        ('- {id: sure, approval: {text: "Undo it?"}}', "sure"),
+        (
+            "- {id: both, parallel: [[{id: sure, approval: {text: 'Undo it?'}}]]}",
+            "both[0].sure",
+        ),
+    ],
+    ids=["step", "branch"],
+)
+def test_what_tidying_up_asks_is_decided_though_the_run_was_cancelled(
+    installation: Installation, tidying: str, step: str
+) -> None:
+    run_id = asked(installation, f"{ASKS}on_cancel:\n  {tidying}\n")
+    runtime = installation.runtime
+    doubts.cancel_run(
+        runtime.database, runtime.queue, run_id=run_id, who="ann", now=installation.now
+    )
+    installation.carry_on_rung()
+    with pytest.raises(Conflict, match="cancelled"):
+        decide(installation, run_id, approved=True)
+    decide(installation, run_id, approved=True, step=step, by="bob")
+    installation.carry_on_rung()
+    assert installation.run(run_id).status == RunStatus.CANCELLED
+    (sure,) = installation.steps("sure")
+    assert (sure.status, sure.output["by"]) == (StepStatus.SUCCEEDED, "bob")
