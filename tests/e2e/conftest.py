@@ -87,11 +87,15 @@ def site(
     tmp_path_factory: pytest.TempPathFactory,
     construct_twins: tuple[TwinProcess, TwinProcess],
 ) -> Iterator[ConstructHouse]:
-    """One house for all tests of a module, which may set VARIABLES of documents and ENVIRONMENT."""
+    """One house for all tests of a module.
+
+    The module may set VARIABLES and REPLACED texts of documents, and ENVIRONMENT.
+    """
     github, slack = construct_twins
     directory = tmp_path_factory.mktemp("site")
     prepare_twins(github, slack)
-    write_constructs(directory, github, slack, getattr(request.module, "VARIABLES", {}))
+    variables, replaced = (getattr(request.module, name, {}) for name in ("VARIABLES", "REPLACED"))
+    write_constructs(directory, github, slack, variables, replaced)
     environment = dict(getattr(request.module, "ENVIRONMENT", {}))
     house = House(directory, environment)
     with ExitStack() as stack:

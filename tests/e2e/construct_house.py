@@ -17,8 +17,11 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+from sqlmodel import select
 
 from examples.twins.launch import TwinProcess
+from schemas.tables import ScheduleRow
+from service.db import Database
 from service.vendors import BY_NAME
 from tests.e2e.house import END_S, REPOSITORY, SECRETS, House, send, signed
 from tests.servers import NO_AUTHORITIES, wait_until
@@ -103,6 +106,21 @@ class ConstructHouse:
         ts = self._asked(subject)["ts"]
         receiver = f"{self.house.url}/hooks/slack"
         self.slack.lever("press", {"action_id": action, "ts": ts, "receiver": receiver})
+
+    def let_schedule_be_due(self) -> datetime:
+        """Let the schedule of `cron` be due now; gives when it would have been.
+
+        The house has no lever for the clock: that it is due is told by the row alone.
+        """
+        database = Database(self.database_url)
+        with database.session() as session:
+            (schedule,) = session.exec(select(ScheduleRow)).all()
+            expected = schedule.due_at
+            schedule.due_at = datetime.now(UTC)
+            session.add(schedule)
+            session.commit()
+        database.dispose()
+        return expected
 
     # --- what came of it ----------------------------------------------------------------------
 
@@ -242,9 +260,18 @@ def write_constructs(
     github: TwinProcess,
     slack: TwinProcess,
     variables: Mapping[str, Mapping[str, Any]],
+    replaced: Mapping[str, tuple[str, str]],
 ) -> None:
-    """Write the configuration; `variables` replace the vars of some documents, by their names."""
+    """Write the configuration.
+
+    `variables` replace the vars of some documents, by their names; `replaced` gives other texts
+    for texts that cannot be vars.
+    """
     shutil.copytree(CONSTRUCTS, directory / "constructs")
+    for name, (old, new) in replaced.items():
+        document = directory / "constructs" / f"{name}.yaml"
+        assert old in document.read_text()
+        document.write_text(document.read_text().replace(old, new))
     generic = {"vendor": "generic", "secrets": [{"value": GENERIC_SECRET}]}
     options = {"subject_path": "subject"}
     configuration = {

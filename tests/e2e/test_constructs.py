@@ -9,7 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlmodel import select
 
+from schemas.tables import ScheduleRow
+from service.db import Database
 from tests.e2e.construct_house import ConstructHouse, new_subject, steps
 from tests.e2e.house import END_S, REPOSITORY
 from tests.servers import wait_until
@@ -46,6 +49,35 @@ def test_an_event_starts_a_run_when_type_vendor_source_and_condition_fit(
     for other in others:
         site.handled(other)
         assert site.runs(other) == []
+
+
+def test_a_schedule_starts_a_run_when_it_is_due_and_then_waits_for_its_next_time(
+    site: ConstructHouse,
+) -> None:
+    expected = site.let_schedule_be_due()
+    assert expected > datetime.now(UTC)
+    wait_until(lambda: site.messages("good-morning"), END_S, what="it is told")
+    database = Database(site.database_url)
+    with database.session(read_only=True) as session:
+        assert [row.due_at for row in session.exec(select(ScheduleRow))] == [expected]
+    database.dispose()
+    (run,) = site.get("/runs", workflow="cron")["data"]
+    assert site.messages("good-morning") == ["schedule.due of cron"]
+    event = site.detail(run["id"])["event"]
+    assert (event["vendor"], event["type"]) == ("hookwright", "schedule.due")
+
+
+def test_a_run_is_started_by_hand_with_inputs(site: ConstructHouse) -> None:
+    who = new_subject("manual")
+    started = site.post("/workflows/manual/runs", {"inputs": {"who": who, "times": 3}})
+    wait_until(lambda: site.messages(who), END_S, what="it is told")
+    assert site.messages(who) == ["smoke x 3"]
+    run = wait_until(
+        lambda: (found := site.detail(started["id"]))["status"] == "succeeded" and found,
+        END_S,
+        what="the run has ended",
+    )
+    assert run["event"]["type"] == "workflow.started"
 
 
 def test_a_run_begins_and_a_step_is_taken_only_where_its_condition_holds(
@@ -229,7 +261,7 @@ def test_a_template_is_rendered_with_what_expressions_see(site: ConstructHouse) 
 
 def test_what_waits_for_another_event_takes_one_that_comes_later(site: ConstructHouse) -> None:
     subject, stranger = new_subject("wait"), new_subject("stranger")
-    delivery = site.tell("pull.opened", subject, patience="1m")
+    delivery = site.tell("pull.opened", subject, pause="1s", patience="1m")
     site.waiting(delivery, "wait-for", "event")
     site.tell("pull.merged", stranger, by="mallory")
     site.tell("pull.merged", subject, by="dana")
@@ -242,7 +274,7 @@ def test_what_waits_for_another_event_takes_one_that_came_before_it_waited(
     site: ConstructHouse,
 ) -> None:
     subject = new_subject("waited")
-    delivery = site.tell("pull.opened", subject, patience="1m")
+    delivery = site.tell("pull.opened", subject, pause="1s", patience="1m")
     site.waiting(delivery, "wait-for", "sleep")
     early = site.tell("pull.merged", subject, by="dana")
     site.handled(early)
@@ -254,9 +286,49 @@ def test_what_waits_for_another_event_takes_one_that_came_before_it_waited(
 
 def test_what_waits_for_another_event_goes_on_without_it_in_time(site: ConstructHouse) -> None:
     subject = new_subject("wait-in-vain")
-    run = site.succeeded(site.tell("pull.opened", subject, patience="500ms"), "wait-for")
+    run = site.succeeded(
+        site.tell("pull.opened", subject, pause="1ms", patience="500ms"), "wait-for"
+    )
     assert steps(run)["merged"]["output"] == {"event": None, "timed_out": True}
     assert site.messages(subject) == []
+
+
+def test_a_person_approves_over_the_api(site: ConstructHouse) -> None:
+    subject = new_subject("approval")
+    delivery = site.tell("risky", subject)
+    run = site.waiting(delivery, "approval", "approval")
+    assert steps(run)["allowed"]["output"]["text"] == f"May {subject} go on?"
+    site.post(f"/runs/{run['id']}/steps/allowed/decision", {"decision": "approve", "note": "go"})
+    site.succeeded(delivery, "approval")
+    assert site.messages(subject) == ["approved true, go"]
+
+
+def test_a_person_rejects_over_the_api(site: ConstructHouse) -> None:
+    subject = new_subject("rejection")
+    delivery = site.tell("risky", subject)
+    run = site.waiting(delivery, "approval", "approval")
+    site.post(f"/runs/{run['id']}/steps/allowed/decision", {"decision": "reject", "note": "no"})
+    site.succeeded(delivery, "approval")
+    assert site.messages(subject) == ["approved false, no"]
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_a_person_decides_by_a_press_in_slack(site: ConstructHouse, decision: str) -> None:
+    subject = new_subject(decision)
+    delivery = site.tell("riskier", subject)
+    site.waiting(delivery, "approval-in-slack", "approval")
+    site.press(f"hookwright_{decision}", subject)
+    (run,) = site.ended(delivery, workflow="approval-in-slack")
+    if decision == "approve":
+        assert run["status"] == "succeeded"
+        (said,) = site.messages(subject)
+        assert said.startswith("approved true by ")
+        assert "dana" in said
+    else:
+        assert (run["status"], run["error"]["code"]) == ("failed", "rejected")
+        assert site.messages(subject) == []
+    closed = "Approved" if decision == "approve" else "Rejected"
+    wait_until(lambda: closed in site.question(subject), END_S, what="the question is closed")
 
 
 def test_thirty_visual_warnings_of_one_run_become_one_run_that_sees_them_all(
