@@ -82,38 +82,50 @@ StepId = Annotated[StrictStr, Field(pattern=STEP_ID_PATTERN)]
 class EventTrigger(Part):
     """An event's type (with `*`), optionally of one vendor or source, or under a condition."""
 
-    event: EventPattern
-    vendor: Text | None = None
-    source: Text | None = None
-    condition: Condition | None = Field(default=None, alias="if")
+    event: EventPattern = Field(description="Its type; `*` stands for any characters.")
+    vendor: Text | None = Field(
+        default=None, description="Only events of this vendor; `hookwright` for our own."
+    )
+    source: Text | None = Field(
+        default=None, description="Only events of deliveries to this source."
+    )
+    condition: Condition | None = Field(
+        default=None, alias="if", description="Only events for which it holds."
+    )
 
 
 class CronTrigger(Part):
     """A schedule of five fields, read in a time zone."""
 
-    cron: Text
-    timezone: Text = "UTC"
+    cron: Text = Field(description="Minute, hour, day of month, month, day of week.")
+    timezone: Text = Field(
+        default="UTC", description="In which the fields are read: a name such as `Europe/Berlin`."
+    )
 
 
 class Input(Part):
     """A value that whoever starts the workflow by hand or calls it gives."""
 
-    type: Literal["text", "number", "boolean", "list", "map", "any"] = "any"
-    default: Json = None
-    required: StrictBool = False
-    description: StrictStr = ""
+    type: Literal["text", "number", "boolean", "list", "map", "any"] = Field(
+        default="any", description="What is accepted; `any` takes every value."
+    )
+    default: Json = Field(default=None, description="The value when none is given.")
+    required: StrictBool = Field(default=False, description="Whether one must be given.")
+    description: StrictStr = Field(default="", description="What it is for.")
 
 
 class Manual(Part):
     """What a start by hand takes."""
 
-    inputs: dict[StepId, Input] = Field(default_factory=dict)
+    inputs: dict[StepId, Input] = Field(
+        default_factory=dict, description="What may be given, by name."
+    )
 
 
 class ManualTrigger(Part):
     """A person starts it, or another workflow calls it."""
 
-    manual: Manual
+    manual: Manual = Field(description="`{}` when it takes no inputs.")
 
 
 def _trigger_kind(value: Any) -> str | None:
@@ -135,33 +147,55 @@ Trigger = Annotated[
 class Concurrency(Part):
     """How many runs of one key may be under way, and what a further one does."""
 
-    key: Expression | None = None
-    when_busy: Literal["queue", "skip", "replace"] = "queue"
-    limit: Annotated[StrictInt, Field(ge=1, le=1000)] = 1
+    key: Expression | None = Field(
+        default=None,
+        description="Runs that give the same value are of one key; by default all runs are.",
+    )
+    when_busy: Literal["queue", "skip", "replace"] = Field(
+        default="queue",
+        description="What a further run does: wait its turn, be skipped, or cancel older ones.",
+    )
+    limit: Annotated[StrictInt, Field(ge=1, le=1000)] = Field(
+        default=1, description="How many of a key may be under way."
+    )
 
 
 class Coalesce(Part):
     """The first event of a key opens a window; one run sees all that came within it."""
 
-    key: Expression | None = None
-    within: PlainDuration
+    key: Expression | None = Field(
+        default=None, description="Events that give the same value are gathered together."
+    )
+    within: PlainDuration = Field(
+        description="How long the window stays open after its first event."
+    )
 
 
 class Debounce(Part):
     """The run begins once no event of its key has come for `quiet`, or after `at_most`."""
 
-    key: Expression | None = None
-    quiet: PlainDuration
-    at_most: PlainDuration | None = None
+    key: Expression | None = Field(
+        default=None, description="Events that give the same value are gathered together."
+    )
+    quiet: PlainDuration = Field(description="How long no further event may have come.")
+    at_most: PlainDuration | None = Field(
+        default=None, description="It begins this long after its first event, quiet or not."
+    )
 
 
 class Throttle(Part):
     """At most `limit` runs of a key begin in any span of `per`; others wait or are skipped."""
 
-    limit: Annotated[StrictInt, Field(ge=1, le=1000)]
-    per: PlainDuration
-    key: Expression | None = None
-    when_over: Literal["wait", "skip"] = "wait"
+    limit: Annotated[StrictInt, Field(ge=1, le=1000)] = Field(
+        description="How many runs of a key may begin."
+    )
+    per: PlainDuration = Field(description="In any span this long.")
+    key: Expression | None = Field(
+        default=None, description="Runs that give the same value are counted together."
+    )
+    when_over: Literal["wait", "skip"] = Field(
+        default="wait", description="What a run beyond the limit does."
+    )
 
 
 # --- steps --------------------------------------------------------------------------------------
@@ -170,9 +204,11 @@ class Throttle(Part):
 class Retry(Part):
     """How transient failures of a step are tried again: doubling from `first` up to `max`."""
 
-    attempts: CountOrText = 5
-    first: DurationText = "2s"
-    max: DurationText = "1m"
+    attempts: CountOrText = Field(default=5, description="Tries altogether.")
+    first: DurationText = Field(
+        default="2s", description="The longest first pause; each later one may be twice as long."
+    )
+    max: DurationText = Field(default="1m", description="The longest pause of all.")
 
 
 class Poll(Part):
@@ -181,115 +217,174 @@ class Poll(Part):
     `first` is how long to wait before asking for the first time; by default it is asked at once.
     """
 
-    every: DurationText
-    until: Condition
-    timeout: DurationText
-    first: DurationText | None = None
+    every: DurationText = Field(description="The pause between two questions.")
+    until: Condition = Field(
+        description="Asked anew until it holds; `output` is the latest answer."
+    )
+    timeout: DurationText = Field(
+        description="When the step fails with `poll_timeout`, from its first question."
+    )
+    first: DurationText | None = Field(
+        default=None, description="How long to wait before the first question; none when left out."
+    )
 
 
 class AnyStep(Part):
     """What steps of every kind have."""
 
-    id: StepId
-    condition: Condition | None = Field(default=None, alias="if")
-    on_error: Literal["fail", "continue"] = "fail"
+    id: StepId = Field(
+        description="How others read it; `emit`, `for_each`, `parallel`, `sleep` may go without."
+    )
+    condition: Condition | None = Field(
+        default=None, alias="if", description="The step is skipped when it does not hold."
+    )
+    on_error: Literal["fail", "continue"] = Field(
+        default="fail", description="Whether the run fails with the step or goes on."
+    )
 
 
 class ActionStep(AnyStep):
     """An action with its parameters, and how it is retried, polled and limited."""
 
-    uses: Text
-    connection: Text | None = None
-    params: dict[str, Json] = Field(default_factory=dict, alias="with")
-    retry: Retry | None = None
-    poll: Poll | None = None
-    timeout: DurationText | None = None
+    uses: Text = Field(description="The action's name.")
+    connection: Text | None = Field(
+        default=None, description="The account; needed when there are several of the vendor."
+    )
+    params: dict[str, Json] = Field(
+        default_factory=dict,
+        alias="with",
+        description="Its parameters. A text may also be `{template: PATH}`.",
+    )
+    retry: Retry | None = Field(
+        default=None, description="How failures that may pass are tried again; the same by default."
+    )
+    poll: Poll | None = Field(default=None, description="Ask again until the answer fits.")
+    timeout: DurationText | None = Field(default=None, description="Of one attempt.")
 
 
 class Approval(Part):
     """What a person is asked. `ask`: the vendor over which; by default only here."""
 
-    text: Text
-    ask: Text | None = None
-    connection: Text | None = None
-    channel: Text | None = None
-    timeout: DurationText = "24h"
-    on_timeout: Literal["reject", "approve"] = "reject"
-    on_reject: Literal["fail", "continue"] = "fail"
+    text: Text = Field(description="The question; it may hold `${{ … }}`.")
+    ask: Text | None = Field(
+        default=None,
+        description="The vendor over which it is asked, `slack`; by default only here.",
+    )
+    connection: Text | None = Field(default=None, description="The account over which it is asked.")
+    channel: Text | None = Field(
+        default=None, description="Where it is asked; by default the connection's own."
+    )
+    timeout: DurationText = Field(default="24h", description="How long it is waited for.")
+    on_timeout: Literal["reject", "approve"] = Field(
+        default="reject", description="What counts when nobody has decided."
+    )
+    on_reject: Literal["fail", "continue"] = Field(
+        default="fail",
+        description="Whether the step fails when it is rejected; see `approved` otherwise.",
+    )
 
 
 class ApprovalStep(AnyStep):
     """Waits until a person approves or rejects."""
 
-    approval: Approval
+    approval: Approval = Field(description="What is asked.")
 
 
 class WaitFor(Part):
     """Which other event is awaited; in `if`, `event` is that event."""
 
-    event: EventPattern
-    vendor: Text | None = None
-    source: Text | None = None
-    condition: Condition | None = Field(default=None, alias="if")
-    timeout: DurationText
-    on_timeout: Literal["fail", "continue"] = "fail"
+    event: EventPattern = Field(
+        description="The type of the awaited event; `*` stands for any characters."
+    )
+    vendor: Text | None = Field(default=None, description="Only events of this vendor.")
+    source: Text | None = Field(
+        default=None, description="Only events of deliveries to this source."
+    )
+    condition: Condition | None = Field(
+        default=None,
+        alias="if",
+        description="`event` is the awaited one, `run.event` the run's own.",
+    )
+    timeout: DurationText = Field(description="How long it is waited for.")
+    on_timeout: Literal["fail", "continue"] = Field(
+        default="fail",
+        description="Whether the step fails when none came; see `timed_out` otherwise.",
+    )
 
 
 class WaitStep(AnyStep):
     """Waits for another event, which may also have come since the run began."""
 
-    wait_for: WaitFor
+    wait_for: WaitFor = Field(description="What is awaited.")
 
 
 class SleepUntil(Part):
     """A moment: one `${{ … }}` that gives a time, as a text (RFC 3339) or a CEL timestamp."""
 
-    until: Text
+    until: Text = Field(
+        description="One `${{ … }}` that gives a time with its zone, at most 366 days away."
+    )
 
 
 class SleepStep(AnyStep):
     """Waits for a while, or until a moment."""
 
-    sleep: DurationText | SleepUntil
+    sleep: DurationText | SleepUntil = Field(description="How long, or `{until: TIME}`.")
 
 
 class Emit(Part):
     """An event of ours; its type is plain text, so that it is known what it can start."""
 
-    type: Annotated[StrictStr, Field(pattern=EMITTED_PATTERN, max_length=200)]
-    subject: Text | None = None
-    facts: dict[str, Json] = Field(default_factory=dict)
+    type: Annotated[StrictStr, Field(pattern=EMITTED_PATTERN, max_length=200)] = Field(
+        description="Plain text, such as `nightly.finished`; not of a family that only we make."
+    )
+    subject: Text | None = Field(default=None, description="What it is about.")
+    facts: dict[str, Json] = Field(
+        default_factory=dict, description="Its facts; those of our own families are checked."
+    )
 
 
 class EmitStep(AnyStep):
     """Emits an event, which may start other workflows."""
 
-    emit: Emit
+    emit: Emit = Field(description="The event.")
 
 
 class CallStep(AnyStep):
     """Starts another workflow with inputs and waits for its end."""
 
-    call: Annotated[StrictStr, Field(pattern=NAME_PATTERN)]
-    params: dict[str, Json] = Field(default_factory=dict, alias="with")
+    call: Annotated[StrictStr, Field(pattern=NAME_PATTERN)] = Field(
+        description="The workflow's name; it needs a `manual` trigger."
+    )
+    params: dict[str, Json] = Field(default_factory=dict, alias="with", description="Its inputs.")
 
 
 class EachStep(AnyStep):
     """Performs its steps for every item of a list, some items at once."""
 
-    for_each: Expression
-    variable: StepId = Field(default="item", alias="as")
-    max_parallel: Annotated[StrictInt, Field(ge=1, le=100)] = 4
-    most: Annotated[StrictInt, Field(ge=1, le=MOST_ITEMS)] = 1000
-    collect: Text | None = None
-    steps: tuple[Step, ...] = Field(min_length=1)
+    for_each: Expression = Field(description="A list.")
+    variable: StepId = Field(
+        default="item",
+        alias="as",
+        description="The name of the item; its number is `<name>_index`, from 0.",
+    )
+    max_parallel: Annotated[StrictInt, Field(ge=1, le=100)] = Field(
+        default=4, description="How many items are under way at once."
+    )
+    most: Annotated[StrictInt, Field(ge=1, le=MOST_ITEMS)] = Field(
+        default=1000, description="A longer list fails the step with `too_many_items`."
+    )
+    collect: Text | None = Field(
+        default=None, description="One `${{ … }}` whose values become `results`."
+    )
+    steps: tuple[Step, ...] = Field(min_length=1, description="What is done for each item.")
 
 
 class ParallelStep(AnyStep):
     """Performs several sequences at once and waits for all of them."""
 
     parallel: tuple[Annotated[tuple[Step, ...], Field(min_length=1)], ...] = Field(
-        min_length=1, max_length=50
+        min_length=1, max_length=50, description="The arms, each a list of steps; at most 50."
     )
 
 
@@ -331,21 +426,45 @@ def kind_of(step: Step) -> str:
 class Document(Part):
     """A workflow document (contract §8). `templates`: texts by name, or by the file's path."""
 
-    name: Annotated[StrictStr, Field(pattern=NAME_PATTERN)]
-    description: StrictStr = ""
-    triggers: tuple[Trigger, ...] = Field(alias="on", min_length=1)
-    condition: Condition | None = Field(default=None, alias="if")
-    vars: dict[str, Json] = Field(default_factory=dict)
-    concurrency: Concurrency | None = None
-    coalesce: Coalesce | None = None
-    debounce: PlainDuration | Debounce | None = None
-    throttle: Throttle | None = None
-    steps: tuple[Step, ...] = Field(min_length=1)
-    on_failure: tuple[Step, ...] = ()
-    on_cancel: tuple[Step, ...] = ()
-    outputs: dict[StepId, Json] = Field(default_factory=dict)
-    templates: dict[str, StrictStr] = Field(default_factory=dict)
-    mode: Literal["live", "shadow"] = "live"
+    name: Annotated[StrictStr, Field(pattern=NAME_PATTERN)] = Field(
+        description="Small letters, digits and `-`; it stays the same over versions."
+    )
+    description: StrictStr = Field(default="", description="What it is for.")
+    triggers: tuple[Trigger, ...] = Field(
+        alias="on", min_length=1, description="What starts a run; any one of them."
+    )
+    condition: Condition | None = Field(
+        default=None, alias="if", description="No run is started when it does not hold."
+    )
+    vars: dict[str, Json] = Field(
+        default_factory=dict,
+        description="Values that an installation may replace where it names the file.",
+    )
+    concurrency: Concurrency | None = Field(
+        default=None, description="How many runs may be under way."
+    )
+    coalesce: Coalesce | None = Field(
+        default=None,
+        description="Gather the events of a window into one run; not together with `debounce`.",
+    )
+    debounce: PlainDuration | Debounce | None = Field(
+        default=None, description="Begin when it has become quiet: a duration, or the form below."
+    )
+    throttle: Throttle | None = Field(default=None, description="How often runs may begin.")
+    steps: tuple[Step, ...] = Field(min_length=1, description="What is done, one after the other.")
+    on_failure: tuple[Step, ...] = Field(
+        default=(), description="Done when a step has failed for good; they read `error`."
+    )
+    on_cancel: tuple[Step, ...] = Field(default=(), description="Done when the run was cancelled.")
+    outputs: dict[StepId, Json] = Field(
+        default_factory=dict, description="What a calling workflow reads."
+    )
+    templates: dict[str, StrictStr] = Field(
+        default_factory=dict, description="Texts by name, instead of files."
+    )
+    mode: Literal["live", "shadow"] = Field(
+        default="live", description="`shadow`: effects are recorded and not made."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -82,10 +82,14 @@ def _one_of(value: Part, keys: tuple[str, ...]) -> None:
 class GivenFailure(Part):
     """How a call fails. `retryable`: by default what a failure of this code is."""
 
-    code: Text
-    message: StrictStr = "it failed in this test"
-    retryable: StrictBool | None = None
-    retry_after: Span | None = None
+    code: Text = Field(description="The failure's code, such as `timed_out` or `refused`.")
+    message: StrictStr = Field(default="it failed in this test", description="Its words.")
+    retryable: StrictBool | None = Field(
+        default=None, description="Whether it may pass; by default what its code says."
+    )
+    retry_after: Span | None = Field(
+        default=None, description="How long the other side asks to wait."
+    )
 
 
 class GivenAnswer(Part):
@@ -95,11 +99,17 @@ class GivenAnswer(Part):
     `doubt`: nobody can tell whether it took effect. `lost`: its worker dies during the call.
     """
 
-    returns: dict[str, Json] | None = None
-    fails: GivenFailure | Text | None = None
-    doubt: Text | None = None
-    lost: StrictBool = False
-    after: Span | None = None
+    returns: dict[str, Json] | None = Field(
+        default=None, description="Its outputs; those left out are null."
+    )
+    fails: GivenFailure | Text | None = Field(
+        default=None, description="How it fails, or only the code."
+    )
+    doubt: Text | None = Field(
+        default=None, description="Why nobody can tell whether it took effect."
+    )
+    lost: StrictBool = Field(default=False, description="Its worker dies during the call.")
+    after: Span | None = Field(default=None, description="How long the call takes.")
 
     @model_validator(mode="after")
     def _is_one(self) -> GivenAnswer:
@@ -113,15 +123,18 @@ class GivenEvent(Part):
     `facts` of a sample are laid over the recorded ones. `type` is needed without a sample.
     """
 
-    sample: Text | None = None
-    type: Text | None = None
-    vendor: Text | None = None
-    vendor_type: Text | None = None
-    source: StrictStr | None = None
-    subject: StrictStr | None = None
-    time: Start | None = None
-    facts: dict[str, Json] = Field(default_factory=dict)
-    payload: Json = None
+    sample: Text | None = Field(
+        default=None,
+        description="A recorded delivery, `vendor/name`; the other keys are laid over it.",
+    )
+    type: Text | None = Field(default=None, description="Its type; needed without a sample.")
+    vendor: Text | None = Field(default=None, description="Its vendor.")
+    vendor_type: Text | None = Field(default=None, description="The vendor's own name for it.")
+    source: StrictStr | None = Field(default=None, description="The source it came to.")
+    subject: StrictStr | None = Field(default=None, description="What it is about.")
+    time: Start | None = Field(default=None, description="When it happened.")
+    facts: dict[str, Json] = Field(default_factory=dict, description="Its facts.")
+    payload: Json = Field(default=None, description="The vendor's own body.")
 
     @model_validator(mode="after")
     def _has_type(self) -> GivenEvent:
@@ -137,16 +150,22 @@ class GivenLater(Part):
     `approve`, `reject` and `settle` name the step; inside a branch by its path (`each[3].ok`).
     """
 
-    after: Span
-    event: GivenEvent | None = None
-    approve: Text | None = None
-    reject: Text | None = None
-    settle: Text | None = None
-    cancel: Literal[True] | None = None
-    by: StrictStr | None = None
-    note: StrictStr | None = None
-    took_effect: StrictBool = True
-    output: dict[str, Json] = Field(default_factory=dict)
+    after: Span = Field(description="How long after the start.")
+    event: GivenEvent | None = Field(default=None, description="An event arrives.")
+    approve: Text | None = Field(default=None, description="Somebody approves this step.")
+    reject: Text | None = Field(default=None, description="Somebody rejects it.")
+    settle: Text | None = Field(
+        default=None, description="Somebody says what became of this step, which is in doubt."
+    )
+    cancel: Literal[True] | None = Field(default=None, description="Somebody cancels the run.")
+    by: StrictStr | None = Field(default=None, description="Who it is.")
+    note: StrictStr | None = Field(default=None, description="What they say.")
+    took_effect: StrictBool = Field(
+        default=True, description="With `settle`: whether it took effect."
+    )
+    output: dict[str, Json] = Field(
+        default_factory=dict, description="With `settle`: what it gave."
+    )
 
     @model_validator(mode="after")
     def _is_one(self) -> GivenLater:
@@ -157,34 +176,42 @@ class GivenLater(Part):
 class GivenCall(Part):
     """How a called workflow ends."""
 
-    status: Literal["succeeded", "failed", "cancelled"] = "succeeded"
-    outputs: dict[str, Json] = Field(default_factory=dict)
-    error: StrictStr | None = None
-    after: Span | None = None
+    status: Literal["succeeded", "failed", "cancelled"] = Field(
+        default="succeeded", description="How it ends."
+    )
+    outputs: dict[str, Json] = Field(default_factory=dict, description="What it gives.")
+    error: StrictStr | None = Field(default=None, description="Why it failed.")
+    after: Span | None = Field(default=None, description="How long it takes.")
 
 
 class ExpectedEffect(Part):
     """Something that was changed outside: `times` calls of an action, one after the other."""
 
-    uses: Text
-    params: dict[str, Json] = Field(default_factory=dict, alias="with")
-    times: Annotated[StrictInt, Field(ge=1, le=10_000)] = 1
+    uses: Text = Field(description="The action.")
+    params: dict[str, Json] = Field(
+        default_factory=dict, alias="with", description="Its parameters, as far as they are named."
+    )
+    times: Annotated[StrictInt, Field(ge=1, le=10_000)] = Field(
+        default=1, description="How often, one call after the other."
+    )
 
 
 class ExpectedEvent(Part):
     """An event that the run emits."""
 
-    type: Text
-    subject: StrictStr | None = None
-    facts: dict[str, Json] = Field(default_factory=dict)
+    type: Text = Field(description="Its type.")
+    subject: StrictStr | None = Field(default=None, description="What it is about.")
+    facts: dict[str, Json] = Field(
+        default_factory=dict, description="Its facts, as far as they are named."
+    )
 
 
 class ExpectedError(Part):
     """Why the run failed."""
 
-    step: Text | None = None
-    code: Text | None = None
-    message: Text | None = None
+    step: Text | None = Field(default=None, description="Which step failed.")
+    code: Text | None = Field(default=None, description="With which code.")
+    message: Text | None = Field(default=None, description="With which words.")
 
 
 More = Annotated[Literal["…", "..."], Tag("more")]
@@ -197,21 +224,25 @@ def _more(tag: str) -> Discriminator:
 class Expected(Part):
     """What is expected; what is not named is not looked at."""
 
-    starts: StrictBool | None = None
-    reason: Text | None = None
-    status: Status | None = None
-    steps: dict[str, StrictStr | None] | None = None
+    starts: StrictBool | None = Field(default=None, description="Whether a run begins.")
+    reason: Text | None = Field(default=None, description="Why it does not.")
+    status: Status | None = Field(default=None, description="How it ends, or that it waits.")
+    steps: dict[str, StrictStr | None] | None = Field(
+        default=None, description="The steps in their order, with their states."
+    )
     effects: (
         tuple[Annotated[Annotated[ExpectedEffect, Tag("effect")] | More, _more("effect")], ...]
         | None
-    ) = None
+    ) = Field(default=None, description="What is changed outside, in order.")
     emits: (
         tuple[Annotated[Annotated[ExpectedEvent, Tag("event")] | More, _more("event")], ...] | None
-    ) = None
-    output: Json = None
-    error: ExpectedError | None = None
-    took: Span | None = None
-    waits_for: dict[str, StrictStr] | None = None
+    ) = Field(default=None, description="The events it emits, in order.")
+    output: Json = Field(default=None, description="What it gives a calling workflow.")
+    error: ExpectedError | None = Field(default=None, description="Why it failed.")
+    took: Span | None = Field(default=None, description="How long it took, in virtual time.")
+    waits_for: dict[str, StrictStr] | None = Field(
+        default=None, description="What steps wait for, such as `{heal: person}`."
+    )
 
     @model_validator(mode="after")
     def _is_something(self) -> Expected:
@@ -240,21 +271,29 @@ class Given(Part):
     workflows end, by their names.
     """
 
-    event: GivenEvent | None = None
-    events: tuple[GivenEvent, ...] = ()
-    vars: dict[str, Json] = Field(default_factory=dict)
-    inputs: dict[str, Json] | None = None
-    start: Start | None = None
-    actions: dict[str, Answers] = Field(default_factory=dict)
-    later: tuple[GivenLater, ...] = ()
-    called: dict[str, GivenCall] = Field(default_factory=dict)
+    event: GivenEvent | None = Field(default=None, description="What starts it.")
+    events: tuple[GivenEvent, ...] = Field(
+        default=(), description="What starts it, when it gathers several."
+    )
+    vars: dict[str, Json] = Field(default_factory=dict, description="The installation's vars.")
+    inputs: dict[str, Json] | None = Field(default=None, description="A start by hand with these.")
+    start: Start | None = Field(default=None, description="When it begins.")
+    actions: dict[str, Answers] = Field(
+        default_factory=dict, description="Outcomes by step, or by action; a list is taken in turn."
+    )
+    later: tuple[GivenLater, ...] = Field(
+        default=(), description="What happens while it is under way."
+    )
+    called: dict[str, GivenCall] = Field(
+        default_factory=dict, description="How called workflows end, by name."
+    )
 
 
 class Case(Given):
     """One case: what is given, and what is expected."""
 
-    name: Text
-    expect: Expected
+    name: Text = Field(description="What it shows.")
+    expect: Expected = Field(description="What is expected.")
 
 
 class WorkflowTests(Part):
@@ -263,9 +302,11 @@ class WorkflowTests(Part):
     `defaults` lies under every case, mapping by mapping; each case is validated with it.
     """
 
-    workflow: Text | None = None
-    defaults: dict[str, Json] = Field(default_factory=dict)
-    cases: tuple[Case, ...] = Field(min_length=1)
+    workflow: Text | None = Field(
+        default=None, description="The document's file; by default the one of the same name."
+    )
+    defaults: dict[str, Json] = Field(default_factory=dict, description="Lies under every case.")
+    cases: tuple[Case, ...] = Field(min_length=1, description="The cases.")
 
 
 def merged(defaults: Mapping[str, Any], case: Mapping[str, Any]) -> dict[str, Any]:

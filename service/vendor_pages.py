@@ -1,4 +1,4 @@
-"""Pages of the documentation that are made from the code: each vendor, all actions, all events.
+"""Pages of the documentation that are made from the code: each vendor, actions, events, workflows.
 
 `python -m service.vendor_pages docs` writes them; a test says when they are not current.
 """
@@ -26,6 +26,7 @@ from service.vendor_facts import (
 from service.vendors import VENDORS, samples
 from service.vendors.base import Vendor
 from service.verification_facts import PATH_TOKEN, verification_of
+from service.workflow_pages import reference_page
 
 URL = "https://hooks.example.com/hooks/"
 MADE = "<!-- Made from the code by `make docs`; what is changed here by hand is lost. -->"
@@ -38,6 +39,7 @@ def pages() -> dict[str, str]:
     found = {f"vendors/{vendor.name}.md": vendor_page(vendor) for vendor in VENDORS}
     found["actions.md"] = actions_page(index_actions(VENDORS).values())
     found["events.md"] = events_page(MADE, VENDORS)
+    found["workflow-reference.md"] = reference_page(MADE)
     return found
 
 
