@@ -7,6 +7,9 @@ the release that is running relies on it. SQLite copies the table for that, with
 switched off by service/store/schema.py.
 """
 
+import json
+import zlib
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
@@ -54,12 +57,8 @@ def upgrade() -> None:
     op.add_column("steps", sa.Column("round", sa.Integer(), server_default="0", nullable=False))
     op.add_column("steps", sa.Column("answer", JSON, nullable=True))
     op.add_column("steps", sa.Column("output_id", sa.Uuid(), nullable=True))
-    op.add_column(
-        "waits", sa.Column("looked_until", sa.DateTime(timezone=True), nullable=True)
-    )
-    op.add_column(
-        "waits", sa.Column("looks", sa.Integer(), server_default="0", nullable=False)
-    )
+    op.add_column("waits", sa.Column("looked_until", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("waits", sa.Column("looks", sa.Integer(), server_default="0", nullable=False))
     _create_tables_of_runs()
     op.create_table(
         "payloads",
@@ -174,6 +173,17 @@ def _of_run(table: str) -> sa.ForeignKeyConstraint:
 
 
 def downgrade() -> None:
+    _put_back("events", "payload_id", "payload")
+    _put_back("steps", "output_id", "output")
+    # Branches mean nothing to the release before: they end with the columns that tell of them.
+    # One table after the other, because SQLite's foreign keys are off.
+    op.execute(
+        "DELETE FROM attempts WHERE step_id IN (SELECT steps.id FROM steps"
+        " JOIN runs ON runs.id = steps.run_id WHERE runs.event_id IS NULL)"
+    )
+    op.execute("DELETE FROM steps WHERE run_id IN (SELECT id FROM runs WHERE event_id IS NULL)")
+    op.execute("DELETE FROM waits WHERE run_id IN (SELECT id FROM runs WHERE event_id IS NULL)")
+    op.execute("DELETE FROM runs WHERE event_id IS NULL")
     for table in (
         "schedules",
         "payloads",
@@ -191,8 +201,6 @@ def downgrade() -> None:
     with op.batch_alter_table("steps") as steps:
         for column in ("output_id", "answer", "round", "kind"):
             steps.drop_column(column)
-    # Branches mean nothing to the release before: they end with the columns that tell of them.
-    op.execute("DELETE FROM runs WHERE event_id IS NULL")
     for index in (
         "ix_runs_caller_id",
         "ix_runs_frame_id",
@@ -221,3 +229,17 @@ def downgrade() -> None:
     with op.batch_alter_table("events") as events:
         events.drop_column("payload_id")
         events.drop_column("depth")
+
+
+def _put_back(table: str, pointer: str, column: str) -> None:
+    """Put large values back into the rows that the release before reads them from."""
+    columns = (sa.column("id", sa.Uuid()), sa.column(pointer, sa.Uuid()), sa.column(column, JSON))
+    rows = sa.table(table, *columns)
+    kept = sa.table("payloads", sa.column("id", sa.Uuid()), sa.column("content", sa.LargeBinary()))
+    connection = op.get_bind()
+    apart = sa.select(rows.c.id, rows.c[pointer]).where(rows.c[pointer].is_not(None))
+    for row_id, kept_id in connection.execute(apart).all():
+        content = connection.scalar(sa.select(kept.c.content).where(kept.c.id == kept_id))
+        if content is not None:
+            value = json.loads(zlib.decompress(content))
+            connection.execute(sa.update(rows).where(rows.c.id == row_id).values({column: value}))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,10 +14,16 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from schemas.tables import METADATA
+from schemas.ids import new_id
+from schemas.run_tables import AttemptRow, RunRow, StepRow, WaitRow
+from schemas.tables import METADATA, EventRow, WorkflowRow, WorkflowVersionRow
 from service.db import Database
 from service.errors import Unavailable
+from service.queue import UnheardQueue
 from service.store import schema
+from service.store.deliveries import store_events
+from service.store.payloads import LARGE_BYTES, keep_output
+from service.unit_of_work import unit_of_work
 
 
 @pytest.fixture(params=["empty_sqlite_url", "empty_postgres_url"])
@@ -93,6 +102,66 @@ def test_events_of_the_first_release_keep_how_they_came(empty: Database) -> None
         rows = connection.execute(sa.text("SELECT id, origin FROM events"))
         origins = {UUID(str(id_)): origin for id_, origin in rows}
     assert origins == {webhook: "webhook", poll: "poll", late: "webhook"}
+
+
+def test_the_release_before_finds_its_runs_and_no_branches(empty: Database) -> None:
+    """Going back keeps runs with what they gave, large values too, and takes branches away."""
+    schema.upgrade(empty)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    large = {"text": "x" * 2 * LARGE_BYTES}
+    event = EventRow(
+        dedupe_key="a",
+        type="t",
+        vendor="v",
+        vendor_type="t",
+        time=now,
+        received_at=now,
+        payload=large,
+        correlation_id=new_id(),
+    )
+    workflow = WorkflowRow(name="w", updated_at=now)
+    version = WorkflowVersionRow(
+        workflow_id=workflow.id, number=1, digest="d", document={}, source_text="", created_at=now
+    )
+    common: dict[str, Any] = {
+        "workflow_version_id": version.id,
+        "workflow": "w",
+        "status": "succeeded",
+        "correlation_id": event.correlation_id,
+        "created_at": now,
+    }
+    run = RunRow(event_id=event.id, **common)
+    branch = RunRow(parent_id=run.id, root_id=run.id, container="each", number=0, **common)
+    with unit_of_work(empty, UnheardQueue()) as work:
+        for row in (workflow, version):
+            work.session.add(row)
+            work.session.flush()
+        store_events(work.session, [event])
+        for link in (run, branch):
+            work.session.add(link)
+            work.session.flush()
+            step = StepRow(run_id=link.id, step="s", position=0, status="succeeded")
+            keep_output(work.session, step, large, now=now)
+            work.session.add(step)
+            work.session.add(WaitRow(run_id=link.id, step="s", kind="sleep", since=now))
+            work.session.flush()
+            work.session.add(
+                AttemptRow(
+                    step_id=step.id, run_id=link.id, number=1, status="succeeded", started_at=now
+                )
+            )
+    schema.downgrade(empty, "0002")
+    with empty.engine.connect() as connection:
+        left = {
+            name: connection.scalar(sa.text(f"SELECT count(*) FROM {name}"))  # noqa: S608  # ours
+            for name in ("runs", "steps", "attempts", "waits")
+        }
+        texts = [
+            connection.scalar(sa.text("SELECT payload FROM events")),
+            connection.scalar(sa.text("SELECT output FROM steps")),
+        ]
+    assert left == {"runs": 1, "steps": 1, "attempts": 1, "waits": 1}
+    assert [json.loads(text) if isinstance(text, str) else text for text in texts] == [large] * 2
 
 
 def test_several_may_start_at_once_and_one_of_them_works(empty: Database) -> None:
