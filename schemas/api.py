@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from schemas.events import Event, Json, Origin
 from schemas.tables import AlertState, DeliveryState
+from schemas.test_reports import FindingOut
 from schemas.workflow import RunStatus, WaitKind
 
 T = TypeVar("T")
@@ -37,7 +38,10 @@ class Fault(Answer):
 
 
 class Problem(Answer):
-    """An error (RFC 9457). `title` is the same for every problem of one `type`."""
+    """An error (RFC 9457). `title` is the same for every problem of one `type`.
+
+    `findings`: everything that is wrong with a document, each with its place.
+    """
 
     type: str
     title: str
@@ -47,6 +51,7 @@ class Problem(Answer):
     request_id: str
     hint: str | None = None
     errors: list[Fault] | None = None
+    findings: list[FindingOut] | None = None
 
 
 # --- questions --------------------------------------------------------------------------------
@@ -454,11 +459,15 @@ class PollOut(Answer):
 
 
 class WorkflowOut(Answer):
-    """A workflow by name and its current version."""
+    """A workflow by name and its current version.
+
+    `mode`: in `shadow` effects are only recorded, because the document or the installation says so.
+    """
 
     name: str
     description: str
     enabled: bool
+    mode: Literal["live", "shadow"]
     version: int
     from_file: bool
     updated_at: datetime

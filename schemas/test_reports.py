@@ -27,7 +27,7 @@ class TestRequest(Asked):
 class FindingOut(BaseModel):
     """One fault of the document or of the tests, counted from line 1 and column 1."""
 
-    file: Annotated[str, Field(description="`document` or `tests`.")]
+    file: Annotated[str, Field(description="`document`, `tests`, or another workflow.")]
     line: int
     column: int
     message: str

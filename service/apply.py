@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
-from uuid import UUID
-
-from pydantic import ValidationError
 
 from schemas.config import PollConfig, ReconcileConfig
-from schemas.document import Document
-from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow, WorkflowVersionRow
+from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow
 from service.configuration import Declared
 from service.configuration_faults import FaultyConfigurationError
 from service.configuration_sources import DeclaredConnection, DeclaredSource
@@ -32,6 +25,7 @@ from service.unit_of_work import unit_of_work
 from service.untied_sources import warn_of_untied
 from service.vendors import VENDORS
 from service.vendors.base import Secret, Vendor
+from service.workflow_versions import members_of, set_version
 from service.workflows.triggering import Member, circle_findings
 
 Row = TypeVar("Row", SourceRow, ConnectionRow, PollRow)
@@ -243,14 +237,8 @@ class _Applier:
     ) -> None:
         """Refuse workflows that set one another off together with those that stay beside them."""
         members = [Member(item.document, item.file, item.text) for item in declared]
-        for row in others:
-            version = applied.version(self._session, row.current_version_id)
-            if version is None or not row.enabled or (row.from_file and self._prune):
-                continue
-            # One of an older version that is no document any more starts nothing either.
-            with suppress(ValidationError):
-                document = Document.model_validate(version.document)
-                members.append(Member(document, f"{row.name} (applied)", version.source_text))
+        staying = [row for row in others if not (row.from_file and self._prune)]
+        members += members_of(self._session, staying)
         findings = circle_findings(members)
         if findings:
             raise FaultyConfigurationError(findings)
@@ -262,13 +250,9 @@ class _Applier:
             row = WorkflowRow(name=name, from_file=True, updated_at=self._now)
             self._session.add(row)
             self._session.flush()
-        document = item.document.model_dump(mode="json")
-        digest = _digest(document, item.vars)
-        current = applied.version(self._session, row.current_version_id)
         fields = []
-        if current is None or current.digest != digest:
+        if set_version(self._session, row, item.document, item.vars, item.text, now=self._now):
             fields.append("document")
-            row.current_version_id = self._add_version(row, item, document, digest)
         if not row.from_file:
             # What an earlier file declared no more is switched on again; what a person has
             # switched off stays off.
@@ -279,22 +263,6 @@ class _Applier:
         if is_new:
             return Change("workflow", name, What.CREATED)
         return Change("workflow", name, What.UPDATED if fields else What.UNCHANGED, tuple(fields))
-
-    def _add_version(
-        self, row: WorkflowRow, item: DeclaredWorkflow, document: dict[str, Any], digest: str
-    ) -> UUID:
-        version = WorkflowVersionRow(
-            workflow_id=row.id,
-            number=applied.newest_number(self._session, row.id) + 1,
-            digest=digest,
-            document=document,
-            vars=dict(item.vars),
-            source_text=item.text,
-            created_at=self._now,
-        )
-        self._session.add(version)
-        self._session.flush()
-        return version.id
 
 
 def _accounts(declared: Declared) -> dict[str, str]:
@@ -315,8 +283,3 @@ def _plain_reconcile(config: ReconcileConfig) -> dict[str, Any]:
         "since": config.since.total_seconds(),
         "records": config.records,
     }
-
-
-def _digest(document: Mapping[str, Any], values: Mapping[str, Any]) -> str:
-    plain = json.dumps({"document": document, "vars": values}, sort_keys=True)
-    return hashlib.sha256(plain.encode()).hexdigest()

@@ -43,6 +43,8 @@ MOST_GATHERING = 10_000
 
 Progress = Callable[[int, int], None]
 """Told how many of how many events have been read."""
+Enough = Callable[[int], bool]
+"""Asked whether so many events are enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,14 @@ def backtest(
     workflows: Mapping[str, Document],
     progress: Progress = lambda _done, _total: None,
     examples: int = 20,
+    enough: Enough = lambda _done: False,
 ) -> Report:
     """Play `new` over the events received from `since` until `until` (aware UTC).
 
     `present` is the version that is current; what it did is read from its runs, and for events
     before its time it is played too. `workflows` are those that may be called. Memory does not
-    grow with the number of events. The session only reads.
+    grow with the number of events. The session only reads. It ends early when `enough` says so;
+    the report's `events_left` tells how many events were not looked at.
     """
     documents = [item.document for item in (new, present) if item is not None]
     patterns = {trigger.event for document in documents for trigger in document.event_triggers}
@@ -96,11 +100,17 @@ def backtest(
     payloads = any(Reads(document.model_dump_json()).payload for document in documents)
     test = _Backtest(session, new, present, until, actions, workflows, report)
     for page in history.read_events(session, span, payloads=payloads):
-        test.take(page)
-        report.events += len(page)
-        session.rollback()  # no snapshot is held while events are played
-        progress(min(report.events, total), max(total, report.events))
+        for _ in test.take(page):
+            report.events += 1
+            if enough(report.events):
+                break
+        else:
+            session.rollback()  # no snapshot is held while events are played
+            progress(min(report.events, total), max(total, report.events))
+            continue
+        break
     test.finish()
+    report.events_left = max(total - report.events, 0)
     return report
 
 
@@ -127,17 +137,19 @@ class _Backtest:
         self._gatherings: dict[str, _Gathering] = {}
         self._recorded: dict[str, RecordedRun] = {}
 
-    def take(self, page: Sequence[Mapping[str, Json]]) -> None:
-        """Play what the events of a page start."""
+    def take(self, page: Sequence[Mapping[str, Json]]) -> Iterator[None]:
+        """Play what the events of a page start, one with each step of the iterator."""
         started = [event for event in page if event["type"] not in DIRECT]
         name = self._new.document.name
         self._recorded = history.recorded_runs(
             self._session, name, [str(event["id"]) for event in started]
         )
-        for event in started:
-            if self._gathers:
-                self._begin_gathered(_moment(event["received_at"]))
-            self._take_one(event)
+        for event in page:
+            if event["type"] not in DIRECT:
+                if self._gathers:
+                    self._begin_gathered(_moment(event["received_at"]))
+                self._take_one(event)
+            yield
 
     def finish(self) -> None:
         """Begin the runs that still gather."""

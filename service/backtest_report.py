@@ -69,6 +69,7 @@ class Report:
     until: datetime
     examples: int = 20
     events: int = 0
+    events_left: int = 0
     runs_new: int = 0
     runs_present: int = 0
     guessed: int = 0
@@ -127,6 +128,7 @@ class Report:
             "since": self.since.isoformat(),
             "until": self.until.isoformat(),
             "events": self.events,
+            "events_left": self.events_left,
             "runs": {"new": self.runs_new, "present": self.runs_present},
             "compared": dict(self.kinds),
             "conditions_failed": self.failed_matches,

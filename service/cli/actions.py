@@ -10,6 +10,7 @@ from service.cli.guides import print_fields_of, print_paragraph
 from service.cli.output import console, json_option, print_json, print_table
 from service.cli.starting import workflow_disable, workflow_enable, workflow_start
 from service.cli.testing import workflow_test
+from service.cli.versions import workflow_show, workflow_versions
 from service.cli.workflows import workflow_command
 from service.errors import NotFound
 from service.vendor_facts import about, action_as_json, action_fact
@@ -22,7 +23,13 @@ OWN = "alert"
 
 workflow_command.add_command(workflow_test)
 workflow_command.add_command(workflow_backtest)
-for command in (workflow_start, workflow_enable, workflow_disable):
+for command in (
+    workflow_start,
+    workflow_enable,
+    workflow_disable,
+    workflow_show,
+    workflow_versions,
+):
     workflow_command.add_command(command)
 
 

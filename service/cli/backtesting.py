@@ -14,21 +14,20 @@ from rich.text import Text
 
 from schemas.clock import utc_now
 from schemas.config import parse_duration
-from schemas.document import Document
 from service.actions import index_actions
 from service.backtest import Candidate, backtest
 from service.backtest_report import Kind, Report
+from service.backtesting import Beside, read_beside
 from service.catalogue import build_catalogue
 from service.cli.output import console, json_option, moment, print_json, print_table
 from service.configuration_workflows import signatures
-from service.db import Database
+from service.db import Database, Session
 from service.errors import ConfigurationError, NotFound
 from service.settings import load_settings
 from service.store import runs, schema
 from service.template_files import TemplateFiles
 from service.unit_of_work import reading
 from service.vendors import VENDORS
-from service.versions import Versions
 from service.workflows.document import merge_vars, parse_document
 
 _TITLES = {
@@ -102,17 +101,16 @@ def workflow_backtest(
     database = _open_database()
     try:
         with reading(database) as session:
-            current = list(runs.current_versions(session))
-        new, present, others = _candidates(document, current)
+            new, beside = _candidates(session, document)
         with database.session(read_only=True) as session, _bar(shown=not as_json) as progress:
             report = backtest(
                 session,
                 new,
-                present,
+                beside.present,
                 since=since,
                 until=until or utc_now(),
                 actions=index_actions(VENDORS),
-                workflows=others,
+                workflows=beside.documents,
                 progress=progress,
                 examples=examples,
             )
@@ -135,27 +133,16 @@ def _open_database() -> Database:
     return database
 
 
-def _candidates(
-    file: Path, current: Any
-) -> tuple[Candidate, Candidate | None, dict[str, Document]]:
-    opened = Versions(runs.current_versions)
-    rows = {row.name: version for row, version in current}
-    documents = {name: opened.open(name, version) for name, version in rows.items()}
-    others = {name: version.document for name, version in documents.items()}
-    texts = [version.source_text for version in rows.values()]
+def _candidates(session: Session, file: Path) -> tuple[Candidate, Beside]:
+    texts = [version.source_text for _, version in runs.current_versions(session)]
     document = parse_document(
         _text(file),
         filename=str(file),
         catalogue=build_catalogue().with_workflows(signatures(texts)),
         read_template=TemplateFiles(file, file.parent).read,
     )
-    row = rows.get(document.name)
-    overrides = {} if row is None else row.vars
-    new = Candidate(document, merge_vars(document, overrides))
-    if row is None:
-        return new, None, others
-    version = documents[document.name]
-    return new, Candidate(version.document, version.vars, row.created_at), others
+    beside = read_beside(session, document.name)
+    return Candidate(document, merge_vars(document, beside.vars)), beside
 
 
 def _text(file: Path) -> str:

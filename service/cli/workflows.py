@@ -25,9 +25,9 @@ def workflow_list(api: ApiClient, *, limit: int, as_json: bool) -> None:
         print_json(rows)
         return
     print_table(
-        ["name", "version", "enabled", "changed", "description"],
+        ["name", "version", "enabled", "mode", "changed", "description"],
         [
-            [row[name] for name in ("name", "version", "enabled")]
+            [row[name] for name in ("name", "version", "enabled", "mode")]
             + [moment(row["updated_at"]), row["description"]]
             for row in rows
         ],

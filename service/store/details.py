@@ -105,8 +105,31 @@ def read_workflow(session: Session, name: str) -> tuple[WorkflowRow, WorkflowVer
         .where(WorkflowRow.name == name)
     ).first()
     if found is None:
-        raise NotFound
+        raise NotFound(f"there is no workflow {name!r}")
     return found
+
+
+def read_version(
+    session: Session, name: str, number: int
+) -> tuple[WorkflowRow, WorkflowVersionRow]:
+    """Give a version of a workflow by its number. Raises NotFound."""
+    row = named_workflow(session, name)
+    version = session.exec(
+        select(WorkflowVersionRow).where(
+            WorkflowVersionRow.workflow_id == row.id, WorkflowVersionRow.number == number
+        )
+    ).first()
+    if version is None:
+        raise NotFound(f"the workflow {name} has no version {number}")
+    return row, version
+
+
+def named_workflow(session: Session, name: str) -> WorkflowRow:
+    """Give a workflow by name. Raises NotFound."""
+    row = session.exec(select(WorkflowRow).where(WorkflowRow.name == name)).first()
+    if row is None:
+        raise NotFound(f"there is no workflow {name!r}")
+    return row
 
 
 def _runs_of(session: Session, events: Sequence[UUID]) -> Sequence[RunRow]:

@@ -150,6 +150,18 @@ def every_workflow(
     return page, {version.workflow_id: version for version in versions}
 
 
+def every_version(
+    session: Session, workflow: WorkflowRow, question: Question
+) -> Page[WorkflowVersionRow]:
+    """Give the versions of a workflow, newest first, without their documents."""
+    statement = (
+        select(WorkflowVersionRow)
+        .where(WorkflowVersionRow.workflow_id == workflow.id)
+        .options(*_without(WorkflowVersionRow.document, WorkflowVersionRow.source_text))
+    )
+    return page_of(session, statement, WorkflowVersionRow, question, of=workflow.name)
+
+
 def page_of(
     session: Session,
     statement: SelectOfScalar[Row],

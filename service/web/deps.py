@@ -119,6 +119,15 @@ def operator_of(
 Operator = Annotated[Caller, Depends(operator_of)]
 
 
+def admin_of(caller: Annotated[Caller, Depends(Needs(Role.ADMIN))], session: Reading) -> Caller:
+    """Give who changes the configuration, with the session at rest; see `operator_of`."""
+    session.close()
+    return caller
+
+
+Admin = Annotated[Caller, Depends(admin_of)]
+
+
 def idempotency_key(
     _key: Annotated[
         str | None,

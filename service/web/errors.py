@@ -15,8 +15,10 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from schemas.api import Fault, Problem
+from schemas.test_reports import FindingOut
 from service.errors import HookwrightError, Rejected, Transient, Unauthenticated
 from service.plain_words import in_plain_words
+from service.workflows.findings import DocumentError, Finding
 
 MEDIA_TYPE = "application/problem+json"
 DEFAULT_RETRY_AFTER_S = 1
@@ -29,6 +31,7 @@ TITLES = {
     "invalid": "The request is not valid",
     "rate_limited": "Too many requests",
     "unavailable": "A part of this installation is not available",
+    "workflow_invalid": "The workflow document has faults",
     "version_unknown": "This version of the API does not exist",
 }
 
@@ -48,6 +51,7 @@ def problem(
     request_id: str,
     hint: str | None = None,
     errors: Sequence[Fault] = (),
+    findings: Sequence[Finding] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Give the answer for something that went wrong."""
@@ -60,6 +64,8 @@ def problem(
         request_id=request_id,
         hint=hint,
         errors=list(errors) or None,
+        findings=[FindingOut.model_validate(each, from_attributes=True) for each in findings]
+        or None,
     )
     content = json.dumps(body.model_dump(mode="json", exclude_none=True))
     return ProblemResponse(content, status_code=status, headers=dict(headers or {}))
@@ -80,6 +86,15 @@ def _answer(request: Request, **fields: Any) -> Response:
 
 
 def _on_ours(request: Request, error: Exception) -> Response:
+    if isinstance(error, DocumentError):
+        many = "1 fault" if len(error.findings) == 1 else f"{len(error.findings)} faults"
+        return _answer(
+            request,
+            status=error.status,
+            code=error.code,
+            detail=f"the document has {many}; nothing was changed",
+            findings=error.findings,
+        )
     if isinstance(error, Rejected):
         headers = {"WWW-Authenticate": "Bearer"} if isinstance(error, Unauthenticated) else {}
         return _answer(

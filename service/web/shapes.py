@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
+from uuid import UUID
 
 from schemas import api
 from schemas.events import Event
+from schemas.saving import BacktestReport, VersionDetail, VersionOut
 from schemas.tables import DeliveryRow, RejectionRow, SourceRow, WorkflowRow, WorkflowVersionRow
+from service.backtest_report import Report
+from service.backtesting import note_of
 from service.paging import Page
 from service.redaction import STRUCK, is_sensitive_name
-from service.settings import Settings
+from service.settings import Effects, Settings
 from service.store.details import DeliveryStory, EventStory
 
 T = TypeVar("T", bound=api.Answer)
@@ -65,19 +69,44 @@ def source(row: SourceRow, settings: Settings) -> api.SourceOut:
     return api.SourceOut(**values, url=f"{base}/hooks/{row.name}")
 
 
-def workflow(row: WorkflowRow, version: WorkflowVersionRow | None) -> api.WorkflowOut:
+def workflow(
+    row: WorkflowRow, version: WorkflowVersionRow | None, settings: Settings
+) -> api.WorkflowOut:
     """Give a workflow as it stands in lists."""
-    return api.WorkflowOut(**_workflow(row, version))
+    return api.WorkflowOut(**_workflow(row, version, settings))
 
 
-def workflow_detail(row: WorkflowRow, version: WorkflowVersionRow) -> api.WorkflowDetail:
+def workflow_detail(
+    row: WorkflowRow, version: WorkflowVersionRow, settings: Settings
+) -> api.WorkflowDetail:
     """Give a workflow with its current document."""
     return api.WorkflowDetail(
-        **_workflow(row, version),
+        **_workflow(row, version, settings),
         document=version.document,
         vars=version.vars,
         source_text=version.source_text,
     )
+
+
+def version(row: WorkflowVersionRow, current_id: UUID | None) -> VersionOut:
+    """Give a version of a workflow as it stands in lists."""
+    return VersionOut(**_version(row, current_id))
+
+
+def version_detail(row: WorkflowVersionRow, current_id: UUID | None) -> VersionDetail:
+    """Give a version of a workflow with its document."""
+    return VersionDetail(
+        **_version(row, current_id),
+        mode=row.document.get("mode", "live"),
+        document=row.document,
+        vars=row.vars,
+        source_text=row.source_text,
+    )
+
+
+def backtest(report: Report) -> BacktestReport:
+    """Give a backtest that was played for a request."""
+    return BacktestReport.model_validate({**report.as_json(), "note": note_of(report)})
 
 
 def headers(stored: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
@@ -99,11 +128,24 @@ def _delivery(row: DeliveryRow, body_bytes: int) -> dict[str, Any]:
     return {name: getattr(row, name) for name in shown} | {"body_bytes": body_bytes}
 
 
-def _workflow(row: WorkflowRow, version: WorkflowVersionRow | None) -> dict[str, Any]:
+def _version(row: WorkflowVersionRow, current_id: UUID | None) -> dict[str, Any]:
+    return {
+        "version": row.number,
+        "current": row.id == current_id,
+        "created_at": row.created_at,
+    }
+
+
+def _workflow(
+    row: WorkflowRow, version: WorkflowVersionRow | None, settings: Settings
+) -> dict[str, Any]:
+    shadow = settings.effects is Effects.SHADOW
+    mode = version.document.get("mode", "live") if version else "live"
     return {
         "name": row.name,
         "description": version.document.get("description", "") if version else "",
         "enabled": row.enabled,
+        "mode": "shadow" if shadow else mode,
         "version": version.number if version else 0,
         "from_file": row.from_file,
         "updated_at": row.updated_at,

@@ -1,4 +1,4 @@
-"""What was configured: `/api/v1/sources`, `connections`, `polls` and `workflows`. No secrets."""
+"""What was configured: `/api/v1/sources`, `connections` and `polls`. No secrets."""
 
 from __future__ import annotations
 
@@ -39,16 +39,3 @@ def list_connections(session: Reading, question: Asked) -> api.Page[api.Connecti
 def list_polls(session: Reading, question: Asked) -> api.Page[api.PollOut]:
     """List the questions that are asked of vendors."""
     return shapes.page(listing.every_poll(session, question), api.PollOut.model_validate)
-
-
-@router.get("/workflows", tags=["workflows"])
-def list_workflows(session: Reading, question: Asked) -> api.Page[api.WorkflowOut]:
-    """List workflows with their current versions."""
-    found, versions = listing.every_workflow(session, question)
-    return shapes.page(found, lambda row: shapes.workflow(row, versions.get(row.id)))
-
-
-@router.get("/workflows/{name}", tags=["workflows"])
-def read_workflow(session: Reading, name: str) -> api.WorkflowDetail:
-    """Read a workflow's current document."""
-    return shapes.workflow_detail(*details.read_workflow(session, name))
