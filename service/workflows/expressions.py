@@ -17,10 +17,9 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-import cel
-
 from schemas.events import Json
 from service.errors import Permanent
+from service.workflows.cel_library import cel
 from service.workflows.cost import TooExpensive, check_cost, is_cheap, measure
 from service.workflows.findings import did_you_mean
 from service.workflows.functions import ARITIES, FUNCTIONS, Function, to_text

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cel
-
+from service.workflows.cel_library import cel
 from service.workflows.cost import MOST_MICROSECONDS
 from service.workflows.pattern_cost import matching_time
 from service.workflows.syntax import Call, Literal, Node, children
