@@ -31,13 +31,27 @@ FACTS: dict[str, Any] = {
         "branch": TEXT,
         "url": ADDRESS,
     },
-    "visual_regression": {"suite": {"name": TEXT}, "commit_sha": TEXT, "run_id": TEXT},
+    "visual_regression": {
+        "suite": {"name": TEXT},
+        "commit_sha": TEXT,
+        "run_id": TEXT,
+        "url": ADDRESS,
+    },
     "credits": {"topup_url": ADDRESS},
     "check": {"name": TEXT, "url": ADDRESS},
     "agent_alert": {"agent_name": TEXT, "reason": TEXT, "condition": TEXT, "url": ADDRESS},
-    "bug": {"title": TEXT, "tags": [TEXT], "run_id": TEXT, "url": ADDRESS},
+    "bug": {
+        "title": TEXT,
+        "tags": [TEXT],
+        "run_id": TEXT,
+        "url": ADDRESS,
+        "severity": TEXT,
+        "status": TEXT,
+        "repository": TEXT,
+    },
     "deployment_status": {"url": ADDRESS},
 }
+PICTURES = {"data": {"case_runs": [{"case_name": TEXT, "visual_regression_status": "fail"}]}}
 FAMILIES = {
     "heal-failed-run": "test_run",
     "rerun-infrastructure-error": "test_run",
@@ -120,6 +134,8 @@ def _hostile(tests: dict[str, Any], family: str) -> dict[str, Any]:
         for case in tests["cases"]
         if case["expect"].get("starts") is not False
     ]
+    if family == "visual_regression":
+        defaults["event"]["payload"] = PICTURES
     changed: dict[str, Any] = _replaced({"defaults": defaults, "cases": cases})
     for case, plain in zip(changed["cases"], cases, strict=True):
         case["name"] = plain["name"]
