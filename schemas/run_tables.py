@@ -26,6 +26,7 @@ from schemas.columns import (
     text_column,
     time_column,
 )
+from schemas.workflow import RunError, Tally
 
 
 class RunRow(Table, table=True):
@@ -103,7 +104,7 @@ class RunRow(Table, table=True):
 class StepRow(Table, table=True):
     """One node of a run and what became of it.
 
-    `kind` is the key that tells what it does (schemas/document.py). `round` counts how often it was
+    `kind` is the key that tells what it does (schemas/document). `round` counts how often it was
     asked for anew. `answer` is what came from outside while it waited. A large output stands in a
     row of its own (`output_id`).
     """
@@ -195,6 +196,19 @@ class SpreadRow(Table, table=True):
     failed: int = 0
     cancelled: int = 0
     first_error: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
+
+    @property
+    def tally(self) -> Tally:
+        """How far the branches have come."""
+        first = self.first_error
+        return Tally(
+            total=self.total,
+            begun=self.begun,
+            succeeded=self.succeeded,
+            failed=self.failed,
+            cancelled=self.cancelled,
+            first_error=None if first is None else RunError.model_validate(first),
+        )
 
 
 class SpreadItemsRow(Table, table=True):

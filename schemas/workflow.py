@@ -1,4 +1,4 @@
-"""The states of runs and steps, as typed values. Documents stand in `schemas/document.py`."""
+"""The states of runs and steps, as typed values. Documents stand in `schemas/document`."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from schemas.ids import new_id
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import RunRow, SpreadRow, StepRow
 from schemas.storable import bounded
-from schemas.workflow import RunError, RunStatus, Tally
+from schemas.workflow import RunStatus
 from service.starting import RING_AGAIN
 from service.store import branches as store
 from service.store import runs as runs_store
@@ -69,7 +69,7 @@ def end(
     """
     parent = run.chain[1]
     row = store.lock_spread(work.session, parent.id, step.id)
-    tally = count_end(_tally(row), decision, run.row.path or "")
+    tally = count_end(row.tally, decision, run.row.path or "")
     row.succeeded, row.failed, row.cancelled = tally.succeeded, tally.failed, tally.cancelled
     if tally.first_error is not None:
         row.first_error = tally.first_error.model_dump(mode="json")
@@ -88,10 +88,11 @@ def end(
 
 def resume(work: UnitOfWork, run: LoadedRun, step: Step, now: datetime) -> None:
     """Let the branches of a step go on whose run was retried, and as many more as may begin."""
-    for branch_id in store.wake_resting(work.session, run.row.id, step.id, now=now):
+    due_at = now + RING_AGAIN
+    for branch_id in store.wake_resting(work.session, run.row.id, step.id, due_at=due_at):
         work.ring(AdvanceRun(branch_id))
     row = store.lock_spread(work.session, run.row.id, step.id)
-    while after_branch(step, _tally(row), cancelled=False) is AfterBranch.BEGIN_NEXT:
+    while after_branch(step, row.tally, cancelled=False) is AfterBranch.BEGIN_NEXT:
         _begin_next(work, run.row, run.root, step, row, now)
 
 
@@ -102,7 +103,7 @@ def collect_again(
 
     A run that was cancelled just then did not keep them.
     """
-    is_over = after_branch(step, _tally(row), cancelled=False) is AfterBranch.GO_ON
+    is_over = after_branch(step, row.tally, cancelled=False) is AfterBranch.GO_ON
     if is_over and collects(step, cancelled=False):
         _collect(work, parent, root, step)
 
@@ -170,15 +171,3 @@ def _collect(work: UnitOfWork, parent: RunRow, root: RunRow, step: Step) -> None
         log.warning("results_cut", run_id=str(root.id), step=step.id, kept=kept)
     row: StepRow = runs_store.step_of(work.session, parent.id, step.id)
     row.answer = answer
-
-
-def _tally(row: SpreadRow) -> Tally:
-    first = row.first_error
-    return Tally(
-        total=row.total,
-        begun=row.begun,
-        succeeded=row.succeeded,
-        failed=row.failed,
-        cancelled=row.cancelled,
-        first_error=None if first is None else RunError.model_validate(first),
-    )

@@ -10,7 +10,7 @@ from schemas.document import Document, EachStep, Step, kind_of
 from schemas.events import Json
 from schemas.run_tables import RunRow, StepRow
 from schemas.tables import EventRow
-from schemas.workflow import RunError, StepError, StepState, StepStatus, Tally
+from schemas.workflow import StepError, StepState, StepStatus
 from service.routing import event_view
 from service.runtime import Runtime
 from service.starting import inputs_of
@@ -88,22 +88,6 @@ def action_of(step: Step) -> str | None:
     return uses
 
 
-def tally_of(run: LoadedRun, step: str) -> Tally | None:
-    """Give how far the branches of a step have come; None when it has not spread."""
-    row = run.spreads.get(step)
-    if row is None:
-        return None
-    first = row.first_error
-    return Tally(
-        total=row.total,
-        begun=row.begun,
-        succeeded=row.succeeded,
-        failed=row.failed,
-        cancelled=row.cancelled,
-        first_error=None if first is None else RunError.model_validate(first),
-    )
-
-
 def _joined(work: UnitOfWork, row: EventRow, wanted: Reads) -> dict[str, Json]:
     view = event_view(row)
     if row.payload_id is not None and wanted.payload:
@@ -114,6 +98,7 @@ def _joined(work: UnitOfWork, row: EventRow, wanted: Reads) -> dict[str, Json]:
 def _state(work: UnitOfWork, run: LoadedRun, row: StepRow, wanted: Reads) -> StepState:
     own = row.run_id == run.row.id
     due_at, wait = run.pauses.get(row.step, (None, None)) if own else (None, None)
+    spread = run.spreads.get(row.step) if own else None
     return StepState(
         step_id=row.step,
         status=StepStatus(row.status),
@@ -129,7 +114,7 @@ def _state(work: UnitOfWork, run: LoadedRun, row: StepRow, wanted: Reads) -> Ste
         error=None if row.error is None else StepError.model_validate(row.error),
         reason=row.reason,
         answer=row.answer,
-        tally=tally_of(run, row.step) if own else None,
+        tally=None if spread is None else spread.tally,
     )
 
 

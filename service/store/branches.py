@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from schemas.run_tables import RunRow, SpreadItemsRow, SpreadRow
 from schemas.workflow import RunStatus
 from service.store.insert import in_parts
 from service.store.runs import ACTIVE, wake
 
-RING_AGAIN = timedelta(seconds=10)
-"""A branch is rung for again after this long, should its bell be lost."""
 CHUNK = 100
 """Items that are kept, and loaded, together."""
 
@@ -37,22 +36,17 @@ def item(session: Session, run_id: UUID, step: str, number: int) -> Any:
 
 def find_spread(session: Session, run_id: UUID, step: str) -> SpreadRow | None:
     """Give how far the branches of a step have come, locked; None when it has not spread."""
-    return session.exec(
-        select(SpreadRow)
-        .where(SpreadRow.run_id == run_id, SpreadRow.step == step)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).first()
+    return session.exec(_spread(run_id, step)).first()
 
 
 def lock_spread(session: Session, run_id: UUID, step: str) -> SpreadRow:
     """Give how far the branches of a step have come, locked until the transaction ends."""
-    return session.exec(
-        select(SpreadRow)
-        .where(SpreadRow.run_id == run_id, SpreadRow.step == step)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+    return session.exec(_spread(run_id, step)).one()
+
+
+def _spread(run_id: UUID, step: str) -> SelectOfScalar[SpreadRow]:
+    found = select(SpreadRow).where(SpreadRow.run_id == run_id, SpreadRow.step == step)
+    return found.with_for_update().execution_options(populate_existing=True)
 
 
 def outputs(session: Session, run_id: UUID, step: str) -> Iterator[Any]:
@@ -67,8 +61,11 @@ def outputs(session: Session, run_id: UUID, step: str) -> Iterator[Any]:
         yield output
 
 
-def wake_resting(session: Session, run_id: UUID, step: str, *, now: datetime) -> list[UUID]:
-    """Let the branches of a step begin that have rested since their run was retried."""
+def wake_resting(session: Session, run_id: UUID, step: str, *, due_at: datetime) -> list[UUID]:
+    """Let the branches of a step begin that have rested since their run was retried.
+
+    `due_at` is when they are rung for again, should their bells be lost.
+    """
     statement = (
         update(RunRow)
         .where(
@@ -77,7 +74,7 @@ def wake_resting(session: Session, run_id: UUID, step: str, *, now: datetime) ->
             col(RunRow.status) == RunStatus.PENDING,
             col(RunRow.due_at).is_(None),
         )
-        .values(due_at=now + RING_AGAIN)
+        .values(due_at=due_at)
         .returning(col(RunRow.id))
         .execution_options(synchronize_session=False)
     )
