@@ -8,7 +8,15 @@ is decided in `service/workflows`. Steps that were given no id have one here.
 from __future__ import annotations
 
 from schemas.document.gates import Coalesce, Concurrency, Debounce, Throttle
-from schemas.document.parts import PlainDuration
+from schemas.document.parts import (
+    Condition,
+    CountOrText,
+    DurationText,
+    EventPattern,
+    Expression,
+    PlainDuration,
+    StepId,
+)
 from schemas.document.steps import (
     MOST_ITEMS,
     NAMED_KINDS,
@@ -47,13 +55,18 @@ __all__ = [
     "CallStep",
     "Coalesce",
     "Concurrency",
+    "Condition",
+    "CountOrText",
     "CronTrigger",
     "Debounce",
     "Document",
+    "DurationText",
     "EachStep",
     "Emit",
     "EmitStep",
+    "EventPattern",
     "EventTrigger",
+    "Expression",
     "Input",
     "Manual",
     "ManualTrigger",
@@ -64,6 +77,7 @@ __all__ = [
     "SleepStep",
     "SleepUntil",
     "Step",
+    "StepId",
     "Throttle",
     "WaitFor",
     "WaitStep",
