@@ -27,8 +27,8 @@ WATCHED_S = 20.0
 WINDOWS = 3
 MOST_SHARE = 0.01
 """Of one processor: what 10,000 waiting runs may cost more than none. Two measurements of one and
-the same idle installation differ by up to 0.006 (0.012 under load); that the timers read no more rows is shown by
-tests/integration/engine/test_idle.py."""
+the same idle installation differ by up to 0.006, and 0.012 on a machine under load; that the timers
+read no more rows is shown by tests/integration/engine/test_idle.py."""
 WOKEN_WITHIN_S = 2.0
 """The timers look twice a second; the rest is the work itself on a machine that is busy."""
 VARIABLES = {
@@ -121,10 +121,10 @@ def test_ten_thousand_waiting_runs_cost_no_thread_and_no_processor_and_are_woken
         waits = session.exec(select(WaitRow.run_id)).all()
     assert len(waits) >= WAITING
     # What something else on the machine costs comes and goes; what runs cost is there each time.
-    for _ in range(WINDOWS):
-        with_them, threads_after = share_while_idle(site)
-        if with_them - without < MOST_SHARE:
-            break
+    windows = [share_while_idle(site)]
+    while len(windows) < WINDOWS and min(windows)[0] - without >= MOST_SHARE:
+        windows.append(share_while_idle(site))
+    with_them, threads_after = min(windows)
     shares = f"share of a processor: {without:.4f} with none, {with_them:.4f} with {len(waits)}"
     log.info("idle_cost", shares=shares)
     assert with_them - without < MOST_SHARE, shares
