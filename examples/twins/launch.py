@@ -17,7 +17,7 @@ from typing import IO, Self
 import httpx
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S = 15.0
+START_S = 30.0
 STOP_S = 5.0
 POLL_S = 0.02
 LONGEST_POLL_S = 0.2
