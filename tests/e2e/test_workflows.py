@@ -1,4 +1,4 @@
-"""The three workflows that need no further vendors, over real sockets, on one machine and on many."""
+"""Three workflows that need no further vendors, over real sockets, on one machine and on many."""
 
 from __future__ import annotations
 
