@@ -15,9 +15,9 @@ _INTRO = (
     "Our own vocabulary: the facts of a type are the same whichever vendor it comes from. What a "
     "vendor calls otherwise and is not in a table of its page keeps its name, as "
     "`<vendor>.<the vendor's name>`. GitHub's events have GitHub's names. Every event also has "
-    "the vendor's own body as `payload` ([workflows.md](workflows.md#expressions)). Polls and "
-    "records give the same types as webhooks: Checkly's test sessions are `test_run.*` too, and "
-    "all of Checksum's events are asked for as long as it sends no webhooks."
+    "the vendor's own body as `payload` ([all fields](workflow-reference.md#names-in-scope)). "
+    "Polls and records give the same types as webhooks: Checkly's test sessions are `test_run.*` "
+    "too, and all of Checksum's events are asked for as long as it sends no webhooks."
 )
 
 

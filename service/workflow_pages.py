@@ -22,6 +22,7 @@ from service.workflow_limits import limits
 from service.workflow_promises import (
     EFFECTS,
     ENGINE_ERRORS,
+    EVENT,
     FUNCTION_WORDS,
     KEPT,
     LOST_WORKER,
@@ -45,18 +46,25 @@ _INTRO = (
     "one event on; the events are in [events.md](events.md), the actions in "
     "[actions.md](actions.md). `hookwright workflow schema` prints the same as JSON Schema."
 )
+
+
+def _hint(model: type[BaseModel], key: str) -> Any:
+    return get_type_hints(model, include_extras=True)[key]
+
+
 _ALIASES: tuple[tuple[Any, str], ...] = (
-    (document.Condition, "expression"),
-    (document.Expression, "expression"),
-    (document.DurationText, "duration or `${{ }}`"),
-    (document.PlainDuration, "duration"),
-    (document.CountOrText, "1 to 100 or `${{ }}`"),
-    (document.EventPattern, "type with `*`"),
-    (document.StepId, "name"),
+    (_hint(document.Poll, "until"), "expression"),
+    (_hint(document.EachStep, "for_each"), "expression"),
+    (_hint(document.Poll, "every"), "duration or `${{ }}`"),
+    (_hint(document.Coalesce, "within"), "duration"),
+    (_hint(document.Retry, "attempts"), "1 to 100 or `${{ }}`"),
+    (_hint(document.EventTrigger, "event"), "type with `*`"),
+    (_hint(document.EachStep, "variable"), "name"),
     (testing.Span, "duration"),
     (testing.Start, "time"),
     (testing.Answers, "outcomes"),
 )
+"""Forms that have names of their own, taken from a key that has each."""
 _WORDS: Mapping[type, str] = {str: "text", int: "number", bool: "true or false", float: "number"}
 
 
@@ -157,6 +165,7 @@ def _steps() -> Iterator[str]:
 def _expressions() -> Iterator[str]:
     yield "## Names in scope"
     yield table(("Name", "Where", "What"), ((code(a), plain(b), plain(c)) for a, b, c in NAMES))
+    yield EVENT
     yield f"`run` has {_listed(RUN_FIELDS)}. {PROMISES['scope']}"
     yield "## Functions"
     yield PROMISES["functions"]
@@ -313,7 +322,9 @@ def _list_of(item: Any) -> str:
     if get_origin(item) is Annotated and get_origin(get_args(item)[0]) is tuple:
         return "list of lists of steps"
     words = "steps" if "Step" in str(item) else in_words(item)
-    return words if words == "steps" or words.endswith("s") else f"list of {words}s"
+    if words == "steps":
+        return words
+    return f"list of {words}" if words.endswith(("s", "`")) else f"list of {words}s"
 
 
 _MODELS = {
@@ -339,7 +350,7 @@ def _annotated(inner: tuple[Any, ...]) -> str:
         return "triggers"
     if any("Tag(tag='more')" in str(part) for part in members):
         named = [in_words(part) for part in members if "Tag(tag='more')" not in str(part)]
-        return f"{' or '.join(named)}, or `…`"
+        return f"{' or '.join(named)}s and `…`"
     least = next((item.ge for item in _flat(metadata) if hasattr(item, "ge")), None)
     most = next((item.le for item in _flat(metadata) if hasattr(item, "le")), None)
     if kind is int and least is not None and most is not None:

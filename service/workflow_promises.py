@@ -131,6 +131,13 @@ SCHEDULES: Sequence[str] = (
     "Each time starts one run, however many workers there are.",
 )
 
+EVENT = (
+    "An event has `id`, `type`, `vendor`, `vendor_type`, `source`, `subject` (the vendor's id of "
+    "the thing), `time`, `received_at`, `facts` (the same for every vendor), `payload` (the "
+    "vendor's own body), `correlation_id`, and `origin`: `webhook`, `poll`, `reconciled`, or `own` "
+    "for what Hookwright makes."
+)
+
 OUTPUTS: Mapping[str, str] = {
     "uses": "what the action gives ([actions.md](actions.md)).",
     "approval": "`approved`, `by`, `note`, `decided_at`, `timed_out`.",

@@ -29,10 +29,11 @@ from service.cli import main
 from service.configuration import read_configuration
 from service.settings import Settings
 from service.signatures import PRESETS
+from service.template_files import TemplateFiles
 from service.vendor_facts import action_fact
 from service.vendors import VENDORS, samples
 from service.vendors.github.events import EVENTS as GITHUB_EVENTS
-from service.workflow_tests import run_texts
+from service.workflow_tests import run_file
 from service.workflows.document import parse_document
 from service.workflows.functions import FUNCTIONS
 from service.workflows.test_timeline import case_as_json
@@ -147,8 +148,15 @@ def cases(first: str) -> list:
 
 
 @pytest.mark.parametrize("arguments", cases("hookwright"))
-def test_a_documented_command_can_be_typed(arguments: list[str]) -> None:
+def test_a_documented_command_can_be_typed(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Command, options, choices and the number of arguments; nothing is performed."""
+    monkeypatch.chdir(tmp_path)
+    for name in arguments:
+        if re.fullmatch(r"workflows/[\w-]+\.yaml|FILE", name):  # which the reader writes
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
     command: click.Command = main.hookwright
     context = click.Context(command)
     while isinstance(command, click.Group):
@@ -214,21 +222,48 @@ def value_of(variable: str) -> str:
 YAML_BLOCKS = [block for block in blocks() if block.language == "yaml"]
 
 
+def page_of(block: Block) -> str:
+    return (ROOT / block.place.partition(":")[0]).read_text(encoding="utf-8")
+
+
+def write_workflow(folder: Path, name: str, block: Block) -> Path:
+    """Write a documented workflow, with the template files that its page says to write."""
+    named = r"`workflows/([\w/.-]+\.jinja)`:\n\n```jinja\n(.*?)^```"
+    shown = re.findall(named, page_of(block), re.MULTILINE | re.DOTALL)
+    for path, text in shown:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    file = folder / f"{name}.yaml"
+    file.write_text(block.text, encoding="utf-8")
+    return file
+
+
 @pytest.mark.parametrize("block", YAML_BLOCKS, ids=lambda block: block.place)
 def test_documented_yaml_is_accepted(block: Block, tmp_path: Path) -> None:
     """A workflow by the checker with the real catalogue, its tests by being run (they test the
-    workflow before them), anything else as a configuration."""
+    workflow of that name before them), anything else as a configuration."""
     if re.search(r"^cases:", block.text, re.MULTILINE):
-        tested = [
-            other.text
-            for other in YAML_BLOCKS[: YAML_BLOCKS.index(block)]
-            if re.search(r"^steps:", other.text, re.MULTILINE)
-        ]
-        report = run_texts(tested[-1], block.text)
+        before = YAML_BLOCKS[: YAML_BLOCKS.index(block)]
+        name, document = next(
+            (name, other)
+            for name in re.findall(r"`([\w-]+)\.test\.yaml` tests", page_of(block))
+            for other in reversed(before)
+            if f"name: {name}\n" in other.text
+        )
+        write_workflow(tmp_path, name, document)
+        tests = tmp_path / f"{name}.test.yaml"
+        tests.write_text(block.text, encoding="utf-8")
+        report = run_file(tests)
         assert report.passed, [case_as_json(case) for case in report.cases] or report.findings
         return
     if re.search(r"^steps:", block.text, re.MULTILINE):
-        parse_document(block.text, filename=block.place, catalogue=build_catalogue())
+        file = write_workflow(tmp_path, "documented", block)
+        parse_document(
+            block.text,
+            filename=block.place,
+            catalogue=build_catalogue(),
+            read_template=TemplateFiles(file, tmp_path).read,
+        )
         return
     shutil.copytree(ROOT / "examples" / "workflows", tmp_path / "workflows")
     file = tmp_path / "hookwright.yaml"
@@ -327,8 +362,8 @@ def test_polls_functions_and_schemes_are_documented() -> None:
     }
     assert table == polls
 
-    expressions = ticked(section("docs/workflows.md", "Expressions"))
-    assert set(FUNCTIONS) <= set(expressions)
+    functions = ticked(section("docs/workflow-reference.md", "Functions"))
+    assert set(FUNCTIONS) <= {form.partition("(")[0] for form in functions}
 
     schemes = ticked(section("docs/receiving.md", "Senders without a folder of their own"))
     assert set(PRESETS) | {"custom", "none"} <= set(schemes)
