@@ -29,8 +29,9 @@ def view_of(runtime: Runtime, work: UnitOfWork, run: LoadedRun, version: Version
     event = event_view(run.event)
     if run.event.payload_id is not None and wanted.payload:
         event["payload"] = payload_of(work.session, run.event)
-    gathers = document.coalesce is not None or document.debounce is not None
-    events = store.events_of(work.session, run.root.id, run.event) if gathers else ()
+    gathers = document.coalesce is not None or document.quiet is not None
+    reads = gathers and wanted.events
+    events = store.events_of(work.session, run.root.id, run.event) if reads else ()
     return RunView(
         event=event,
         run=_facts(runtime, run, version, event),

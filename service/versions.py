@@ -23,6 +23,7 @@ log = structlog.get_logger(__name__)
 MARK = "workflows"
 KEPT_DOCUMENTS = 512
 _WHOLE_EVENT = re.compile(r"\bevents?\b(?!\s*\.|\":|\s*\[\s*\d+\s*\]\s*\.)")
+_EVENTS = re.compile(r"\bevents\b")
 _WHOLE_STEPS = re.compile(r"\bsteps\b(?!\s*\.|\":)")
 
 
@@ -36,6 +37,11 @@ class Reads:
     def payload(self) -> bool:
         """Whether it may read the payload of an event."""
         return "payload" in self.text or _WHOLE_EVENT.search(self.text) is not None
+
+    @property
+    def events(self) -> bool:
+        """Whether it may read the events that a run has gathered."""
+        return _EVENTS.search(self.text) is not None
 
     def output(self, step: str) -> bool:
         """Say whether it may read the output of this step."""
@@ -58,7 +64,9 @@ class Version:
         known = self._reads.get(container)
         if known is None:
             part = self.document if container is None else self.document.step(container)
-            known = self._reads[container] = Reads(part.model_dump_json())
+            # A step names its templates only: their texts stand in the document.
+            texts = "\n".join(self.document.templates.values())
+            known = self._reads[container] = Reads(f"{part.model_dump_json()}\n{texts}")
         return known
 
 

@@ -74,3 +74,40 @@ def test_an_output_that_grows_stands_apart_and_is_kept_once(
             assert row.output is None
             assert output_of(session, row) == output
     assert len(installation.rows(PayloadRow)) == 1
+
+
+def test_a_branch_reads_what_only_its_template_names(installation: Installation) -> None:
+    installation.workflow("""
+name: each
+on: [{event: go}]
+steps:
+  - {id: first, uses: robot.once, with: {name: "${{ event.payload.text }}"}}
+  - for_each: "[1]"
+    steps:
+      - {id: told, uses: robot.once, with: {name: {template: note}}}
+templates:
+  note: "{{ event.payload.text | length }}"
+""")
+    run_id = installation.start(text=TEXT)
+    installation.carry_on()
+    assert installation.run(run_id).status == RunStatus.SUCCEEDED
+    assert installation.every_effect()[-1].params == {"name": str(LARGE_BYTES)}
+
+
+def test_gathered_events_are_there_for_who_reads_them(installation: Installation) -> None:
+    installation.workflow("""
+name: gathers
+on: [{event: go}]
+coalesce: {within: 1m}
+steps:
+  - {id: plain, uses: robot.once, with: {name: "${{ event.type }}"}}
+  - for_each: "[1]"
+    steps:
+      - {id: told, uses: robot.once, with: {name: {template: note}}}
+templates:
+  note: "{{ events | length }}"
+""")
+    for text in ("a", "b"):
+        installation.ingest(installation.deliver({"type": "go", "text": text}))
+    installation.carry_on()
+    assert [row.params["name"] for row in installation.every_effect()] == ["go", "2"]
