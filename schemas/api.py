@@ -315,13 +315,17 @@ class CallRef(RunRef):
 
 
 class EffectOut(Answer):
-    """A call that changes something outside."""
+    """A change that was made, or in shadow mode (`shadowed`) would have been made.
+
+    `params`: what the action was given.
+    """
 
     id: UUID
     step: str
     action: str
     connection: str
     target: str | None
+    params: dict[str, Json]
     state: str
     calls: int
     error: str | None

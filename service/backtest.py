@@ -283,7 +283,7 @@ class _Answers:
         try:
             model.model_validate(call.params)
         except ValidationError as error:
-            if not self.guessed:
+            if not call.reads_unknown():
                 first = error.errors(include_url=False)[0]
                 where = ".".join(str(part) for part in first["loc"])
                 message = f"the step's parameters do not fit: {where}: {first['msg']}"
@@ -314,7 +314,9 @@ def _story_of(recorded: RecordedRun, actions: Mapping[str, AnyAction]) -> Story:
         error=None,
         steps={path: step.status for path, step in recorded.steps.items()},
         effects=tuple(
-            Effect(effect.path, effect.action, effect.params) for effect in recorded.effects
+            Effect(effect.path, effect.action, effect.params)
+            for effect in recorded.effects
+            if _changes_something(actions.get(effect.action))
         ),
         # Made by an earlier run for the same thing: it happened, and nobody knows with what.
         unknown=tuple(

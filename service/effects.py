@@ -110,7 +110,7 @@ def intend(
     call = Call(run_id, step, action, params, connection, timeout=timeout)
     if action.safety is Safety.READ:
         return call
-    target = _target(action, params, connection)
+    target = target_of(action, params, connection)
     if target is not None and not leases.acquire(
         session, _target_lease(connection.name, target), str(run_id), now=now, ttl=TARGET_LEASE
     ):
@@ -188,32 +188,32 @@ def shadow(
     *,
     run_id: UUID,
     step: str,
-    action: Action,
+    name: str,
+    outputs: type[BaseModel],
     params: BaseModel,
-    connection: OpenConnection | None,
+    connection: str,
+    target: str | None,
     now: datetime,
 ) -> Outcome:
-    """Record the effect that would have been made; its outputs are all null.
+    """Record the effect that an action of this `name` would have made; its outputs are all null.
 
-    Nothing is called, so a connection may be missing: whoever looks first has not set one up yet.
+    Nothing is called, so there may be no connection (an empty text).
     """
-    target = None if connection is None else _target(action, params, connection)
-    if action.safety is not Safety.READ:
-        store.intend(
-            session,
-            EffectRow(
-                key=f"shadow:{run_id}:{step}",
-                run_id=run_id,
-                step=step,
-                action=action.name,
-                connection="" if connection is None else connection.name,
-                target=target,
-                state=EffectState.SHADOWED,
-                params=params.model_dump(mode="json"),
-                intended_at=now,
-            ),
-        )
-    return Succeeded(dict.fromkeys(action.outputs.model_fields))
+    store.intend(
+        session,
+        EffectRow(
+            key=f"shadow:{run_id}:{step}",
+            run_id=run_id,
+            step=step,
+            action=name,
+            connection=connection,
+            target=target,
+            state=EffectState.SHADOWED,
+            params=storable(params.model_dump(mode="json")),
+            intended_at=now,
+        ),
+    )
+    return Succeeded(dict.fromkeys(outputs.model_fields))
 
 
 def perform(call: Call, database: Database, *, now: datetime) -> Result:
@@ -332,6 +332,7 @@ def _target_lease(connection: str, target: str) -> str:
     return bounded(f"target:{connection}:{target}", KEY_LENGTH)
 
 
-def _target(action: Action, params: BaseModel, connection: OpenConnection) -> str | None:
+def target_of(action: Action, params: BaseModel, connection: OpenConnection) -> str | None:
+    """Give the name of what an action changes outside, by which calls take turns; None without."""
     target = action.target(params, connection.options) if action.target else None
     return None if target is None else bounded(target, TARGET_LENGTH)

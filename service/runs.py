@@ -13,6 +13,7 @@ from typing import Literal
 from uuid import UUID
 
 import structlog
+from pydantic import ValidationError
 
 from schemas.document import ActionStep, EmitStep, Step
 from schemas.jobs import AdvanceRun
@@ -51,6 +52,7 @@ from service.workflows.decisions import (
 from service.workflows.gates import gates_of
 from service.workflows.own_steps import in_shadow
 from service.workflows.planner import plan
+from service.workflows.shadow import not_awaited
 from service.workflows.transitions import after_attempt
 
 log = structlog.get_logger(__name__)
@@ -286,6 +288,10 @@ def _wait(
     # Branches of `on_cancel` are begun by the cancel: it does not end them.
     ends_branches = run.cancel_requested and not version.document.is_tidying(wait.step_id)
     match wait.kind:
+        case WaitKind.EVENT if ended := _not_awaited(runtime, work, run, version, wait, now):
+            store_state(work, run, version, ended, now)
+            awaiting.end(work, run)
+            return True
         case WaitKind.EVENT:
             due_at = awaiting.begin(runtime, work, run, version, wait)
             if due_at is None:
@@ -306,6 +312,15 @@ def _wait(
             branches.resume(work, run, version.document.step(wait.step_id), now)
     _rest(work, run, wait.step_id, wait.kind, until, now)
     return False
+
+
+def _not_awaited(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, version: Version, wait: Wait, now: datetime
+) -> StepState | None:
+    if not run.row.shadow:
+        return None
+    states = view_of(runtime, work, run, version).steps
+    return not_awaited(version.document, states, wait.state, now)
 
 
 def _begin(
@@ -421,6 +436,20 @@ def _finish(
     now: datetime,
 ) -> None:
     row = run.row
+    _close(work, run, decision, now)
+    if row.container is not None:
+        step = version.document.step(row.container)
+        tidying = version.document.is_tidying(step.id)
+        branches.end(work, run, step, decision, now, tidying=tidying)
+        return
+    _tell_of_end(runtime, work, run, decision)
+    if gates_of(version.document):
+        admission.leave(work, row.id, now)
+
+
+def _close(work: UnitOfWork, run: LoadedRun, decision: Finish, now: datetime) -> None:
+    """Record that a run or branch has ended."""
+    row = run.row
     awaiting.end(work, run)
     if run.wait is not None:
         store.clear_wait(work.session, row.id)
@@ -429,16 +458,13 @@ def _finish(
     row.output = decision.output
     row.ended_at = now
     _release(run, due_at=None)
-    if row.container is not None:
-        step = version.document.step(row.container)
-        tidying = version.document.is_tidying(step.id)
-        branches.end(work, run, step, decision, now, tidying=tidying)
-        return
+
+
+def _tell_of_end(runtime: Runtime, work: UnitOfWork, run: LoadedRun, decision: Finish) -> None:
+    row = run.row
     answer_caller(runtime, work, row, decision)
     if row.error is not None:
         announce_failure(runtime, work, run, row.error)
-    if gates_of(version.document):
-        admission.leave(work, row.id, now)
     log.info("run_ended", run_id=str(row.id), workflow=row.workflow, status=decision.status)
 
 
@@ -473,8 +499,26 @@ def _set_aside(runtime: Runtime, run_id: UUID, lease: str, error: Exception) -> 
             return
         message = f"Hookwright could not carry the run on: {type(error).__name__}: {error}"
         fault = RunError(step="", code="bug", message=storable(message)[:2000])
-        version = runtime.versions.open(run.row.workflow, run.version)
-        _finish(runtime, work, run, version, Finish(RunStatus.FAILED, fault), now)
+        _give_up(runtime, work, run, Finish(RunStatus.FAILED, fault), now)
         # Its branches, if any are under way, have nobody any more who waits for them.
         run.row.cancel_requested = True
         branches.end_soon(work, run.root.id, now)
+
+
+def _give_up(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, decision: Finish, now: datetime
+) -> None:
+    """End a run that cannot be carried on, be it that its document cannot even be read."""
+    try:
+        version = runtime.versions.open(run.row.workflow, run.version)
+    except ValidationError:
+        admission.leave(work, run.row.id, now)
+        _close(work, run, decision, now)
+        if run.row.container is None:
+            _tell_of_end(runtime, work, run, decision)
+            return
+        # Nobody can count this branch in: its run meets the same fault, and ends by it too.
+        run.root.due_at = now
+        work.ring(AdvanceRun(run.root.id))
+        return
+    _finish(runtime, work, run, version, decision, now)

@@ -7,23 +7,29 @@ from datetime import datetime
 
 from pydantic import BaseModel, ValidationError
 
-from schemas.document import ActionStep, ApprovalStep, CallStep, EmitStep
+from schemas.document import ActionStep, ApprovalStep, CallStep, EmitStep, Step
 from schemas.events import Json
 from service import effects
 from service.actions import VendorAction
 from service.calling import call_workflow
 from service.connections import OpenConnection
-from service.effects import Call, Turn
+from service.effects import Call, Turn, target_of
 from service.emitting import emit
 from service.errors import ConfigurationError
 from service.own_actions import OwnAction, OwnContext
 from service.routing import announcer
+from service.run_records import view_of
 from service.runtime import Runtime
 from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork
 from service.vendors.base import Safety
 from service.workflows.decisions import Failed, Outcome, Perform, Succeeded
+from service.workflows.durations import resolve_duration
+from service.workflows.expressions import ExpressionError
 from service.workflows.own_steps import wrong_params
+from service.workflows.scope import run_scope
+from service.workflows.shadow import reads_unknown
+from service.workflows.transitions import known_error
 
 
 def prepare(
@@ -64,9 +70,13 @@ def perform_action(
     try:
         params = model.model_validate(given)
     except ValidationError as error:
-        return _invalid_params(run, found, error)
+        if run.row.shadow and _reads_unknown(runtime, work, run, decision.step):
+            # What builds on an effect that was not made has nothing to ask.
+            outputs = found.outputs if isinstance(found, OwnAction) else found.action.outputs
+            return Succeeded(dict.fromkeys(outputs.model_fields))
+        return wrong_params(error)
     if isinstance(found, OwnAction):
-        return _perform_own(runtime, work, run, found, params, now)
+        return _perform_own(runtime, work, run, decision.step.id, found, params, now)
     return _prepare_call(runtime, work, run, decision, found, params, now)
 
 
@@ -87,7 +97,31 @@ def ask(
     if decision.params.get("channel") is not None:
         params["channel"] = decision.params["channel"]
     uses = f"{step.approval.ask}.ask_approval"
+    found = runtime.actions.get(uses)
+    known = found.action.params.model_fields if isinstance(found, VendorAction) else {}
+    told = {"url": _page(runtime, run), "expires_at": _open_until(runtime, work, run, step, now)}
+    params |= {name: value for name, value in told.items() if value is not None and name in known}
     return perform_action(runtime, work, run, decision, uses, params, now)
+
+
+def _page(runtime: Runtime, run: LoadedRun) -> str | None:
+    """Give where people see the run; None for an address that no message can link to."""
+    url = runtime.run_url(run.root.id)
+    return url if url is not None and url.startswith(("http://", "https://")) else None
+
+
+def _open_until(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, step: ApprovalStep, now: datetime
+) -> str | None:
+    version = runtime.versions.open(run.row.workflow, run.version)
+    document, view = version.document, view_of(runtime, work, run, version)
+    scope = run_scope(document, view, error=known_error(document, view, step))
+    try:
+        until = now + resolve_duration(step.approval.timeout, scope)
+    except ExpressionError:
+        # Its end is decided where the wait begins; a question need not name it.
+        return None
+    return f"{until:%Y-%m-%d %H:%M} UTC"
 
 
 def _prepare_call(
@@ -132,37 +166,49 @@ def _shadow(
     connection: OpenConnection | None,
     now: datetime,
 ) -> Outcome:
+    if found.action.safety is Safety.READ:
+        # Nothing can be asked without a connection: whoever looks first has not set one up yet.
+        return Succeeded(dict.fromkeys(found.action.outputs.model_fields))
     return effects.shadow(
         work.session,
         run_id=run.row.id,
         step=step,
-        action=found.action,
+        name=found.action.name,
+        outputs=found.action.outputs,
         params=params,
-        connection=connection,
+        connection="" if connection is None else connection.name,
+        target=None if connection is None else target_of(found.action, params, connection),
         now=now,
     )
 
 
-def _invalid_params(
-    run: LoadedRun, found: VendorAction | OwnAction, error: ValidationError
-) -> Outcome:
-    if run.row.shadow:
-        # In shadow mode an earlier effect gave nulls, so what builds on it has nothing to ask.
-        outputs = found.outputs if isinstance(found, OwnAction) else found.action.outputs
-        return Succeeded(dict.fromkeys(outputs.model_fields))
-    return wrong_params(error)
+def _reads_unknown(runtime: Runtime, work: UnitOfWork, run: LoadedRun, step: Step) -> bool:
+    version = runtime.versions.open(run.row.workflow, run.version)
+    states = view_of(runtime, work, run, version).steps
+    return reads_unknown(version.document, step, states)
 
 
 def _perform_own(
     runtime: Runtime,
     work: UnitOfWork,
     run: LoadedRun,
+    step: str,
     action: OwnAction,
-    params: object,
+    params: BaseModel,
     now: datetime,
 ) -> Outcome:
     if run.row.shadow:
-        return Succeeded(dict.fromkeys(action.outputs.model_fields))
+        return effects.shadow(
+            work.session,
+            run_id=run.row.id,
+            step=step,
+            name=action.name,
+            outputs=action.outputs,
+            params=params,
+            connection="",
+            target=None,
+            now=now,
+        )
     announce = announcer(runtime, run.row)
     context = OwnContext(work, now, run.root.id, run.event.id, announce)
     return Succeeded(action.perform(context, params).model_dump(mode="json"))

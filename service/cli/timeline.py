@@ -140,6 +140,8 @@ def _step(step: Row, run: Row, effects: Sequence[Row]) -> Iterator[Text]:
     yield from _tries(step)
     for effect in effects:
         yield _railed(_effect(effect, told=bool(step["error"])))
+        if effect["state"] == "shadowed":
+            yield from _given(effect["params"])
     for link in _links(step["output"]):
         yield _railed(Text(f"↗ {link}", style="blue"))
     yield from branch_lines(run, step["step"])
@@ -215,12 +217,21 @@ def _tries(step: Row) -> Iterator[Text]:
 def _effect(effect: Row, *, told: bool) -> Text:
     state = effect["state"]
     line = _begin(f"{_EFFECT_SIGNS.get(state, '·')} ", STATE_STYLES.get(state, "green"))
-    line.append(f"{_EFFECT_WORDS.get(state, state)} {effect['connection']}")
+    # What an own action changes stands behind no connection.
+    line.append(f"{_EFFECT_WORDS.get(state, state)} {effect['connection'] or effect['action']}")
     if effect["target"]:
         line.append(f" {effect['target']}")
     if effect["error"] and not told:
         line.append(f": {_in_line(effect['error'])}", style="red")
     return line
+
+
+def _given(params: Row) -> Iterator[Text]:
+    """Say with what a change would be made, for nothing outside shows it."""
+    for name, value in params.items():
+        if value is not None:
+            line = _begin(f"  {name}: ", _FAINT)
+            yield _railed(line.append(_short(_plain(value), _LONGEST_VALUE)))
 
 
 def _fault(error: Row) -> Text:

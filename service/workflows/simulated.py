@@ -20,6 +20,8 @@ class SimulatedCall:
     called workflow stands behind the step that called it (`sub.note`). `action` is its name
     (`github.comment`, `slack.ask_approval`), `at` the virtual time, `timeout` what the document
     says for one attempt. `recovering`: the worker was lost during the attempt before.
+    `reads_unknown` says whether it reads what a shadowed effect would have answered; it is asked
+    while the call is answered.
     """
 
     path: str
@@ -31,6 +33,7 @@ class SimulatedCall:
     at: datetime
     timeout: timedelta | None = None
     recovering: bool = False
+    reads_unknown: Callable[[], bool] = field(default=lambda: False, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ from service.workflows.document import merge_vars
 from service.workflows.inputs import default_inputs
 from service.workflows.own_steps import called_inputs, emitted, in_shadow, unasked, unknown_workflow
 from service.workflows.planner import plan
+from service.workflows.shadow import not_awaited, reads_unknown
 from service.workflows.simulated import (
     Answer,
     Awaited,
@@ -209,6 +210,10 @@ class Simulation:
                 return self._perform(branch, decision)
             case Wait(kind=WaitKind.APPROVAL, state=state) if self.shadow:
                 self.store(branch, unasked(state, self.now))
+            case Wait(kind=WaitKind.EVENT, state=state) if self.shadow and (
+                over := not_awaited(document, branch.view.steps, state, self.now)
+            ):
+                self.store(branch, over)
             case Wait(state=state, until=until):
                 self.store(branch, state)
                 if until is not None:
@@ -330,6 +335,9 @@ class Simulation:
             at=self.now,
             timeout=decision.timeout,
             recovering=decision.recovering,
+            reads_unknown=lambda: (
+                self.shadow and reads_unknown(branch.run.document, step, branch.view.steps)
+            ),
         )
         answer = self.script(call)
         self._calls.append((call, answer))

@@ -139,6 +139,29 @@ def message(slack: TwinProcess, number: int = 0) -> dict[str, Any]:
     return found
 
 
+def test_the_question_says_where_and_until_when_it_can_be_decided(
+    house: Installation, slack: TwinProcess
+) -> None:
+    house.now = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
+    run_id = asked(house)
+    [effect] = house.effects(run_id)
+    assert effect.params["url"] == f"https://hooks.example/runs/{run_id}"
+    assert effect.params["expires_at"] == "2026-11-22 14:30 UTC"
+    assert f"https://hooks.example/runs/{run_id}" in str(message(slack))
+    assert "open until 2026-11-22 14:30 UTC" in str(message(slack))
+
+
+def test_an_address_that_is_none_keeps_no_question_from_being_asked(
+    house: Installation, slack: TwinProcess
+) -> None:
+    house.settings = house.settings.model_copy(update={"public_url": "hooks.example"})
+    house.runtime = house.another_worker()
+    run_id = asked(house)
+    [effect] = house.effects(run_id)
+    assert (effect.state, effect.params["url"]) == (EffectState.MADE, None)
+    assert "open until" in str(message(slack))
+
+
 def closing(house: Installation) -> list[EffectRow]:
     rows = house.rows(EffectRow, EffectRow.action == "slack.close_approval")
     return sorted(rows, key=lambda row: row.id)
