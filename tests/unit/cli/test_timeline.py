@@ -144,6 +144,22 @@ def test_a_failure_is_told_once_with_its_code() -> None:
     assert "did not change slack #qa" in line_with(run, "#qa")
 
 
+def test_in_shadow_mode_what_would_be_changed_is_told_with_its_parameters() -> None:
+    effect = {
+        "step": "tell",
+        "action": "alert.open",
+        "state": "shadowed",
+        "connection": "",
+        "target": None,
+        "params": {"key": "k", "title": "it is\nlate", "details": None},
+        "error": None,
+    }
+    run = make_run(make_step("tell"), shadow=True, effects=[effect])
+    assert "would change alert.open" in line_with(run, "would change")
+    assert "title: it is late" in line_with(run, "title")
+    assert "shadow: effects are only recorded" in line_with(run, "only recorded")
+
+
 def test_what_was_skipped_says_why_and_what_waits_says_until_when() -> None:
     skipped = make_step("pull", status="skipped", reason="its condition is false: " + "x" * 200)
     waiting = make_step("healed", status="waiting", ended_at=None)
