@@ -204,6 +204,10 @@ class DeliveryRow(Table, table=True):
     error: str | None = Field(default=None, sa_type=Text)
 
 
+DECIDED = "approval.decided"
+"""Events of this type tell of a decision somebody made at a vendor's."""
+
+
 class EventRow(Table, table=True):
     """A normalised fact. `dedupe_key` is the same whenever the same fact is read again.
 
@@ -212,6 +216,16 @@ class EventRow(Table, table=True):
     """
 
     __tablename__ = "events"
+    __table_args__ = (
+        # What was decided on a run is asked whenever a step begins to wait for it. All other
+        # events pay nothing for this index.
+        Index(
+            "ix_events_subject_decided",
+            "subject",
+            postgresql_where=Column("type") == DECIDED,
+            sqlite_where=Column("type") == DECIDED,
+        ),
+    )
 
     id: UUID = id_column()
     dedupe_key: str = text_column(400, unique=True)

@@ -15,7 +15,7 @@ from schemas.events import ApprovalFacts
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import RunRow, StepRow
 from schemas.storable import storable
-from schemas.tables import EventRow
+from schemas.tables import DECIDED, EventRow
 from schemas.workflow import StepState, StepStatus
 from service.db import Database, Session
 from service.doubts import APPROVAL, record_asked, was
@@ -31,7 +31,6 @@ from service.workflows.waiting import approval_answer
 
 log = structlog.get_logger(__name__)
 
-DECIDED = "approval.decided"
 NOTE_LENGTH = 2000
 
 

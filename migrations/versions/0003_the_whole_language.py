@@ -25,6 +25,13 @@ JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 def upgrade() -> None:
     op.add_column("events", sa.Column("depth", sa.Integer(), server_default="0", nullable=False))
     op.add_column("events", sa.Column("payload_id", sa.Uuid(), nullable=True))
+    op.create_index(
+        "ix_events_subject_decided",
+        "events",
+        ["subject"],
+        postgresql_where=sa.text("type = 'approval.decided'"),
+        sqlite_where=sa.text("type = 'approval.decided'"),
+    )
     with op.batch_alter_table("runs") as runs:
         runs.alter_column("event_id", existing_type=sa.Uuid(), nullable=True)
         runs.add_column(sa.Column("retries", sa.Integer(), server_default="0", nullable=False))
@@ -226,6 +233,7 @@ def downgrade() -> None:
         ):
             runs.drop_column(column)
         runs.alter_column("event_id", existing_type=sa.Uuid(), nullable=False)
+    op.drop_index("ix_events_subject_decided", table_name="events")
     with op.batch_alter_table("events") as events:
         events.drop_column("payload_id")
         events.drop_column("depth")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import delete, func, select
 from sqlmodel import Session, col
 from sqlmodel import select as select_rows
 
@@ -15,8 +15,6 @@ from schemas.run_tables import AwaitedRow, RunEventRow, RunRow
 from schemas.tables import EventRow
 from service.store.insert import in_parts
 from service.store.runs import ACTIVE, wake
-
-_KEY_PARAMETERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +82,18 @@ def fields_in_use(session: Session, awaited: str) -> list[str]:
 def waiting_runs(session: Session, keys: Collection[tuple[str, str, str]]) -> list[UUID]:
     """Give the runs that wait for one of these (type or pattern, field, value)."""
     found: set[UUID] = set()
-    key = tuple_(col(AwaitedRow.type), col(AwaitedRow.field), col(AwaitedRow.value))
-    for part in in_parts(sorted(keys), each=_KEY_PARAMETERS):
-        found.update(session.execute(select(col(AwaitedRow.run_id)).where(key.in_(part))).scalars())
+    values: dict[tuple[str, str], list[str]] = {}
+    for awaited, name, value in sorted(keys):
+        values.setdefault((awaited, name), []).append(value)
+    # Not by all three at once: SQLite would go through every run that waits.
+    for (awaited, name), wanted in values.items():
+        fits = (col(AwaitedRow.type) == awaited, col(AwaitedRow.field) == name)
+        for part in in_parts(wanted, each=1):
+            found.update(
+                session.execute(
+                    select(col(AwaitedRow.run_id)).where(*fits, col(AwaitedRow.value).in_(part))
+                ).scalars()
+            )
     return sorted(found)
 
 

@@ -17,6 +17,7 @@ from sqlmodel import Session, col
 from schemas.events import Event, Json
 from schemas.run_tables import RunEventRow, RunRow, StepRow
 from schemas.tables import EffectRow, EffectState, EventRow
+from service.store.insert import in_parts
 from service.store.payloads import payload_of
 
 PAGE = 1000
@@ -150,51 +151,58 @@ def recorded_runs(session: Session, workflow: str, events: Iterable[str]) -> dic
     for joined_id, run_id, _, status, reason in session.execute(joined):
         run = runs.setdefault(run_id, RecordedRun(run_id, status, reason))
         by_event.setdefault(str(joined_id), run)
-    _read_steps(session, runs)
-    _read_effects(session, runs)
+    rows = _rows_of(session, runs)
+    _read_steps(session, runs, rows)
+    _read_effects(session, runs, rows)
     return by_event
 
 
-def _of(runs: Mapping[UUID, RecordedRun]) -> ColumnElement[bool]:
-    ids = list(runs)
-    return or_(col(RunRow.id).in_(ids), col(RunRow.root_id).in_(ids))
+def _rows_of(session: Session, runs: Mapping[UUID, RecordedRun]) -> dict[UUID, tuple[UUID, str]]:
+    """Give the rows of these runs and of their branches: whose they are, and their paths."""
+    columns = (col(RunRow.id), col(RunRow.root_id), col(RunRow.path))
+    found = {run_id: (run_id, "") for run_id in runs}
+    for part in in_parts(list(runs), each=1):
+        for row_id, root_id, path in session.execute(
+            select(*columns).where(col(RunRow.root_id).in_(part))
+        ):
+            found[row_id] = (root_id, f"{path}." if path else "")
+    return found
 
 
-def _read_steps(session: Session, runs: Mapping[UUID, RecordedRun]) -> None:
-    statement = (
-        select(
-            col(RunRow.id),
-            col(RunRow.root_id),
-            col(RunRow.path),
-            col(StepRow.step),
-            col(StepRow.action),
-            col(StepRow.status),
-            col(StepRow.output),
-            col(StepRow.error),
-        )
-        .join(RunRow, col(RunRow.id) == col(StepRow.run_id))
-        .where(_of(runs))
-        .order_by(col(StepRow.id))
+def _read_steps(
+    session: Session, runs: Mapping[UUID, RecordedRun], rows: Mapping[UUID, tuple[UUID, str]]
+) -> None:
+    columns = (
+        col(StepRow.run_id),
+        col(StepRow.step),
+        col(StepRow.action),
+        col(StepRow.status),
+        col(StepRow.output),
+        col(StepRow.error),
     )
-    for run_id, root_id, branch, step, action, status, output, error in session.execute(statement):
-        path = f"{branch}.{step}" if branch else step
-        runs[root_id or run_id].steps[path] = RecordedStep(action, status, output, error)
+    # By the rows' ids alone: joined to the runs, SQLite would go through every step there is.
+    for part in in_parts(list(rows), each=1):
+        for row_id, step, action, status, output, error in session.execute(
+            select(*columns).where(col(StepRow.run_id).in_(part)).order_by(col(StepRow.id))
+        ):
+            run_id, prefix = rows[row_id]
+            runs[run_id].steps[prefix + step] = RecordedStep(action, status, output, error)
 
 
-def _read_effects(session: Session, runs: Mapping[UUID, RecordedRun]) -> None:
-    statement = (
-        select(
-            col(RunRow.id),
-            col(RunRow.root_id),
-            col(RunRow.path),
-            col(EffectRow.step),
-            col(EffectRow.action),
-            col(EffectRow.params),
-        )
-        .join(RunRow, col(RunRow.id) == col(EffectRow.run_id))
-        .where(_of(runs), col(EffectRow.state).in_(_COUNTED))
-        .order_by(col(EffectRow.id))
+def _read_effects(
+    session: Session, runs: Mapping[UUID, RecordedRun], rows: Mapping[UUID, tuple[UUID, str]]
+) -> None:
+    columns = (
+        col(EffectRow.run_id),
+        col(EffectRow.step),
+        col(EffectRow.action),
+        col(EffectRow.params),
     )
-    for run_id, root_id, branch, step, action, params in session.execute(statement):
-        path = f"{branch}.{step}" if branch else step
-        runs[root_id or run_id].effects.append(RecordedEffect(path, action, params))
+    for part in in_parts(list(rows), each=1):
+        for row_id, step, action, params in session.execute(
+            select(*columns)
+            .where(col(EffectRow.run_id).in_(part), col(EffectRow.state).in_(_COUNTED))
+            .order_by(col(EffectRow.id))
+        ):
+            run_id, prefix = rows[row_id]
+            runs[run_id].effects.append(RecordedEffect(prefix + step, action, params))
