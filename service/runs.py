@@ -13,21 +13,20 @@ from typing import Literal
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
 
 from schemas.document import ActionStep, EmitStep, Step
 from schemas.jobs import AdvanceRun
-from schemas.run_tables import AttemptRow, WaitRow
+from schemas.run_tables import AttemptRow
 from schemas.storable import storable
 from schemas.workflow import RunError, RunStatus, StepState, StepStatus, WaitKind
-from service import admission, alerts, awaiting, branches, effects, questions
+from service import admission, awaiting, branches, effects, questions
 from service.approvals import decided_already
-from service.calling import answer_caller, cancel_called
+from service.calling import cancel_called
 from service.effects import Call, Result, Turn
-from service.emitting import announce_failure
+from service.ending import finish, give_up
 from service.errors import Unavailable
 from service.own_actions import OwnAction
-from service.routing import announcer
+from service.resting import await_person, release, rest
 from service.run_records import store_state, view_of
 from service.runtime import Runtime
 from service.steps import prepare
@@ -49,7 +48,6 @@ from service.workflows.decisions import (
     Succeeded,
     Wait,
 )
-from service.workflows.gates import gates_of
 from service.workflows.own_steps import in_shadow
 from service.workflows.planner import plan
 from service.workflows.shadow import not_awaited
@@ -215,7 +213,7 @@ def _perform(
     """Begin an attempt. True when its outcome is known already, False when the run rests."""
     begun = _begin(runtime, work, run, version, decision)
     if isinstance(begun, Turn):
-        _rest(work, run, decision.step.id, WaitKind.TARGET, now + TURN, now)
+        rest(work, run, decision.step.id, WaitKind.TARGET, now + TURN, now)
         return False
     return begun or True
 
@@ -237,7 +235,7 @@ def _close_question(
         run.row.status = RunStatus.RUNNING
         return Begun(None, follow_up)
     run.row.status = RunStatus.WAITING
-    _release(run, due_at=follow_up)
+    release(run, due_at=follow_up)
     return False
 
 
@@ -255,7 +253,7 @@ def _apply(
             if decision.state.status is StepStatus.CANCELLED and not cancel_called(
                 runtime, work, run, decision.step_id
             ):
-                _rest(work, run, decision.step_id, WaitKind.CALL, now + TURN, now)
+                rest(work, run, decision.step_id, WaitKind.CALL, now + TURN, now)
                 return False
             store_state(work, run, version, decision.state, now)
             awaiting.end(work, run)
@@ -269,9 +267,9 @@ def _apply(
             store_state(work, run, version, decision.state, now)
             return _wait(runtime, work, run, version, decision, now)
         case AwaitPerson():
-            _await_person(runtime, work, run, decision.step_id, now)
+            await_person(runtime, work, run, decision.step_id, now)
         case Finish():
-            _finish(runtime, work, run, version, decision, now)
+            finish(runtime, work, run, version, decision, now)
     return False
 
 
@@ -297,7 +295,7 @@ def _wait(
             if due_at is None:
                 return True
             run.row.status = RunStatus.WAITING
-            _release(run, due_at=due_at)
+            release(run, due_at=due_at)
             return False
         case WaitKind.APPROVAL:
             known = decided_already(work, run, wait.state, now)
@@ -310,7 +308,7 @@ def _wait(
         case WaitKind.BRANCHES if run.wait is None or run.wait.kind != WaitKind.BRANCHES:
             work.session.flush()
             branches.resume(work, run, version.document.step(wait.step_id), now)
-    _rest(work, run, wait.step_id, wait.kind, until, now)
+    rest(work, run, wait.step_id, wait.kind, until, now)
     return False
 
 
@@ -385,100 +383,10 @@ def _record_outcome(
     return state
 
 
-def _rest(
-    work: UnitOfWork,
-    run: LoadedRun,
-    step: str,
-    kind: WaitKind,
-    until: datetime | None,
-    now: datetime,
-) -> None:
-    """Let the run wait, and give it back."""
-    store.clear_wait(work.session, run.row.id)
-    work.session.add(WaitRow(run_id=run.row.id, step=step, kind=kind, since=now, due_at=until))
-    run.row.status = RunStatus.WAITING
-    _release(run, due_at=until)
-
-
-def _await_person(
-    runtime: Runtime, work: UnitOfWork, run: LoadedRun, step: str, now: datetime
-) -> None:
-    _rest(work, run, step, WaitKind.PERSON, None, now)
-    error = run.steps[step].error or {}
-    alerts.open_alert(
-        work,
-        alerts.OpenParams(
-            key=f"in-doubt:{run.row.id}:{step}",
-            title=f"{run.row.workflow}: whether step {step} took effect is unknown"[:300],
-            severity=alerts.Severity.WARNING,
-            details={
-                "run_id": str(run.row.id),
-                "step": step,
-                "reason": error.get("message"),
-                "to_do": f"find out, then: hookwright run settle {run.row.id} {step} "
-                "--took-effect (or --not-made)",
-            },
-        ),
-        now=now,
-        announce=announcer(runtime, run.row),
-        event_id=run.event.id,
-        run_id=run.row.id,
-    )
-    log.warning("step_in_doubt", run_id=str(run.row.id), step=step)
-
-
-def _finish(
-    runtime: Runtime,
-    work: UnitOfWork,
-    run: LoadedRun,
-    version: Version,
-    decision: Finish,
-    now: datetime,
-) -> None:
-    row = run.row
-    _close(work, run, decision, now)
-    if row.container is not None:
-        step = version.document.step(row.container)
-        tidying = version.document.is_tidying(step.id)
-        branches.end(work, run, step, decision, now, tidying=tidying)
-        return
-    _tell_of_end(runtime, work, run, decision)
-    if gates_of(version.document):
-        admission.leave(work, row.id, now)
-
-
-def _close(work: UnitOfWork, run: LoadedRun, decision: Finish, now: datetime) -> None:
-    """Record that a run or branch has ended."""
-    row = run.row
-    awaiting.end(work, run)
-    if run.wait is not None:
-        store.clear_wait(work.session, row.id)
-    row.status = decision.status
-    row.error = None if decision.error is None else decision.error.model_dump(mode="json")
-    row.output = decision.output
-    row.ended_at = now
-    _release(run, due_at=None)
-
-
-def _tell_of_end(runtime: Runtime, work: UnitOfWork, run: LoadedRun, decision: Finish) -> None:
-    row = run.row
-    answer_caller(runtime, work, row, decision)
-    if row.error is not None:
-        announce_failure(runtime, work, run, row.error)
-    log.info("run_ended", run_id=str(row.id), workflow=row.workflow, status=decision.status)
-
-
 def _hand_over(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> None:
     """This process is stopping: let another one go on at once."""
-    _release(run, due_at=runtime.clock())
+    release(run, due_at=runtime.clock())
     work.ring(AdvanceRun(run.row.id))
-
-
-def _release(run: LoadedRun, *, due_at: datetime | None) -> None:
-    run.row.due_at = due_at
-    run.row.lease_owner = None
-    run.row.lease_until = None
-    run.row.failures = 0
 
 
 def _set_aside(runtime: Runtime, run_id: UUID, lease: str, error: Exception) -> None:
@@ -494,31 +402,12 @@ def _set_aside(runtime: Runtime, run_id: UUID, lease: str, error: Exception) -> 
             return
         failures = run.row.failures + 1
         if failures < MOST_FAILURES:
-            _release(run, due_at=now + FIRST_PAUSE * 2 ** (failures - 1))
+            release(run, due_at=now + FIRST_PAUSE * 2 ** (failures - 1))
             run.row.failures = failures
             return
         message = f"Hookwright could not carry the run on: {type(error).__name__}: {error}"
         fault = RunError(step="", code="bug", message=storable(message)[:2000])
-        _give_up(runtime, work, run, Finish(RunStatus.FAILED, fault), now)
+        give_up(runtime, work, run, Finish(RunStatus.FAILED, fault), now)
         # Its branches, if any are under way, have nobody any more who waits for them.
         run.row.cancel_requested = True
         branches.end_soon(work, run.root.id, now)
-
-
-def _give_up(
-    runtime: Runtime, work: UnitOfWork, run: LoadedRun, decision: Finish, now: datetime
-) -> None:
-    """End a run that cannot be carried on, be it that its document cannot even be read."""
-    try:
-        version = runtime.versions.open(run.row.workflow, run.version)
-    except ValidationError:
-        admission.leave(work, run.row.id, now)
-        _close(work, run, decision, now)
-        if run.row.container is None:
-            _tell_of_end(runtime, work, run, decision)
-            return
-        # Nobody can count this branch in: its run meets the same fault, and ends by it too.
-        run.root.due_at = now
-        work.ring(AdvanceRun(run.root.id))
-        return
-    _finish(runtime, work, run, version, decision, now)
