@@ -22,7 +22,14 @@ from service.errors import Permanent
 from service.workflows.cel_library import cel
 from service.workflows.cost import TooExpensive, check_cost, is_cheap, measure
 from service.workflows.findings import did_you_mean
-from service.workflows.functions import ARITIES, FUNCTIONS, Function, to_text
+from service.workflows.functions import (
+    ARITIES,
+    FUNCTIONS,
+    METHODS,
+    NO_METHODS,
+    Function,
+    to_text,
+)
 from service.workflows.interpolation import (
     Embedded,
     Piece,
@@ -30,6 +37,8 @@ from service.workflows.interpolation import (
     split_text,
     unwrap,
 )
+from service.workflows.other_languages import FUNCTIONS as OTHER_FUNCTIONS
+from service.workflows.other_languages import hint_at
 from service.workflows.references import Reference, Use, references, uses, written_path
 from service.workflows.scope import Path, Scope
 from service.workflows.syntax import ExpressionSyntaxError, Node, Select, parse
@@ -128,7 +137,8 @@ def compile_expression(source: str) -> Expression:
         tree = parse(source)
         program = cel.compile(source)
     except ExpressionSyntaxError as error:
-        raise ExpressionError(str(error), source=source, offset=error.offset) from error
+        hint = hint_at(source, error.offset)
+        raise ExpressionError(str(error), source=source, offset=error.offset, hint=hint) from error
     except Exception as error:
         message, offset = _first_fault(error, source)
         raise ExpressionError(message, source=source, offset=offset) from error
@@ -139,7 +149,7 @@ def compile_expression(source: str) -> Expression:
     called: set[str] = set()
     for use in uses(tree):
         least, most = ARITIES.get(use.function, (0, -1))
-        if not least <= use.arguments <= most:
+        if not least <= use.arguments <= most or _is_misplaced(use):
             message, hint = _wrong_use(use)
             raise ExpressionError(message, source=source, offset=use.offset, hint=hint)
         if use.function in FUNCTIONS:
@@ -172,9 +182,20 @@ def _needs_no_library(value: Json) -> bool:
     return value is None or type(value) is bool
 
 
+def _is_misplaced(use: Use) -> bool:
+    """Say whether the library knows the function, but not as it is written here."""
+    return use.function in (NO_METHODS if use.is_method else METHODS)
+
+
 def _wrong_use(use: Use) -> tuple[str, str | None]:
     if use.function not in ARITIES:
-        return f"there is no function `{use.function}`", did_you_mean(use.function, ARITIES)
+        hint = OTHER_FUNCTIONS.get(use.function) or did_you_mean(use.function, ARITIES)
+        return f"there is no function `{use.function}`", hint
+    if _is_misplaced(use):
+        example = f"{use.function}({'part' if use.arguments > 1 else ''})"
+        if use.is_method:
+            return f"`{use.function}` stands before its value", f"write `{use.function}(value)`"
+        return f"`{use.function}` stands behind its value", f"write `value.{example}`"
     function = FUNCTIONS.get(use.function)
     hint = None if function is None else function.help
     return f"`{use.function}` does not take {use.arguments} arguments", hint

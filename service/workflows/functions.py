@@ -353,6 +353,13 @@ CEL_FUNCTIONS: Mapping[str, tuple[int, int]] = {
 }
 """What the library itself offers: the least and the most arguments, the receiver included."""
 
+METHODS = frozenset({"contains", "endsWith", "matches", "startsWith"}) | frozenset(
+    name for name in CEL_FUNCTIONS if name.startswith("get")
+)
+"""Those that the library knows only behind their receiver, as in `text.contains(part)`."""
+NO_METHODS = frozenset(CEL_FUNCTIONS) - METHODS - {"size", "string"}
+"""Those that it does not know there."""
+
 ARITIES: Mapping[str, tuple[int, int]] = {
     **CEL_FUNCTIONS,
     **{name: (function.least, function.most) for name, function in FUNCTIONS.items()},

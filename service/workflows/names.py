@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from service.workflows.findings import did_you_mean
 from service.workflows.functions import ARITIES
+from service.workflows.other_languages import NAMES as OTHER_NAMES
 from service.workflows.parts import PlainStep
 from service.workflows.scope import RESERVED_STEP_FIELDS
 from service.workflows.value_types import Fields, Type, WrongPath, resolved, type_at
@@ -140,6 +141,8 @@ class Names:
             return Fault(f"there is no `{root}` here", f"did you mean `steps.{root}`?")
         if root in ARITIES:
             return Fault(f"`{root}` is a function and needs its arguments", f"write `{root}(…)`")
+        if root in OTHER_NAMES:
+            return Fault(f"there is no `{root}` here", OTHER_NAMES[root])
         known = [*self.roots, *(() if self.steps is None else ("steps",))]
         return Fault(f"there is no `{root}` here", did_you_mean(root, known))
 
@@ -150,6 +153,9 @@ def no_field(wrong: WrongPath, path: tuple[str, ...]) -> Fault:
     if wrong.is_list:
         hint = "read one item with `[0]`, or go through all with `.map(…)`"
         return Fault(f"`{read}`: what stands before `{wrong.field}` is a list", hint)
+    if not wrong.known and path[0] == "inputs":
+        hint = f"declare it: `on: [{{manual: {{inputs: {{{wrong.field}: {{type: text}}}}}}}}]`"
+        return Fault(f"`{read}`: this workflow takes no inputs", hint)
     if not wrong.known:
         before = read[: -len(wrong.field) - 1] if path[-1] == wrong.field else "what is before it"
         message = f"`{read}`: the value before `{wrong.field}` has no fields"

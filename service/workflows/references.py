@@ -26,11 +26,15 @@ class Reference:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A function that is called, with the number of its arguments (the receiver included)."""
+    """A function that is called, with the number of its arguments (the receiver included).
+
+    `is_method`: it is written behind its receiver.
+    """
 
     function: str
     arguments: int
     offset: int
+    is_method: bool = False
 
 
 def references(node: Node, bound: frozenset[str] = frozenset()) -> Iterator[Reference]:
@@ -55,7 +59,7 @@ def references(node: Node, bound: frozenset[str] = frozenset()) -> Iterator[Refe
 def uses(node: Node) -> Iterator[Use]:
     """Give every function that is called; operators are none."""
     if isinstance(node, Call) and node.function not in OPERATORS:
-        yield Use(node.function, len(node.arguments), node.offset)
+        yield Use(node.function, len(node.arguments), node.offset, node.is_method)
     for part in children(node):
         yield from uses(part)
 

@@ -78,13 +78,14 @@ class Call:
     """`function(arguments)`, or an operator under its own sign. A receiver is an argument.
 
     `spans`: where each operand of an operator between operands begins and ends in the source,
-    brackets around it included.
+    brackets around it included. `is_method`: it is written behind its receiver.
     """
 
     offset: int
     function: str
     arguments: tuple[Node, ...]
     spans: tuple[tuple[int, int], ...] = field(default=(), compare=False)
+    is_method: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,7 +331,7 @@ class _Reader:
 
 def _method(operand: Node, name: _Token, arguments: tuple[Node, ...]) -> Node:
     if name.text not in MACROS:
-        return Call(name.offset, name.text, (operand, *arguments))
+        return Call(name.offset, name.text, (operand, *arguments), is_method=True)
     most = 3 if name.text == "map" else 2
     if not 2 <= len(arguments) <= most or not isinstance(arguments[0], Name):  # noqa: PLR2004
         message = f"{name.text}(…) takes a name and what to do with it, as in {name.text}(x, x > 1)"
