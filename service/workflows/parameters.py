@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -56,7 +57,7 @@ def check_parameters(
                 meant |= {field for field in fields if hint and f"`{field}`?" in hint}
                 yield ParameterFault((name,), message, hint, at_key=True)
         elif not is_meant_as_template(value):
-            yield from _literal_faults(name, fields[name], value, signature.params)
+            yield from _literal_faults(name, fields[name], value)
     for name, field in fields.items():
         if field.is_required() and name not in given and name not in meant:
             yield ParameterFault((), f"`{signature.name}` needs `{name}`", _add(name, field))
@@ -70,9 +71,7 @@ def parameter_fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
     }
 
 
-def _literal_faults(
-    name: str, field: FieldInfo, value: Json, model: type[BaseModel]
-) -> Iterator[ParameterFault]:
+def _literal_faults(name: str, field: FieldInfo, value: Json) -> Iterator[ParameterFault]:
     computed = has_expression(value)
     if computed and (isinstance(value, str) or _has_choice(field.annotation)):
         return
@@ -82,7 +81,9 @@ def _literal_faults(
     except PydanticUserError:
         return  # the model's own names are needed to know this type: checked when it is performed
     try:
-        adapter.validate_python(value, strict=model.model_config.get("strict"))
+        # As JSON: a text becomes a time or a UUID, and neither 1 nor "yes" becomes true. The schema
+        # with which editors underline says the same.
+        adapter.validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         for fault in error.errors(include_url=False):
             inner = fault["loc"]
@@ -96,7 +97,11 @@ def _literal_faults(
                 yield ParameterFault((name, *inner), f"`{name}` needs `{inner[-1]}`", hint)
             elif not (computed and _may_fit(fault)):
                 message = f"`{name}`: {_lowered(fault['msg'])}, not {_shown(fault['input'])}"
-                hint = field.description or "write a value of this type, or one whole `${{ … }}`"
+                hint = (
+                    _quoted(fault)
+                    or field.description
+                    or "write a value of this type, or one whole `${{ … }}`"
+                )
                 yield ParameterFault((name, *inner), message, hint)
 
 
@@ -150,9 +155,24 @@ def has_expression(value: Json) -> bool:
     return isinstance(value, list) and any(map(has_expression, value))
 
 
+def _quoted(fault: ErrorDetails) -> str | None:
+    """Give the hint for what YAML reads as something else than a text, and was meant as one."""
+    if fault["type"] != "string_type":
+        return None
+    if fault["input"] is None:
+        return "write a text; what begins with `#` is a comment unless it stands between quotes"
+    return None if isinstance(fault["input"], list | dict) else "put it between quotes"
+
+
 def _lowered(text: str) -> str:
     plain = text.removeprefix("Value error, ").removeprefix("Input ").strip()
-    return plain.replace("valid tuple", "valid list").replace("valid dictionary", "valid map")
+    return (
+        plain.replace("valid tuple", "valid list")
+        .replace("valid array", "valid list")
+        .replace("valid dictionary", "valid map")
+        .replace("valid object", "valid map")
+        .replace("an object", "a valid map")
+    )
 
 
 def _shown(value: Json) -> str:
