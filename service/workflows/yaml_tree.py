@@ -78,6 +78,7 @@ class _Node:
     items: list[_Node] = field(default_factory=list)
     key: _Node | None = None
     anchor: str | None = None
+    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,12 @@ def _too_deep(line: int, column: int) -> YamlFault:
 def _yaml_hint(problem: str) -> str:
     if "\\t" in problem:
         return "indent with spaces; YAML takes no tabs"
+    if "cannot start any token" in problem:
+        return "put a text that begins with this character between quotes"
+    if "found '<scalar>'" in problem:
+        return (
+            "a quote in the text ends it; put a text with quotes between the other kind of quotes"
+        )
     if "mapping values are not allowed" in problem:
         return "put a text that holds a colon or begins with `{` between quotes"
     return (
@@ -231,7 +238,10 @@ def _scalar_node(event: Any, line: int, column: int) -> _Node:
     style = event.style or None
     value = event.value if style or tag else _scalar(event.value, line, column)
     last_line = event.end_mark.line + 1
-    return _Node(line, column, "scalar", value, style, last_line, anchor=event.anchor)
+    is_empty = not (style or event.value)
+    return _Node(
+        line, column, "scalar", value, style, last_line, anchor=event.anchor, is_empty=is_empty
+    )
 
 
 def _scalar(text: str, line: int, column: int) -> Json:
@@ -282,8 +292,10 @@ def _plain(root: _Node, places: dict[Path, Place]) -> Json:
             raise YamlFault(message, key.line, key.column, _SMALLER)
         if len(path) > DEEPEST:
             raise _too_deep(key.line, key.column)
+        # A value that is not written stands, for the parser, wherever the next thing begins.
+        stands = key if node.is_empty else node
         places[path] = Place(
-            node.line, node.column, key.line, key.column, node.style, node.last_line
+            stands.line, stands.column, key.line, key.column, node.style, node.last_line
         )
         if node.kind == "mapping":
             return {
