@@ -103,7 +103,7 @@ class _Checker:
     def check(self) -> None:
         """Check the whole document."""
         self._triggers()
-        self.expressions.condition(("if",), self.data.get("if"), self.begin)
+        self.expressions.given_condition(("if",), self.data, self.begin)
         self._vars()
         self._pacing()
         self._ids()
@@ -128,7 +128,7 @@ class _Checker:
                 continue
             path: Path = ("on", at)
             self.steps.event_pattern(path, trigger)
-            self.expressions.condition((*path, "if"), trigger.get("if"), self.begin)
+            self.expressions.given_condition((*path, "if"), trigger, self.begin)
             self._schedule(path, trigger)
             manual += "manual" in trigger
             if "manual" in trigger and manual > 1:

@@ -19,11 +19,12 @@ from service.workflows.interpolation import (
 )
 from service.workflows.names import Names
 from service.workflows.patterns import pattern_faults
-from service.workflows.value_types import SCALAR, Type
+from service.workflows.value_types import SCALAR, Type, gives_no_truth
 from service.workflows.yaml_tree import Path
 
 _CLOSE = "write `}}` behind the expression; `$${{` is a literal `${{`"
 _PATTERN = "patterns are those of RE2: no look-around and no back-references"
+_TRUTH = 'compare it, as in `… == "main"`, `… != null` or `size(…) > 0`'
 _SYNTAX = "expressions are CEL; docs/workflows.md lists what there is"
 
 
@@ -32,6 +33,21 @@ class ExpressionChecker:
 
     def __init__(self, finder: Finder) -> None:
         self._finder = finder
+
+    def given_condition(self, path: Path, part: Mapping[str, Any], names: Names) -> None:
+        """Check what must be true or false: the value of the last key of the path in its part."""
+        key = str(path[-1])
+        if key not in part:
+            return
+        text = part[key]
+        if text is None:
+            if key == "if":
+                self._finder.at(path, "`if` says nothing", "write a condition, or leave it out")
+            return
+        found = self.condition(path, text, names)
+        if gives_no_truth(found):
+            message = f"`{key}` must give true or false, and this gives something else"
+            self._finder.at(path, message, _TRUTH)
 
     def condition(self, path: Path, text: Any, names: Names) -> Type:
         """Check a text that is an expression as it stands, or in one `${{ … }}`; gives its type."""

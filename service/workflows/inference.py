@@ -10,7 +10,9 @@ from service.workflows.references import written_path
 from service.workflows.syntax import Call, Collection, Index, Literal, Macro, Node, Select, children
 from service.workflows.value_types import (
     NOTHING,
+    NUMBER,
     SCALAR,
+    TEXT,
     ListOf,
     Type,
     WrongPath,
@@ -25,6 +27,9 @@ _SIGNS = frozenset({"!", "<", "<=", ">", ">=", "==", "!=", "in", "&&", "||", "-"
 _SAME_AS_FIRST = frozenset({"limit", "distinct"})
 _ITEM_OF_FIRST = frozenset({"first", "last", "min", "max"})
 _LISTS_OF_SCALARS = frozenset({"split", "range"})
+_GIVE_TEXTS = frozenset(
+    {"dollars", "escape_markdown", "escape_slack", "format", "join", "json", "lower", "upper"}
+)
 _GIVE_SCALARS = frozenset(
     [
         "contains",
@@ -76,7 +81,7 @@ class Inference:
             return self._wrong(root.offset, read) if isinstance(read, Fault) else read
         match node:
             case Literal():
-                return SCALAR if node.text is not None or node.number is not None else None
+                return _literal(node)
             case Select(operand=operand, field=name):
                 return self._member(self.type_of(operand, variables), name, node.offset)
             case Index():
@@ -132,8 +137,20 @@ class Inference:
             return item_of(kinds[0])
         if node.function in _LISTS_OF_SCALARS:
             return ListOf(SCALAR)
-        return SCALAR if node.function in _SIGNS | _GIVE_SCALARS else None
+        return _given_by(node.function)
 
     def _wrong(self, offset: int, fault: Fault) -> Type:
         self.faults.append((offset, fault))
         return None
+
+
+def _literal(node: Literal) -> Type:
+    if node.text is not None:
+        return TEXT
+    return None if node.number is None else NUMBER
+
+
+def _given_by(function: str) -> Type:
+    if function in _GIVE_TEXTS:
+        return TEXT
+    return SCALAR if function in _SIGNS | _GIVE_SCALARS else None

@@ -53,7 +53,7 @@ class StepChecker:
 
     def check(self, step: PlainStep, names: Names) -> None:
         """Check a step of any kind."""
-        self._expressions.condition((*step.path, "if"), step.value.get("if"), names)
+        self._expressions.given_condition((*step.path, "if"), step.value, names)
         for kind in step.kinds:
             part = step.value[kind]
             match kind:
@@ -95,7 +95,7 @@ class StepChecker:
             outputs = None if signature is None else signature.outputs
             output = None if outputs is None else Declared(outputs)
             inside = names.plus(output=output)
-            self._expressions.condition((*path, "poll", "until"), poll.get("until"), inside)
+            self._expressions.given_condition((*path, "poll", "until"), poll, inside)
 
     def _signature(self, path: Path, uses: Any) -> ActionSignature | None:
         if not isinstance(uses, str) or self._catalogue is None:
@@ -177,7 +177,7 @@ class StepChecker:
         self._expressions.duration((*path, "timeout"), part.get("timeout"), self._plain)
         pattern = part.get("event")
         awaited = event_type([pattern], self._catalogue) if isinstance(pattern, str) else None
-        self._expressions.condition((*path, "if"), part.get("if"), names.plus(event=awaited))
+        self._expressions.given_condition((*path, "if"), part, names.plus(event=awaited))
 
     def event_pattern(self, path: Path, part: Mapping[str, Any]) -> None:
         """Check which events a trigger or a `wait_for` names."""

@@ -21,7 +21,12 @@ _SCALARS = (str, int, float, bool, bytes, date, timedelta, UUID, Enum)
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """A text, a number, a boolean or a time: it has no fields."""
+    """A text, a number, a boolean or a time: it has no fields.
+
+    `kind` is `text`, `number` or `boolean` where that is known; times are texts.
+    """
+
+    kind: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class OneOf:
 
 Type: TypeAlias = Scalar | Fields | Declared | ListOf | MapOf | OneOf | None
 SCALAR = Scalar()
+TEXT, NUMBER, BOOLEAN = Scalar("text"), Scalar("number"), Scalar("boolean")
 NOTHING = OneOf(())
 
 
@@ -129,6 +135,19 @@ def is_no_list(kind: Type) -> bool:
             return False
 
 
+def gives_no_truth(kind: Type) -> bool:
+    """Say whether it can be neither true nor false."""
+    match resolved(kind):
+        case Scalar(kind=known):
+            return known in {"text", "number"}
+        case ListOf() | MapOf() | Fields():
+            return True
+        case OneOf(kinds=kinds) if kinds:
+            return all(gives_no_truth(part) for part in kinds)
+        case _:
+            return False
+
+
 def one_of(kinds: Iterable[Type]) -> Type:
     """Give the type of a value that is of one of these."""
     found: list[Type] = []
@@ -178,8 +197,16 @@ def _read(  # noqa: PLR0911  # one a form of annotation
         declared = fields_of(annotation).items()
         return Fields({name: Declared(item) for name, item in declared}, is_open)
     if isinstance(annotation, type) and issubclass(annotation, _SCALARS):
-        return SCALAR
+        return _scalar(annotation)
     return None
+
+
+def _scalar(kind: type) -> Scalar:
+    if issubclass(kind, bool):
+        return BOOLEAN
+    if issubclass(kind, int | float):
+        return NUMBER
+    return TEXT if issubclass(kind, str | date | UUID) else SCALAR
 
 
 def _wrong_in_all(name: str, found: list[Type | WrongPath]) -> WrongPath:
