@@ -25,7 +25,7 @@ from service.workflows.yaml_tree import Path
 _CLOSE = "write `}}` behind the expression; `$${{` is a literal `${{`"
 _PATTERN = "patterns are those of RE2: no look-around and no back-references"
 _TRUTH = 'compare it, as in `… == "main"`, `… != null` or `size(…) > 0`'
-_SYNTAX = "expressions are CEL; docs/workflows.md lists what there is"
+_SYNTAX = "expressions are CEL; docs/workflow-reference.md lists what there is"
 
 
 class ExpressionChecker:

@@ -200,7 +200,7 @@ def value_words(
         what, how = _TYPES[kind]
         message, hint = f"`{name}` must be {what}, not {_shown(given)}", how
     else:
-        message, hint = f"`{name}`: {fault['msg']}", "see docs/workflows.md"
+        message, hint = f"`{name}`: {fault['msg']}", "see docs/workflow-reference.md"
     return message, _EXAMPLES.get(name, hint) if "a mapping" in message else hint
 
 

@@ -14,7 +14,7 @@ from service.workflows.templates import Template, TemplateError, compile_templat
 from service.workflows.yaml_tree import Path
 
 TEMPLATE = "template"
-_SYNTAX = "templates are written in a part of Jinja; docs/workflows.md lists it"
+_SYNTAX = "templates are written in a part of Jinja; docs/workflow-reference.md lists it"
 
 
 class UnreadableTemplate(ValueError):  # noqa: N818  # says what is wrong with the file
