@@ -255,6 +255,7 @@ def _apply(
             ):
                 rest(work, run, decision.step_id, WaitKind.CALL, now + TURN, now)
                 return False
+            _close_lost_attempt(work, run, decision.step_id, now)
             store_state(work, run, version, decision.state, now)
             awaiting.end(work, run)
             return True
@@ -332,6 +333,7 @@ def _begin(
     if run.wait is not None:
         store.clear_wait(work.session, run.row.id)
     run.row.status = RunStatus.RUNNING
+    _close_lost_attempt(work, run, decision.step.id, now)
     store_state(work, run, version, decision.state, now)
     step = run.steps[decision.step.id]
     work.session.flush()  # the step's row first: nothing else tells the session their order
@@ -349,6 +351,19 @@ def _begin(
         return Begun(decision, prepared)
     _record_outcome(runtime, work, run, decision, prepared)
     return None
+
+
+def _close_lost_attempt(work: UnitOfWork, run: LoadedRun, step_id: str, now: datetime) -> None:
+    """Say of an attempt that its worker never came back from; the ledger tells of its effect."""
+    step = run.steps.get(step_id)
+    if step is None or step.status != StepStatus.RUNNING:
+        return
+    row = store.attempt(work.session, step.id, step.attempts)
+    if row is None or row.status != StepStatus.RUNNING:
+        return
+    row.status = StepStatus.FAILED
+    row.ended_at = now
+    row.error = {"code": "worker_lost", "message": "the worker was lost during this attempt"}
 
 
 def _record_outcome(

@@ -10,6 +10,7 @@ import pytest
 from schemas.run_tables import WaitRow
 from schemas.tables import AlertRow, ConnectionRow, EffectRow, EffectState
 from schemas.workflow import RunStatus, StepStatus
+from service.doubts import cancel_run
 from service.errors import RateLimited, Refused, TimedOut, Unreachable
 from service.runs import LEASE, MOST_FAILURES, advance_run
 from service.vendors.base import Done
@@ -289,6 +290,29 @@ def test_the_ledger_tells_what_happened_even_when_the_lease_was_lost(
     assert len(installation.script.calls) == 1
     (effect,) = installation.rows(EffectRow)
     assert (effect.state, effect.output["value"]) == (EffectState.MADE, 9)
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+def test_no_attempt_is_under_way_for_ever_when_its_worker_was_lost(
+    installation: Installation, *, cancels: bool
+) -> None:
+    installation.workflow(one_step("read"))
+    run_id = installation.start()
+
+    def killed() -> Done:
+        raise Killed
+
+    installation.script.answers = [killed, Done(Made(value=1))]
+    with pytest.raises(Killed):
+        advance_run(installation.runtime, run_id)
+    if cancels:
+        runtime = installation.runtime
+        cancel_run(runtime.database, runtime.queue, run_id=run_id, who="ann", now=installation.now)
+    installation.now += LEASE + timedelta(seconds=1)
+    assert installation.advance(run_id).ended_at is not None
+    first, *rest = installation.attempts(run_id)
+    assert (first.status, (first.error or {})["code"]) == ("failed", "worker_lost")
+    assert [attempt.status for attempt in rest] == ([] if cancels else ["succeeded"])
 
 
 def test_in_shadow_mode_nothing_is_called_that_changes_anything(
