@@ -140,7 +140,9 @@ def _lost_too_often(step: Step, state: StepState, scope: Scope) -> bool:
     """Say whether a step that may be killing its workers has been tried often enough."""
     poll = poll_of(step)
     if poll is None:
-        return tries(state) >= resolve_count(retry_of(step).attempts, scope)
+        # Beyond its attempts a step is begun once more, to find out what came of the lost one: a
+        # failure would say that nothing happened, and something may have.
+        return tries(state) > resolve_count(retry_of(step).attempts, scope)
     # An outage may outlast the poll: one question is asked after the deadline, then no more.
     deadline = poll_deadline(poll, state, scope)
     return deadline is not None and (state.attempted_at or deadline) >= deadline

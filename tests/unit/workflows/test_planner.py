@@ -417,7 +417,18 @@ def test_a_lost_worker_is_recovered_from_and_not_for_ever() -> None:
     second = play.performs("a")
     assert (second.attempt, second.recovering) == (2, True)
     assert play.performs("a").attempt == 3
+    # What came of the last one is found out, or told to be in doubt: a failure would say too much.
+    assert play.performs("a").attempt == 4
     assert play.fails("a") == "worker_lost"
+
+
+def test_a_step_that_is_tried_once_survives_the_loss_of_its_worker() -> None:
+    play = Play(flow(step("a", retry={"attempts": 1})), {})
+    play.performs("a")
+    again = play.performs("a")
+    assert (again.attempt, again.recovering) == (2, True)
+    play.gives(InDoubt("the worker was lost during the call"))
+    assert play.next() == AwaitPerson("a")
 
 
 def test_a_poll_that_loses_its_workers_ends_after_its_deadline() -> None:
