@@ -238,7 +238,7 @@ ENGINE_ERRORS: Mapping[str, str] = {
     "unknown_action": "This version knows no such action.",
     "unknown_workflow": "There is no enabled workflow of this name.",
     "wait_timeout": "The awaited event did not come in time.",
-    "worker_lost": "Its worker died in every attempt.",
+    "worker_lost": "Its worker died in every attempt, and once more after the last.",
 }
 
 OWN_EVENTS: Mapping[str, str] = {
