@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from service.workflows.comparisons import comparison_faults
 from service.workflows.names import Fault, Names, no_field
 from service.workflows.references import written_path
 from service.workflows.syntax import Call, Collection, Index, Literal, Macro, Node, Select, children
@@ -127,6 +128,7 @@ class Inference:
 
     def _call(self, node: Call, bound: Mapping[str, Type]) -> Type:
         kinds = [self.type_of(argument, bound) for argument in node.arguments]
+        self.faults.extend(comparison_faults(node, kinds))
         if node.function == "?:" and len(kinds) == _CONDITIONAL:
             return one_of(kinds[1:])
         if node.function == "default" and kinds:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from schemas.events import Event
-from schemas.workflow import RUN_FIELDS
+from schemas.workflow import RUN_FIELDS, StepStatus
 from service.workflows.catalogue import Catalogue
 from service.workflows.parts import PlainStep
 from service.workflows.value_types import (
@@ -86,7 +86,7 @@ def step_type(step: PlainStep, catalogue: Catalogue | None, collected: Type = No
     known = resolved(outputs)
     if not isinstance(known, Fields):
         return None
-    common: dict[str, Type] = {"status": SCALAR, "error": _ERROR, "output": outputs}
+    common: dict[str, Type] = {"status": Declared(StepStatus), "error": _ERROR, "output": outputs}
     return Fields({**known.fields, **common}, known.open)
 
 

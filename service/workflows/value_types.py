@@ -23,10 +23,12 @@ _SCALARS = (str, int, float, bool, bytes, date, timedelta, UUID, Enum)
 class Scalar:
     """A text, a number, a boolean or a time: it has no fields.
 
-    `kind` is `text`, `number` or `boolean` where that is known; times are texts.
+    `kind` is `text`, `number` or `boolean` where that is known; times are texts. `choices` are all
+    texts that it can be, where these are known.
     """
 
     kind: str | None = None
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +150,19 @@ def gives_no_truth(kind: Type) -> bool:
             return False
 
 
+def choices_of(kind: Type) -> tuple[str, ...]:
+    """Give all texts that it can be; nothing when they are not known."""
+    match resolved(kind):
+        case Scalar(choices=choices):
+            return choices
+        case OneOf(kinds=kinds):
+            texts = [part for part in kinds if not _is_number_or_truth(part)]
+            found = [choices_of(part) for part in texts]
+            return tuple(dict.fromkeys(sum(found, ()))) if all(found) else ()
+        case _:
+            return ()
+
+
 def one_of(kinds: Iterable[Type]) -> Type:
     """Give the type of a value that is of one of these."""
     found: list[Type] = []
@@ -186,7 +201,7 @@ def _read(  # noqa: PLR0911  # one a form of annotation
         found = [Declared(item) for item in arguments if item is not type(None)]
         return resolved(one_of(found))
     if origin is Literal:
-        return SCALAR
+        return _chosen(arguments)
     if origin in {list, tuple, set, frozenset}:
         items = [item for item in arguments if item is not Ellipsis]
         return ListOf(one_of(Declared(item) for item in items))
@@ -202,11 +217,24 @@ def _read(  # noqa: PLR0911  # one a form of annotation
 
 
 def _scalar(kind: type) -> Scalar:
+    if issubclass(kind, Enum):
+        return _chosen([item.value for item in kind])
     if issubclass(kind, bool):
         return BOOLEAN
     if issubclass(kind, int | float):
         return NUMBER
     return TEXT if issubclass(kind, str | date | UUID) else SCALAR
+
+
+def _chosen(values: Iterable[Any]) -> Scalar:
+    known = [value for value in values if value is not None]
+    texts = tuple(value for value in known if isinstance(value, str))
+    return Scalar("text", texts) if texts and len(texts) == len(known) else SCALAR
+
+
+def _is_number_or_truth(kind: Type) -> bool:
+    plain = resolved(kind)
+    return isinstance(plain, Scalar) and plain.kind in {"number", "boolean"}
 
 
 def _wrong_in_all(name: str, found: list[Type | WrongPath]) -> WrongPath:
