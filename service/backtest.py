@@ -97,6 +97,7 @@ def backtest(
         return report
     span = Span(since, until, frozenset(patterns))
     total = history.count_events(session, span)
+    report.not_played = history.count_direct(session, new.document.name, span, DIRECT)
     payloads = any(Reads(document.model_dump_json()).payload for document in documents)
     test = _Backtest(session, new, present, until, actions, workflows, report)
     for page in history.read_events(session, span, payloads=payloads):
@@ -182,6 +183,7 @@ class _Backtest:
             return None
         if not matches(present.document, event, present.vars).started:
             return None
+        self._report.present_played += 1
         return self._play(present, event, [event], None)
 
     # --- runs that see several events -------------------------------------------------------------
@@ -271,6 +273,8 @@ class _Answers:
         self._actions = actions
         self._steps = {} if recorded is None else recorded.steps
         self.guessed: list[str] = []
+        self.params: dict[str, Mapping[str, Json]] = {}
+        """What each step's action would be given, in the form that the ledger keeps."""
 
     def __call__(self, call: SimulatedCall) -> Answer:
         return Answer(self._outcome(call))
@@ -281,7 +285,8 @@ class _Answers:
             return Failed("unknown_action", f"there is no action {call.action!r}", retryable=False)
         model = action.params if isinstance(action, OwnAction) else action.action.params
         try:
-            model.model_validate(call.params)
+            given = model.model_validate(call.params)
+            self.params[call.path] = given.model_dump(mode="json")
         except ValidationError as error:
             if not call.reads_unknown():
                 first = error.errors(include_url=False)[0]
@@ -333,7 +338,7 @@ def _story_of(recorded: RecordedRun, actions: Mapping[str, AnyAction]) -> Story:
 
 def _story_of_play(played: Played, answers: _Answers, actions: Mapping[str, AnyAction]) -> Story:
     effects = tuple(
-        Effect(call.path, call.action, call.params)
+        Effect(call.path, call.action, answers.params.get(call.path, call.params))
         for call, answer in played.calls
         if isinstance(answer.outcome, Succeeded) and _changes_something(actions.get(call.action))
     )

@@ -72,6 +72,10 @@ class Report:
     events_left: int = 0
     runs_new: int = 0
     runs_present: int = 0
+    present_played: int = 0
+    """Runs of the present version that are no record: their events came before it."""
+    not_played: int = 0
+    """Runs that were started by hand, by a schedule or by a call."""
     guessed: int = 0
     failed_matches: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
@@ -130,6 +134,8 @@ class Report:
             "events": self.events,
             "events_left": self.events_left,
             "runs": {"new": self.runs_new, "present": self.runs_present},
+            "present_played": self.present_played,
+            "not_played": self.not_played,
             "compared": dict(self.kinds),
             "conditions_failed": self.failed_matches,
             "runs_with_guesses": self.guessed,
@@ -195,18 +201,19 @@ def _effects(new: Story, present: Story) -> Iterable[dict[str, Any]]:
                 "new": None if now is None else _shown(now),
             }
             continue
-        names = sorted({*old.params, *now.params})
-        for name in names:
+        for name in sorted({*old.params, *now.params}):
             was, would = old.params.get(name), now.params.get(name)
-            # A ledger keeps every parameter, a document only those that it gives.
-            if was != would and name in now.params:
+            if was != would:
                 yield {"effect": path, "parameter": name, "present": was, "new": would}
 
 
 def _both_went(before: str | None, after: str | None) -> bool:
-    """Say whether both come to the same where a played step cannot fail or wait."""
+    """Say whether two states tell no difference of the documents.
+
+    A step that was recorded while it was under way had not ended yet; that is all.
+    """
     idle = {None, "skipped", "pending"}
-    return before in idle and after in idle
+    return before in {"running", "waiting"} or (before in idle and after in idle)
 
 
 def _shown(effect: Effect) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -34,7 +35,7 @@ _TITLES = {
     Kind.ONLY_NEW.value: "starts it now, and did not before",
     Kind.ONLY_PRESENT.value: "started it before, and does not now",
     Kind.DIFFERENT.value: "would be done differently",
-    "gathered": "would be one run",
+    "gathered": "would gather what came",
     "condition": "its conditions cannot be evaluated",
 }
 _STYLES = {
@@ -45,6 +46,9 @@ _STYLES = {
     "condition": "red",
 }
 _LONGEST_VALUE = 100
+_BEFORE = 20
+"""Characters that are shown before the first difference of two long values."""
+_MINUTE = "%Y-%m-%d %H:%M"
 MOST_ERRORS = 5
 
 
@@ -179,9 +183,15 @@ class _bar:  # noqa: N801  # used as a function in `with`
 
 def _tell(report: Report) -> None:
     out = console()
-    span = f"{moment(report.since.isoformat())} until {moment(report.until.isoformat())}"
-    out.print(Text.assemble((report.workflow, "bold"), f"  {span}"))
-    out.print(f"{report.events:,} events that could start it")
+    since, until = (time.astimezone().strftime(_MINUTE) for time in (report.since, report.until))
+    out.print(Text.assemble((report.workflow, "bold"), f"  {since} until {until}"))
+    out.print(f"{_count(report.events, 'event')} that could start it")
+    if report.present_played:
+        events = _count(report.present_played, "event")
+        out.print(f"{events} came before the present version: what it would have done is played")
+    if report.not_played:
+        runs = _count(report.not_played, "run")
+        out.print(f"{runs} started by hand, by a schedule or by a call: not played")
     out.print()
     print_table(
         ["", "would be", "was"],
@@ -215,9 +225,8 @@ def _tell_differences(out: Console, report: Report) -> None:
     out.print()
     same = report.kinds.get(Kind.SAME.value, 0)
     if report.guessed:
-        out.print(
-            f"{report.guessed:,} runs needed answers that nobody gave yet: they went on with nulls."
-        )
+        runs = _count(report.guessed, "run")
+        out.print(f"{runs} needed answers that nobody gave yet, and went on with nulls")
     for error, count in report.errors.most_common(MOST_ERRORS):
         out.print(Text(f"{count:,}  would fail: {error}", style="red"))
     for kind, title in _TITLES.items():
@@ -246,7 +255,7 @@ def _tell_example(out: Console, example: Mapping[str, Any]) -> None:
         if story["error"]:
             out.print(Text(f"        {story['error']}", style="red"))
         for effect in story["effects"]:
-            out.print(Text(f"        {effect['action']}  {_short(effect['params'])}"))
+            out.print(Text(f"        {effect['action']}  {_given(effect['params'])}"))
         return
     for item in example["differences"]:
         out.print(Text(f"        {_difference(item)}"))
@@ -256,13 +265,37 @@ def _difference(item: Mapping[str, Any]) -> str:
     if "step" in item:
         return f"{item['step']}: was {item['present'] or 'not there'}, is {item['new'] or 'gone'}"
     if "parameter" in item:
-        was, would = _short(item["present"]), _short(item["new"])
+        was, would = _beside_one_another(item["present"], item["new"])
         return f"{item['effect']}.{item['parameter']}: was {was}, would be {would}"
-    if item["present"] is None:
-        return f"{item['effect']}: would be sent: {_short(item['new'])}"
-    return f"{item['effect']}: was sent, would not be: {_short(item['present'])}"
+    sent, words = item["new"], "would be sent"
+    if item["new"] is None:
+        sent, words = item["present"], "was sent, would not be"
+    return f"{item['effect']}: {words}: {sent['action']}  {_given(sent['params'])}"
 
 
-def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
+def _given(params: Mapping[str, Any]) -> str:
+    """Give parameters on one line, without those that say nothing."""
+    said = {name: value for name, value in params.items() if value not in (None, {}, [])}
+    return _short("  ".join(f"{name}={_text_of(value)}" for name, value in said.items()))
+
+
+def _beside_one_another(was: Any, would: Any) -> tuple[str, str]:
+    """Give two values from a little before the first place at which they differ."""
+    texts = (_text_of(was), _text_of(would))
+    differing = (at for at, (one, other) in enumerate(zip(*texts, strict=False)) if one != other)
+    same = next(differing, min(map(len, texts)))
+    start = max(same - _BEFORE, 0) if max(map(len, texts)) > _LONGEST_VALUE else 0
+    first, second = (("…" if start else "") + text[start:] for text in texts)
+    return _short(first), _short(second)
+
+
+def _text_of(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"

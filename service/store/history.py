@@ -72,6 +72,22 @@ def count_events(session: Session, span: Span) -> int:
     return int(session.execute(counted).scalar_one())
 
 
+def count_direct(session: Session, workflow: str, span: Span, types: Iterable[str]) -> int:
+    """Give how many runs of a workflow events of these types began."""
+    counted = (
+        select(func.count())
+        .select_from(RunRow)
+        .join(EventRow, col(EventRow.id) == col(RunRow.event_id))
+        .where(
+            col(RunRow.workflow) == workflow,
+            col(RunRow.created_at) >= span.since,
+            col(RunRow.created_at) < span.until,
+            col(EventRow.type).in_(list(types)),
+        )
+    )
+    return int(session.execute(counted).scalar_one())
+
+
 def read_events(session: Session, span: Span, *, payloads: bool) -> Iterator[list[dict[str, Json]]]:
     """Give pages of events as expressions see them, in the order they came.
 

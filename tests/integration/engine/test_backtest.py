@@ -6,10 +6,12 @@ import tracemalloc
 from datetime import timedelta
 from typing import Any
 
+from schemas.run_tables import RunRow
 from schemas.tables import EffectRow, EventRow
 from service.backtest import Candidate, backtest
 from service.backtest_report import Report
 from service.db import Database
+from service.runs import advance_run
 from service.store import history
 from service.vendors.base import Done
 from service.workflows.document import merge_vars, parse_document
@@ -96,6 +98,24 @@ def test_what_would_be_sent_otherwise_is_named_by_parameter(installation: Instal
     assert example["subject"] == "s2"
 
 
+def test_what_an_action_adds_by_itself_is_no_difference(installation: Installation) -> None:
+    bare = PRESENT.split("    with:", maxsplit=1)[0]
+    installation.workflow(bare)
+    deliver(installation, 2)
+    assert play(installation, bare, present=bare)["compared"] == {"same": 1}
+
+
+def test_a_step_that_had_not_ended_is_no_difference(installation: Installation) -> None:
+    slow = PRESENT + "  - {id: pause, sleep: 1h}\n"
+    installation.workflow(slow)
+    deliver(installation, 2, advance=False)
+    advance_run(installation.runtime, installation.rows(RunRow)[0].id)
+    assert installation.step(installation.rows(RunRow)[0].id, "pause").status == "waiting"
+    report = play(installation, slow, present=slow)
+    assert report["compared"] == {"same": 1}
+    assert report["present_played"] == 0
+
+
 def test_events_that_start_it_now_and_events_that_do_not_any_more_are_told(
     installation: Installation,
 ) -> None:
@@ -138,6 +158,7 @@ def test_before_its_time_the_present_version_is_played_too(installation: Install
     changed = PRESENT.replace("hello", "good day")
     report = play(installation, changed, present=PRESENT, since_present=timedelta(hours=1))
     assert report["runs"] == {"new": 2, "present": 2}
+    assert report["present_played"] == 2
     assert report["compared"] == {"different": 2}
     later = play(installation, changed, present=PRESENT, since_present=-timedelta(hours=1))
     assert later["runs"] == {"new": 2, "present": 0}
