@@ -6,13 +6,15 @@ it underlines is refused, and a document that is accepted is never underlined.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from schemas.document import NAMED_KINDS, Document
 from service.workflows.catalogue import ActionSignature, Catalogue
-from service.workflows.parts import LABELS, STEP_MODELS
+from service.workflows.parts import LABELS, STEP_MODELS, TRIGGER_KINDS, keys_of
 from service.workflows.step_checks import ASK
 from service.workflows.template_checks import TEMPLATE
 
@@ -46,12 +48,65 @@ def document_schema(catalogue: Catalogue) -> dict[str, Any]:
             step["required"] = [key for key in step["required"] if key != "id"]
     _complete_actions(definitions, actions, references)
     _complete_names(definitions, catalogue)
+    kinds = {
+        "Step": _one_kind(STEP_MODELS, definitions),
+        "Trigger": _one_kind(TRIGGER_KINDS, definitions),
+    }
+    definitions = {name: _by_kind(schema) for name, schema in definitions.items()}
     return {
         "$schema": DIALECT,
         "title": "Hookwright workflow",
         **definitions.pop("Document"),
-        "$defs": {**definitions, "Computed": {"anyOf": [_EXPRESSION, _TEMPLATE]}},
+        "$defs": {**definitions, **kinds, "Computed": {"anyOf": [_EXPRESSION, _TEMPLATE]}},
     }
+
+
+def _one_kind(models: Mapping[str, type[BaseModel]], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Give what holds for the kind that is written, so that a typo in it is underlined alone.
+
+    With `oneOf` a document that fits no kind is wrong as a whole, and nobody sees where.
+    """
+    known = {key: True for model in models.values() for key in keys_of(model)}
+    chosen: dict[str, Any] = {
+        "if": {"propertyNames": {"enum": list(known)}},
+        "then": {"anyOf": [{"required": [kind]} for kind in models]},
+        "else": {"properties": known, "additionalProperties": False},
+    }
+    for kind, model in reversed(list(models.items())):
+        reference = _reference(model)
+        chosen = {"if": {"required": [kind]}, "then": reference, "else": chosen}
+    written = [definitions[model.__name__]["properties"] for model in models.values()]
+    common = set.intersection(*(set(keys) for keys in written))
+    # Editors complete these before there is a kind; what they may hold is said with the kind.
+    offered = {
+        key: {name: schema[name] for name in ("title", "description") if name in schema}
+        for keys in written
+        for key, schema in keys.items()
+        if key in common or key in models
+    }
+    return {"type": "object", "properties": offered, **chosen}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, Any]:
+    return {"$ref": f"#/$defs/{model.__name__}"}
+
+
+def _by_kind(schema: Any) -> Any:
+    """Let steps and triggers be told apart by their kind wherever they stand."""
+    if isinstance(schema, list):
+        return [_by_kind(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    for name, models in (("Step", STEP_MODELS), ("Trigger", TRIGGER_KINDS)):
+        if schema.get("oneOf") == [_reference(model) for model in models.values()]:
+            return {"$ref": f"#/$defs/{name}"}
+    choice = schema.get("anyOf", [])
+    for part in choice:
+        if str(part.get("$ref", "")).rpartition("/")[2] in _PARTS:
+            others = [other for other in choice if other != part]
+            rest = {key: value for key, value in schema.items() if key != "anyOf"}
+            return {**rest, "if": {"type": "object"}, "then": part, "else": {"anyOf": others}}
+    return {key: _by_kind(value) for key, value in schema.items()}
 
 
 def _complete_actions(

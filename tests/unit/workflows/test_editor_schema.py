@@ -83,3 +83,82 @@ def test_no_shipped_workflow_is_underlined(path: Path) -> None:
 )
 def test_it_underlines_what_can_be_seen_without_evaluating(name: str, catalogue: Catalogue) -> None:
     assert _faults(catalogue, _read(HERE / "wrong" / f"{name}.yaml"))
+
+
+STEPS: dict[str, dict[str, Any]] = {
+    "uses": {"id": "a", "uses": "slack.message", "with": {"text": "hi"}},
+    "approval": {"id": "a", "approval": {"text": "Merge?"}},
+    "wait_for": {"id": "a", "wait_for": {"event": "a.b", "timeout": "1h"}},
+    "sleep": {"sleep": "5m"},
+    "emit": {"emit": {"type": "deploy.finished"}},
+    "call": {"id": "a", "call": "other"},
+    "for_each": {"for_each": "event.facts.tests", "steps": [{"sleep": "1s"}]},
+    "parallel": {"parallel": [[{"sleep": "1s"}], [{"sleep": "1s"}]]},
+}
+TRIGGERS: dict[str, dict[str, Any]] = {
+    "event": {"event": "a.b"},
+    "cron": {"cron": "0 6 * * *"},
+    "manual": {"manual": {}},
+}
+
+
+def _places(catalogue: Catalogue, **parts: Any) -> list[tuple[list[int | str], str]]:
+    value = {"name": "x", "on": [{"event": "a.b"}], "steps": [{"sleep": "1s"}], **parts}
+    validator = jsonschema.Draft202012Validator(document_schema(catalogue))
+    return [(list(error.absolute_path), error.message) for error in validator.iter_errors(value)]
+
+
+@pytest.mark.parametrize("kind", STEPS)
+@pytest.mark.parametrize("inside", ["alone", "loop", "arm"])
+def test_only_the_misspelt_key_of_a_step_is_underlined(
+    kind: str, inside: str, catalogue: Catalogue
+) -> None:
+    good = STEPS[kind]
+    around: dict[str, tuple[list[int | str], Any]] = {
+        "alone": ([], lambda step: step),
+        "loop": (["steps", 0], lambda step: {"for_each": "event.facts.tests", "steps": [step]}),
+        "arm": (["parallel", 0, 0], lambda step: {"parallel": [[step]]}),
+    }
+    below, wrap = around[inside]
+    assert _places(catalogue, steps=[wrap(good)]) == []
+    misspelt = {**good, "on_eror": "continue"}
+    [(path, message)] = _places(catalogue, steps=[{"sleep": "1s"}, wrap(misspelt)])
+    assert path == ["steps", 1, *below]
+    assert "'on_eror' was unexpected" in message
+    without_kind = {f"{key}x" if key == kind else key: value for key, value in good.items()}
+    [(path, message)] = _places(catalogue, steps=[{"sleep": "1s"}, wrap(without_kind)])
+    assert path == ["steps", 1, *below]
+    assert f"'{kind}x' was unexpected" in message
+
+
+@pytest.mark.parametrize("kind", TRIGGERS)
+def test_only_the_misspelt_key_of_a_trigger_is_underlined(kind: str, catalogue: Catalogue) -> None:
+    [(path, message)] = _places(catalogue, on=[{**TRIGGERS[kind], "iff": "true"}])
+    assert path == ["on", 0]
+    assert "'iff' was unexpected" in message
+
+
+def test_a_misspelt_parameter_is_underlined_in_its_step(catalogue: Catalogue) -> None:
+    step = {"id": "a", "uses": "slack.message", "with": {"text": "hi", "chanel": "#qa"}}
+    [(path, message)] = _places(catalogue, steps=[{"sleep": "1s"}, step])
+    assert path == ["steps", 1, "with"]
+    assert "'chanel' was unexpected" in message
+
+
+def test_a_misspelt_key_of_a_part_is_underlined_in_that_part(catalogue: Catalogue) -> None:
+    step = {"id": "a", "uses": "slack.message", "with": {"text": "hi"}, "retry": {"atempts": 2}}
+    [(path, message)] = _places(catalogue, steps=[step])
+    assert path == ["steps", 0, "retry"]
+    assert "'atempts' was unexpected" in message
+    assert _places(catalogue, steps=[{**step, "retry": None}]) == []
+    [(path, _)] = _places(catalogue, debounce={"quiett": "5s", "quiet": "5s"})
+    assert path == ["debounce"]
+    assert _places(catalogue, debounce=3)
+
+
+def test_editors_complete_every_kind_before_one_is_written(catalogue: Catalogue) -> None:
+    parts = document_schema(catalogue)["$defs"]
+    assert {*STEPS, "id", "if", "on_error"} == set(parts["Step"]["properties"])
+    assert set(parts["Trigger"]["properties"]) == set(TRIGGERS)
+    assert _places(catalogue, steps=[{"id": "a"}])
+    assert _places(catalogue, steps=["text"])
