@@ -19,6 +19,7 @@ from service.workflows.interpolation import (
 )
 from service.workflows.names import Names
 from service.workflows.patterns import pattern_faults
+from service.workflows.unmarked import unmarked_expressions
 from service.workflows.value_types import SCALAR, Type, gives_no_truth
 from service.workflows.yaml_tree import Path
 
@@ -69,6 +70,11 @@ class ExpressionChecker:
         except UnclosedInterpolation as error:
             self._finder.inside(path, text, error.offset, str(error), _CLOSE)
             return None
+        readable = {*names.roots, *(() if names.steps is None else ("steps",))}
+        for unmarked in unmarked_expressions(text, pieces, readable):
+            message = f"`{unmarked.shown}` is no expression here: it would be sent as it stands"
+            hint = f"write `${{{{ {unmarked.expression} }}}}`"
+            self._finder.inside(path, text, unmarked.offset, message, hint)
         found = [
             self._expression(path, text, piece, names)
             for piece in pieces
