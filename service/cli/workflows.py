@@ -27,8 +27,12 @@ def workflow_list(api: ApiClient, *, limit: int, as_json: bool) -> None:
     print_table(
         ["name", "version", "enabled", "mode", "changed", "description"],
         [
-            [row[name] for name in ("name", "version", "enabled", "mode")]
-            + [moment(row["updated_at"]), row["description"]]
+            [
+                *(row[name] for name in ("name", "version", "enabled")),
+                row.get("mode", ""),  # an older server does not give it
+                moment(row["updated_at"]),
+                row["description"],
+            ]
             for row in rows
         ],
         empty="no workflows yet",
