@@ -99,6 +99,7 @@ def _literal_faults(name: str, field: FieldInfo, value: Json) -> Iterator[Parame
                 message = f"`{name}`: {_lowered(fault['msg'])}, not {_shown(fault['input'])}"
                 hint = (
                     _quoted(fault)
+                    or _one_of(fault)
                     or field.description
                     or "write a value of this type, or one whole `${{ … }}`"
                 )
@@ -162,6 +163,15 @@ def _quoted(fault: ErrorDetails) -> str | None:
     if fault["input"] is None:
         return "write a text; what begins with `#` is a comment unless it stands between quotes"
     return None if isinstance(fault["input"], list | dict) else "put it between quotes"
+
+
+def _one_of(fault: ErrorDetails) -> str | None:
+    """Give the hint for a value of a closed set, which the message names."""
+    if fault["type"] not in {"literal_error", "enum"}:
+        return None
+    expected = str(fault.get("ctx", {}).get("expected", "")).replace("'", "")
+    near = did_you_mean(str(fault["input"]), expected.replace(" or ", ", ").split(", ")) or ""
+    return near if near.startswith("did you mean") else "write one of these"
 
 
 def _lowered(text: str) -> str:

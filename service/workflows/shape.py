@@ -14,7 +14,14 @@ from schemas.document import STEP_KINDS, Document
 from schemas.events import Json
 from service.workflows.findings import Finding, did_you_mean
 from service.workflows.parts import STEP_MODELS, keys_of, model_at, steps_in
-from service.workflows.shape_words import MISSING, key_hint, kind_hint, listed, value_words
+from service.workflows.shape_words import (
+    MISSING,
+    key_hint,
+    kind_hint,
+    listed,
+    plain_hint,
+    value_words,
+)
 from service.workflows.yaml_tree import Path, YamlTree
 
 _UNIONS: Mapping[str, str] = {"sleep": "SleepUntil", "debounce": "Debounce"}
@@ -113,7 +120,8 @@ class _Findings:
         if not isinstance(value, Mapping):
             what = "a step" if fault["type"] == "step_kind" else "a trigger"
             hint = "write `- id: …` with its keys below" if what == "a step" else "`- event: …`"
-            return self._at(path, f"{what} is a mapping of keys, not {_short(value)}", hint)
+            message = f"{what} is a mapping of keys, not {_short(value)}"
+            return self._at(path, message, plain_hint(value, hint))
         kinds = STEP_KINDS if fault["type"] == "step_kind" else ("event", "cron", "manual")
         return self._at(path, fault["msg"], kind_hint(value, kinds))
 

@@ -103,6 +103,8 @@ _OTHER_WORDS: Mapping[str, str] = {
     **dict.fromkeys(("workflow", "run_workflow"), "another workflow is `call`, in a step"),
     **dict.fromkeys(("schedule", "schedules"), "a schedule is a trigger: `on: [{cron: …}]`"),
     **dict.fromkeys(("tz", "time_zone", "timeZone"), "it is `timezone`, beside `cron`"),
+    "continue-on-error": "it is `on_error: continue`",
+    "workflow_dispatch": "a start by hand is `manual: {}`",
     "env": "values of the document are `vars`",
     "run": "no shell is run: a step `uses` an action",
     "needs": "steps are performed in their order, those of `parallel` at once",
@@ -112,6 +114,15 @@ _OTHER_WORDS: Mapping[str, str] = {
     "on_success": "write it at the end of `steps`",
     "output": "they are `outputs`, of the document",
 }
+_OTHER_TYPES: Mapping[str, str] = {
+    **dict.fromkeys(("string", "str"), "text"),
+    **dict.fromkeys(("int", "integer", "float", "double"), "number"),
+    "bool": "boolean",
+    "array": "list",
+    **dict.fromkeys(("object", "dict", "mapping"), "map"),
+}
+"""How other languages call the types of inputs."""
+
 _EXAMPLES: Mapping[str, str] = {
     "concurrency": "such as `concurrency: {key: event.subject, when_busy: skip}`",
     "coalesce": "such as `coalesce: {key: event.facts.run_id, within: 30s}`",
@@ -164,6 +175,11 @@ def kind_hint(value: Mapping[str, Any], kinds: Iterable[str]) -> str:
     return f"add what it is, such as `{example}`"
 
 
+def plain_hint(value: object, example: str) -> str:
+    """Say what to write for a step or trigger that is no mapping."""
+    return _OTHER_WORDS.get(value, example) if isinstance(value, str) else example
+
+
 def value_words(
     fault: ErrorDetails, path: Path, model: type[BaseModel] | None
 ) -> tuple[str, str | None]:
@@ -181,7 +197,8 @@ def value_words(
         expected = str(context["expected"]).replace("'", "`")
         message = f"`{name}` must be {expected}, not {_shown(given)}"
         wanted = expected.replace("`", "").replace(" or ", ", ").split(", ")
-        near = did_you_mean(str(given), wanted) or ""
+        meant = _OTHER_TYPES.get(str(given)) if name == "type" else None
+        near = did_you_mean(meant or str(given), wanted) or ""
         hint = near if near.startswith("did you mean") else "write one of these"
     elif kind in {"too_short", "string_too_short"}:
         message = f"`{name}` must not be empty"

@@ -102,7 +102,14 @@ class StepChecker:
             return None
         known = self._catalogue.actions
         if uses not in known:
-            hint = did_you_mean(uses, known)
+            vendor = uses.partition(".")[0]
+            near = did_you_mean(uses, known) or ""
+            hint = did_you_mean(uses, [name for name in known if name.startswith(f"{vendor}.")])
+            if near.startswith("did you mean"):
+                hint = near
+            elif hint is None:
+                hint = "`hookwright workflow actions` lists what there is"
+                hint += "; actions of GitHub cannot be used" if "/" in uses else ""
             short = {name.partition(".")[2]: name for name in known}
             if uses.rpartition(".")[2] in short:
                 hint = f"did you mean `{short[uses.rpartition('.')[2]]}`?"

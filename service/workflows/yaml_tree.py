@@ -273,7 +273,10 @@ def _put(parent: _Node, node: _Node, line: int, column: int) -> None:
         parent.key = None
         return
     if node.kind != "scalar" or not isinstance(node.value, str):
-        raise YamlFault("a key must be a text", line, column, "put it between quotes")
+        # Readers of YAML 1.1 make `true` of `on`, and write it as that.
+        is_on = node.kind == "scalar" and node.value is True
+        hint = "write `on:`, or put it between quotes" if is_on else "put it between quotes"
+        raise YamlFault("a key must be a text", line, column, hint)
     if any(key.value == node.value for key, _ in parent.entries):
         hint = "keep one of them; a list of values begins each with `- `"
         raise YamlFault(f"the key `{node.value}` is given twice", line, column, hint)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.document import Document
+from service.catalogue import build_catalogue
 from service.workflows.catalogue import Catalogue
 from service.workflows.document import (
     DocumentError,
@@ -95,6 +96,20 @@ def test_the_error_names_file_and_place_and_has_a_stable_code(catalogue: Catalog
     started, empty = str(caught.value).splitlines()
     assert started.startswith("flows/x.yaml:1:1: `on` is missing (say what starts it, such as")
     assert empty == "flows/x.yaml:2:8: `steps` must not be empty (write at least one)"
+
+
+def test_a_value_outside_of_a_closed_set_is_told_what_is_in_it() -> None:
+    text = (
+        "name: x\non: [{event: a.b}]\nsteps:\n"
+        "  - {id: a, uses: alert.open, with: {key: k, title: t, severity: bad}}\n"
+        "  - {id: b, uses: alert.open, with: {key: k, title: t, severity: warn}}\n"
+    )
+    with pytest.raises(DocumentError) as caught:
+        parse_document(text, filename="f", catalogue=build_catalogue())
+    bad, warn = caught.value.findings
+    assert bad.message == "`severity`: should be 'info', 'warning' or 'critical', not 'bad'"
+    assert bad.hint == "write one of these"
+    assert warn.hint == "did you mean `warning`?"
 
 
 def test_yaml_1_2_keeps_on_yes_and_dates_as_texts() -> None:
