@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +27,11 @@ from service.errors import NotFound
 
 Row = dict[str, Any]
 
+MOST_LINES = 40
+"""Lines of a vendor's body that are shown where an event has no facts."""
+LONGEST_LINE = 200
+"""Characters of such a line."""
+
 limit_option = click.option(
     "--limit", metavar="N", type=click.IntRange(1), default=20, help="How many at most."
 )
@@ -46,6 +52,24 @@ def _list(
         print_json(rows)
     else:
         print_table(columns, [cells(row) for row in rows], empty="nothing yet")
+
+
+def _newest(api: ApiClient, kind: str, path: str, **filters: object) -> str:
+    """Give the id of the newest thing of a kind. Raises NotFound when there is none."""
+    rows = list(api.rows(path, 1, filters))
+    if not rows:
+        raise NotFound(f"there is no {kind} yet")
+    return str(rows[0]["id"])
+
+
+def _print_runs(runs: Sequence[Row]) -> None:
+    """Print the runs of an event or a delivery, one a line, in columns."""
+    statuses = max((len(run["status"]) for run in runs), default=0)
+    names = max((len(run["workflow"]) for run in runs), default=0)
+    for run in runs:
+        status = state(run["status"])
+        status.pad_right(statuses - len(run["status"]))
+        console().print("  ", status, f"  {run['workflow']:<{names}}  {run['id']}", sep="")
 
 
 # --- runs -------------------------------------------------------------------------------------
@@ -126,10 +150,7 @@ def run_show(api: ApiClient, *, run_id: str | None, as_json: bool) -> None:
     Without an ID, the newest run. The beginning of an ID is enough when it fits one alone.
     """
     if run_id is None:
-        newest = list(api.rows("/runs", 1, {}))
-        if not newest:
-            raise NotFound("there is no run yet")
-        run_id = newest[0]["id"]
+        run_id = _newest(api, "run", "/runs")
     found = find_one(api, "run", run_id)
     if as_json:
         print_json(found)
@@ -199,8 +220,7 @@ def delivery_show(api: ApiClient, *, delivery_id: str, as_json: bool) -> None:
     for event in found["events"]:
         out.print(f"  {event['type']}  {event['subject'] or ''}  {event['id']}")
     out.print("\n[bold]runs[/]")
-    for run in found["runs"]:
-        out.print("  ", state(run["status"]), f" {run['workflow']}  {run['id']}", sep="")
+    _print_runs(found["runs"])
     out.print("\n[bold]headers[/]")
     for name, value in found["headers"]:
         out.print(f"  {name}: {value}", markup=False)
@@ -245,11 +265,16 @@ def event_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | No
 
 
 @event_command.command("show", epilog="Example: hookwright event show 0197c9bb-…")
-@click.argument("event_id", metavar="ID")
+@click.argument("event_id", metavar="[ID]", required=False)
 @json_option
 @remote
-def event_show(api: ApiClient, *, event_id: str, as_json: bool) -> None:
-    """Show an event with its facts and its runs. The beginning of an ID is enough."""
+def event_show(api: ApiClient, *, event_id: str | None, as_json: bool) -> None:
+    """Show an event with its facts and its runs; where it has no facts, what was sent.
+
+    Without an ID, the newest event. The beginning of an ID is enough when it fits one alone.
+    """
+    if event_id is None:
+        event_id = _newest(api, "event", "/events")
     found = find_one(api, "event", event_id)
     if as_json:
         print_json(found)
@@ -268,10 +293,33 @@ def event_show(api: ApiClient, *, event_id: str, as_json: bool) -> None:
     )
     out = console()
     out.print("\n[bold]runs[/]")
-    for run in found["runs"]:
-        out.print("  ", state(run["status"]), f" {run['workflow']}  {run['id']}", sep="")
-    out.print("\n[bold]facts[/]")
-    print_json(found["facts"])
+    _print_runs(found["runs"])
+    payload = found["payload"]
+    if found["facts"] or payload is None:
+        out.print("\n[bold]facts[/]")
+        print_json(found["facts"])
+    if payload is None:
+        return
+    if found["facts"]:
+        out.print(f"\n[bold]payload[/]: {_counted(payload)}, see --json")
+    else:
+        out.print("\n[bold]payload[/]")
+        _print_bounded(payload)
+
+
+def _counted(payload: Any) -> str:
+    count = len(payload) if isinstance(payload, dict | list) else 1
+    return f"{count} value{'' if count == 1 else 's'}"
+
+
+def _print_bounded(payload: Any) -> None:
+    """Print a vendor's body as JSON, as far as somebody reads it at a terminal."""
+    lines = json.dumps(payload, indent=2, ensure_ascii=False).splitlines()
+    for line in lines[:MOST_LINES]:
+        click.echo(line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…")
+    left = len(lines) - MOST_LINES
+    if left > 0:
+        click.echo(f"… {left} more line{'' if left == 1 else 's'}, see --json")
 
 
 @click.group("alert")

@@ -1,0 +1,88 @@
+"""A person looks at what came and what became of it, with a server that runs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.integration.cli.conftest import END_S, Shell
+from tests.servers import wait_until
+
+TWICE = """
+name: {name}
+on: [{{event: generic.build.failed}}]
+steps: [{{id: told, uses: alert.open, with: {{key: "{name}", title: told}}}}]
+"""
+BODY = {
+    "event": "build.failed",
+    "branch": "main",
+    "lines": [f"line {number}" for number in range(60)],
+    "long": "x" * 500,
+}
+
+
+@pytest.fixture(scope="module")
+def shown(running: Shell) -> Shell:
+    """A server that holds an event without facts, which started two workflows."""
+    for name in ("short", "a-longer-name"):
+        (running.folder / "workflows" / f"{name}.yaml").write_text(TWICE.format(name=name))
+    running.run("apply")
+    (running.folder / "body.json").write_text(json.dumps(BODY))
+    return running
+
+
+def send(shell: Shell) -> str:
+    """Send a body that no adapter knows facts of; gives its event's id once its runs are there."""
+    shell.run("send", "generic", "body.json", "--event", "build.failed")
+
+    def found() -> str | None:
+        rows = json.loads(shell.run("event", "list", "--type", "generic.build.failed", "--json"))
+        runs = (
+            json.loads(shell.run("event", "show", rows[0]["id"], "--json"))["runs"] if rows else ()
+        )
+        return rows[0]["id"] if len(runs) == 2 and all(run["ended_at"] for run in runs) else None
+
+    return str(wait_until(found, END_S, what="its runs ended"))
+
+
+# --- events -----------------------------------------------------------------------------------
+
+
+def test_an_event_without_facts_shows_what_was_sent_within_bounds(shown: Shell) -> None:
+    said = shown.run("event", "show", send(shown))
+    assert '"branch": "main"' in said
+    assert '"line 30"' in said
+    assert '"line 59"' not in said
+    assert said.rstrip().endswith("more lines, see --json")
+    assert all(len(line) <= 200 for line in said.splitlines())
+    assert "facts" not in said
+
+
+def test_an_event_with_facts_counts_what_was_sent(shown: Shell) -> None:
+    shown.run("send", "vibeview", "run.failed")
+
+    def found() -> list[dict[str, str]]:
+        rows = json.loads(shown.run("event", "list", "--type", "test_run.failed", "--json"))
+        return list(rows)
+
+    (event,) = wait_until(found, END_S, what="its event")
+    payload = json.loads(shown.run("event", "show", event["id"], "--json"))["payload"]
+    said = shown.run("event", "show", event["id"])
+    assert '"run_id"' in said
+    assert f"payload: {len(payload)} values, see --json" in said
+
+
+def test_the_runs_of_an_event_stand_in_columns(shown: Shell) -> None:
+    event = send(shown)
+    runs = json.loads(shown.run("event", "show", event, "--json"))["runs"]
+    lines = shown.run("event", "show", event).splitlines()
+    places = {line.index(run["id"]) for run in runs for line in lines if run["id"] in line}
+    assert len(runs) == 2
+    assert len(places) == 1
+
+
+def test_without_an_id_the_newest_event_is_shown(shown: Shell) -> None:
+    send(shown)
+    newest = json.loads(shown.run("event", "list", "--limit", "1", "--json"))[0]["id"]
+    assert newest in shown.run("event", "show")
