@@ -102,10 +102,10 @@ class Names:
     def _no_step(self, step_id: str) -> Fault:
         target = self.layout.get(step_id)
         if target is None:
-            return Fault(
-                f"there is no step `{step_id}`",
-                did_you_mean(step_id, self.steps or self.layout) or "no step is performed earlier",
-            )
+            # A step whose id is still missing or empty cannot be named.
+            earlier = [name for name in self.steps or () if name]
+            hint = did_you_mean(step_id, earlier) or "no step is performed earlier"
+            return Fault(f"there is no step `{step_id}`", hint)
         if target.path == self.place[: len(target.path)] and target.path != self.place:
             message = f"`{step_id}` has not ended while the steps in it are performed"
             return Fault(message, "read it after it")
