@@ -163,6 +163,7 @@ class EventRef(Answer):
     type: str
     subject: str | None
     time: datetime
+    received_at: datetime
 
 
 class RunRef(Answer):

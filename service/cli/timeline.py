@@ -36,7 +36,7 @@ def render_run(run: Row, *, width: int | None = None) -> Text:
     `width`: the columns of the terminal, in which long lines are folded so that the rail on the
     left stays whole. None: nothing is folded.
     """
-    lines = [*_head(run), *_event(run["event"]), *_further(run), Text(_RAIL, style=_FAINT)]
+    lines = [*_head(run), *_events(run), Text(_RAIL, style=_FAINT)]
     effects: dict[str, list[Row]] = {}
     for effect in run["effects"]:
         effects.setdefault(effect["step"], []).append(effect)
@@ -90,23 +90,30 @@ def _head(run: Row) -> Iterator[Text]:
         yield _railed(Text(said, style=_FAINT))
 
 
-def _event(event: Row) -> Iterator[Text]:
+def _events(run: Row) -> Iterator[Text]:
+    """Say which event started the run, and which others it gathered: by when we received them."""
     yield Text(_RAIL, style=_FAINT)
+    first, further = run["event"], run["events"]
+    types = max(len(event["type"]) for event in (first, *further))
+    about = max(len(event["subject"] or "") for event in (first, *further))
     line = _begin("◆ ", "bold blue")
-    line.append(event["type"], style="bold").append(f"  {event['vendor']}")
-    line.append(f"  {event['subject'] or ''}", style=_FAINT)
-    line.append(f"  {moment(event['received_at'])}", style=_FAINT)
-    yield line
-    told = _facts(event["facts"])
+    line.append(f"{first['type']:<{types}}", style="bold").append(f"  {first['vendor']}")
+    yield line.append(_about(first, about), style=_FAINT)
+    told = _facts(first["facts"])
     if told:
         yield _railed(Text(told))
+    for event in further:
+        line = _begin("◇ ", "blue").append(f"{event['type']:<{types}}")
+        # Only the first names its vendor; the others leave its column free.
+        line.append(" " * (2 + len(first["vendor"])))
+        yield line.append(_about(event, about), style=_FAINT)
 
 
-def _further(run: Row) -> Iterator[Text]:
-    for event in run["events"]:
-        line = _begin("◇ ", "blue").append(event["type"])
-        line.append(f"  {event['subject'] or ''}  {moment(event['time'])}", style=_FAINT)
-        yield line
+def _about(event: Row, width: int) -> str:
+    """Give an event's subject, in a column when any has one, and when it was received."""
+    # An older server gives of a gathered event the sender's time alone.
+    received = moment(event.get("received_at") or event["time"])
+    return f"  {event['subject'] or '':<{width}}  {received}" if width else f"  {received}"
 
 
 def _facts(facts: Row) -> str:

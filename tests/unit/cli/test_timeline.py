@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.cli import output
 from service.cli.following import cloud_event
 from service.cli.output import duration
 from service.cli.timeline import render_run
@@ -283,7 +284,13 @@ def test_branches_are_counted_and_those_that_need_somebody_are_named() -> None:
         "failed": 1,
         "cancelled": 0,
     }
-    branch = {"id": "b7", "path": "each[7]", "step": "each", "status": "failed", "wait": None}
+    branch: dict[str, Any] = {
+        "id": "b7",
+        "path": "each[7]",
+        "step": "each",
+        "status": "failed",
+        "wait": None,
+    }
     branch["error"] = {"step": "note", "code": "refused", "message": "no"}
     wait = make_wait("go", "approval", "waits for a decision", run_id="b9", path="each[9]")
     waiting = {"id": "b9", "path": "each[9]", "step": "each", "status": "waiting", "error": None}
@@ -316,3 +323,30 @@ def test_a_branch_and_a_called_run_say_what_they_belong_to() -> None:
     assert "branch each[3] of run r1" in line_with(run, "branch")
     assert 'for {"url": "/"}' in line_with(run, "for {")
     assert "called by nightly · audit  run c1" in line_with(run, "called by")
+
+
+def test_the_events_of_a_run_stand_in_columns_by_when_they_were_received() -> None:
+    further: list[dict[str, Any]] = [
+        {
+            "type": kind,
+            "subject": subject,
+            "time": "2020-05-05T05:05:00Z",
+            "received_at": "2026-11-21T12:00:07Z",
+        }
+        for kind, subject in (("visual_regression.warned", "sr10"), ("test_run.failed", None))
+    ]
+    run = make_run(events=further)
+    received = output.moment("2026-11-21T12:00:07Z")
+    events = [line for line in lines(run) if line.startswith(("◆", "◇"))]
+    assert [line.endswith(f" {received}") for line in events[1:]] == [True, True]
+    at = events[1].index(received)
+    assert events[0].index(output.moment(run["event"]["received_at"])) == at
+    assert events[2].index(received) == at
+    assert events[0].index("sr9") == events[1].index("sr10")
+
+
+def test_events_about_nothing_leave_no_gap() -> None:
+    run = make_run()
+    run["event"] = {**run["event"], "subject": None}
+    received = output.moment(run["event"]["received_at"])
+    assert line_with(run, "◆") == f"◆ test_run.failed  vibeview  {received}"
