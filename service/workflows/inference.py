@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.workflows.comparisons import comparison_faults
@@ -10,21 +10,31 @@ from service.workflows.names import Fault, Names, no_field
 from service.workflows.references import written_path
 from service.workflows.syntax import Call, Collection, Index, Literal, Macro, Node, Select, children
 from service.workflows.value_types import (
+    BOOLEAN,
     NOTHING,
     NUMBER,
     SCALAR,
     TEXT,
     ListOf,
+    Scalar,
     Type,
     WrongPath,
     item_of,
     member,
     one_of,
+    resolved,
     type_at,
 )
 
 _CONDITIONAL = 3
-_SIGNS = frozenset({"!", "<", "<=", ">", ">=", "==", "!=", "in", "&&", "||", "-", "*", "/", "%"})
+_GIVE_TRUTH = frozenset(
+    {
+        *("!", "<", "<=", ">", ">=", "==", "!=", "in", "&&", "||"),
+        *("contains", "endsWith", "matches", "startsWith"),
+    }
+)
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
+_GIVE_NUMBERS = frozenset({"double", "int", "size"})
 _SAME_AS_FIRST = frozenset({"limit", "distinct"})
 _ITEM_OF_FIRST = frozenset({"first", "last", "min", "max"})
 _LISTS_OF_SCALARS = frozenset({"split", "range"})
@@ -33,27 +43,12 @@ _GIVE_TEXTS = frozenset(
 )
 _GIVE_SCALARS = frozenset(
     [
-        "contains",
-        "dollars",
-        "double",
-        "endsWith",
-        "escape_markdown",
-        "escape_slack",
-        "format",
-        "int",
-        "join",
-        "json",
-        "lower",
-        "matches",
         "replace",
         "safe_url",
-        "size",
-        "startsWith",
         "string",
         "sum",
         "trim",
         "truncate",
-        "upper",
     ]
 )
 
@@ -65,7 +60,7 @@ class Inference:
     names: Names
     faults: list[tuple[int, Fault]] = field(default_factory=list)
 
-    def type_of(  # noqa: C901, PLR0911  # one a kind of node
+    def type_of(  # noqa: C901, PLR0911, PLR0912  # one a kind of node
         self, node: Node, bound: Mapping[str, Type] | None = None
     ) -> Type:
         """Give the type of what a node gives. `bound`: the variables of the macros around it."""
@@ -79,7 +74,9 @@ class Inference:
                     return self._wrong(root.offset, no_field(found, (root.name, *path)))
                 return found
             read = self.names.read((root.name, *path))
-            return self._wrong(root.offset, read) if isinstance(read, Fault) else read
+            if isinstance(read, Fault):
+                return self._wrong(root.offset, read)
+            return BOOLEAN if isinstance(node, Select) and node.tested else read
         match node:
             case Literal():
                 return _literal(node)
@@ -124,7 +121,7 @@ class Inference:
             case "map":
                 return ListOf(bodies[-1])
             case _:
-                return SCALAR
+                return BOOLEAN
 
     def _call(self, node: Call, bound: Mapping[str, Type]) -> Type:
         kinds = [self.type_of(argument, bound) for argument in node.arguments]
@@ -137,9 +134,7 @@ class Inference:
             return kinds[0]
         if node.function in _ITEM_OF_FIRST and kinds:
             return item_of(kinds[0])
-        if node.function in _LISTS_OF_SCALARS:
-            return ListOf(SCALAR)
-        return _given_by(node.function)
+        return _computed(kinds) if node.function in _ARITHMETIC else _given_by(node.function)
 
     def _wrong(self, offset: int, fault: Fault) -> Type:
         self.faults.append((offset, fault))
@@ -152,7 +147,21 @@ def _literal(node: Literal) -> Type:
     return None if node.number is None else NUMBER
 
 
+def _computed(kinds: Sequence[Type]) -> Type:
+    plain = [resolved(kind) for kind in kinds]
+    alike = {kind.kind if isinstance(kind, Scalar) else None for kind in plain}
+    if alike == {"number"}:
+        return NUMBER
+    return TEXT if alike == {"text"} else None
+
+
 def _given_by(function: str) -> Type:
+    if function in _LISTS_OF_SCALARS:
+        return ListOf(SCALAR)
+    if function in _GIVE_TRUTH:
+        return BOOLEAN
+    if function in _GIVE_NUMBERS:
+        return NUMBER
     if function in _GIVE_TEXTS:
         return TEXT
-    return SCALAR if function in _SIGNS | _GIVE_SCALARS else None
+    return SCALAR if function in _GIVE_SCALARS else None

@@ -10,7 +10,10 @@ from schemas.workflow import RUN_FIELDS, StepStatus
 from service.workflows.catalogue import Catalogue
 from service.workflows.parts import PlainStep
 from service.workflows.value_types import (
+    BOOLEAN,
+    NUMBER,
     SCALAR,
+    TEXT,
     Declared,
     Fields,
     ListOf,
@@ -20,15 +23,18 @@ from service.workflows.value_types import (
     resolved,
 )
 
-_ERROR = Fields({"code": SCALAR, "message": SCALAR})
-_TALLY: Mapping[str, Type] = dict.fromkeys(("count", "succeeded", "failed", "cancelled"), SCALAR)
+_ERROR = Fields({"code": TEXT, "message": TEXT})
+_TALLY: Mapping[str, Type] = dict.fromkeys(("count", "succeeded", "failed", "cancelled"), NUMBER)
 _APPROVAL = Fields(
-    dict.fromkeys(("approved", "by", "note", "decided_at", "timed_out"), SCALAR),
+    {
+        **dict.fromkeys(("approved", "timed_out"), BOOLEAN),
+        **dict.fromkeys(("by", "note", "decided_at"), TEXT),
+    }
 )
 _INPUTS: Mapping[str, Type] = {
-    "text": SCALAR,
-    "number": SCALAR,
-    "boolean": SCALAR,
+    "text": TEXT,
+    "number": NUMBER,
+    "boolean": BOOLEAN,
     "list": ListOf(None),
 }
 
@@ -106,7 +112,7 @@ def _outputs(  # noqa: PLR0911  # one a kind of step
             awaited = step.value["wait_for"]
             pattern = awaited.get("event") if isinstance(awaited, Mapping) else None
             event = event_type([pattern], catalogue) if isinstance(pattern, str) else None
-            return Fields({"event": event, "timed_out": SCALAR})
+            return Fields({"event": event, "timed_out": BOOLEAN})
         case "sleep":
             return Fields({})
         case "emit":
