@@ -8,7 +8,7 @@ from functools import wraps
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from uuid import UUID
 
 import click
@@ -17,6 +17,7 @@ import httpx
 from service.errors import Invalid, NotFound, Unauthenticated, Unreachable, VendorBroken
 from service.local_token import read_local_token
 from service.settings import Settings, load_settings
+from service.workflows.findings import did_you_mean
 
 TIMEOUT_S = 30.0
 PAGE = 100
@@ -186,6 +187,18 @@ def find_id(api: ApiClient, kind: str, text: str) -> str:
     if not found:
         raise NotFound(f"there is no {kind} `{text}`", hint=_list_hint(kind))
     return found[0]
+
+
+def find_workflow(api: ApiClient, name: str) -> dict[str, Any]:
+    """Give a workflow by its name. Raises NotFound with the nearest name there is."""
+    try:
+        found: dict[str, Any] = api.get(f"/workflows/{quote(name, safe='')}")
+    except NotFound as error:
+        names = [row["name"] for row in api.rows("/workflows", SEARCHED, {})]
+        raise NotFound(
+            f"there is no workflow `{name}`", hint=did_you_mean(name, names) or error.hint
+        ) from error
+    return found
 
 
 _LISTS = {"run": "runs", "delivery": "deliveries", "event": "events", "rejection": "rejections"}

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from schemas.workflow import WaitKind
-from service.cli.client import ApiClient, find_id, find_one, remote
+from service.cli.client import ApiClient, find_id, find_one, find_workflow, remote
 from service.cli.output import (
     between,
     console,
@@ -58,7 +58,8 @@ def _newest(api: ApiClient, kind: str, path: str, **filters: object) -> str:
     """Give the id of the newest thing of a kind. Raises NotFound when there is none."""
     rows = list(api.rows(path, 1, filters))
     if not rows:
-        raise NotFound(f"there is no {kind} yet")
+        of = "".join(f" of {name} `{value}`" for name, value in filters.items() if value)
+        raise NotFound(f"there is no {kind}{of} yet")
     return str(rows[0]["id"])
 
 
@@ -97,6 +98,8 @@ def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None
     """List runs, newest first."""
     if event := filters.get("event"):
         filters["event"] = find_id(api, "event", event)
+    if workflow := filters.get("workflow"):
+        _check_workflow(api, workflow)
     if filters.get("waiting_for") and not as_json:
         _list_waiting(list(api.rows("/runs", limit, filters)))
         return
@@ -116,6 +119,12 @@ def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None
         as_json=as_json,
         **filters,
     )  # fmt: skip
+
+
+def _check_workflow(api: ApiClient, name: str) -> None:
+    """Refuse the name of a workflow that neither is nor has runs. Raises NotFound."""
+    if not list(api.rows("/runs", 1, {"workflow": name})):
+        find_workflow(api, name)
 
 
 def _list_waiting(rows: Sequence[Row]) -> None:
@@ -142,15 +151,21 @@ def _list_waiting(rows: Sequence[Row]) -> None:
 
 @run_command.command("show", epilog="Example: hookwright run show 0197c9bb-…")
 @click.argument("run_id", metavar="[ID]", required=False)
+@click.option("--workflow", metavar="NAME", help="Without an ID: the newest run of this workflow.")
 @json_option
 @remote
-def run_show(api: ApiClient, *, run_id: str | None, as_json: bool) -> None:
+def run_show(api: ApiClient, *, run_id: str | None, workflow: str | None, as_json: bool) -> None:
     """Show a run as a timeline: its event, steps, tries, waits and effects.
 
     Without an ID, the newest run. The beginning of an ID is enough when it fits one alone.
     """
+    if run_id is not None and workflow is not None:
+        message = "give either an ID or --workflow"
+        raise click.UsageError(message)
+    if workflow is not None:
+        _check_workflow(api, workflow)
     if run_id is None:
-        run_id = _newest(api, "run", "/runs")
+        run_id = _newest(api, "run", "/runs", workflow=workflow)
     found = find_one(api, "run", run_id)
     if as_json:
         print_json(found)

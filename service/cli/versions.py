@@ -8,7 +8,7 @@ from urllib.parse import quote
 import click
 from rich.text import Text
 
-from service.cli.client import ApiClient, remote
+from service.cli.client import ApiClient, find_workflow, remote
 from service.cli.output import console, json_option, moment, print_json, print_table
 
 Row = dict[str, Any]
@@ -34,7 +34,7 @@ _limit = click.option(
 def workflow_show(api: ApiClient, *, name: str, number: int | None, as_json: bool) -> None:
     """Show a workflow: how it stands, its versions, and its document as it was written."""
     path = f"/workflows/{quote(name, safe='')}"
-    workflow: Row = api.get(path)
+    workflow: Row = find_workflow(api, name)
     chosen = workflow["version"] if number is None else number
     version: Row = api.get(f"{path}/versions/{chosen}")
     versions = list(api.rows(f"{path}/versions", SHOWN, {}))

@@ -86,3 +86,37 @@ def test_without_an_id_the_newest_event_is_shown(shown: Shell) -> None:
     send(shown)
     newest = json.loads(shown.run("event", "list", "--limit", "1", "--json"))[0]["id"]
     assert newest in shown.run("event", "show")
+
+
+# --- runs of a workflow -----------------------------------------------------------------------
+
+
+def test_the_newest_run_of_a_workflow_is_shown(shown: Shell) -> None:
+    send(shown)
+    for name in ("short", "a-longer-name"):
+        rows = json.loads(shown.run("run", "list", "--workflow", name, "--limit", "1", "--json"))
+        said = shown.run("run", "show", "--workflow", name)
+        assert name in said
+        assert rows[0]["id"] in said
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("run", "list", "--workflow", "shotr"),
+        ("run", "show", "--workflow", "shotr"),
+        ("workflow", "show", "shotr"),
+    ],
+)
+def test_an_unknown_workflow_is_told_with_the_nearest_name(
+    shown: Shell, arguments: tuple[str, ...]
+) -> None:
+    said = shown.run(*arguments, code=1)
+    assert "there is no workflow `shotr`" in said
+    assert "did you mean `short`?" in said
+
+
+def test_a_workflow_without_runs_is_no_unknown_one(shown: Shell) -> None:
+    assert "nothing yet" in shown.run("run", "list", "--workflow", "alert-low-credits")
+    said = shown.run("run", "show", "--workflow", "alert-low-credits", code=1)
+    assert "there is no run of workflow `alert-low-credits` yet" in said
