@@ -36,7 +36,7 @@ from service.workflow_promises import (
     TEMPLATES,
     TESTING,
 )
-from service.workflows.functions import CEL_FUNCTIONS, FUNCTIONS
+from service.workflows.functions import CEL_FUNCTIONS, FUNCTIONS, METHODS
 from service.workflows.parts import STEP_MODELS
 from service.workflows.template_words import TESTS, WORDS
 from service.yaml_text import flow_yaml
@@ -66,6 +66,8 @@ _ALIASES: tuple[tuple[Any, str], ...] = (
 )
 """Forms that have names of their own, taken from a key that has each."""
 _WORDS: Mapping[type, str] = {str: "text", int: "number", bool: "true or false", float: "number"}
+_OF_TEXTS = frozenset({"contains", "endsWith", "matches", "startsWith"})
+"""The methods of CEL that ask something of a text; the others are those of times."""
 
 
 def reference_page(made: str) -> str:
@@ -177,10 +179,17 @@ def _expressions() -> Iterator[str]:
             for name, (form, what) in helped.items()
         ),
     )
+    own = [_written(name) for name in sorted(CEL_FUNCTIONS)]
     yield (
-        f"CEL's own: {_listed(sorted(CEL_FUNCTIONS))}, and `all`, `exists`, `exists_one`, "
-        "`filter`, `map` and `has`."
+        f"CEL's own: {_listed(own)}, and `all`, `exists`, `exists_one`, `filter`, `map` and `has`."
     )
+
+
+def _written(name: str) -> str:
+    """Give a function of CEL's own as it is written: some are known only as methods."""
+    if name in _OF_TEXTS:
+        return f"text.{name}({'pattern' if name == 'matches' else 'part'})"
+    return f"time.{name}()" if name in METHODS else name
 
 
 def _helped(text: str) -> tuple[str, str]:

@@ -33,7 +33,7 @@ PROMISES: Mapping[str, str] = {
         "A run passes these in this order before it begins: it gathers events, waits for others "
         "of its key, and keeps to a pace. Meanwhile it is a row with a reason, and no worker "
         "waits. `key` reads `event`, `vars` and `inputs`; one that cannot be evaluated ends the "
-        "run as failed. A run that a person or a `call` started gathers no events."
+        "run as failed. A start by hand, a call or a schedule does not gather."
     ),
     "concurrency": (
         "`queue`: they begin in the order in which they came. `skip`: a run that finds the key "

@@ -22,7 +22,7 @@ class Document(Part):
     """A workflow document (contract §8). `templates`: texts by name, or by the file's path."""
 
     name: Annotated[StrictStr, Field(pattern=NAME_PATTERN)] = Field(
-        description="Small letters, digits and `-`; it stays the same over versions."
+        description="Small letters, digits, `-` and `_`, at most 63; it stays over versions."
     )
     description: StrictStr = Field(default="", description="What it is for.")
     triggers: tuple[Trigger, ...] = Field(
