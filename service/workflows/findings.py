@@ -10,6 +10,7 @@ from service.errors import Invalid
 
 _MOST_LISTED = 8
 _MOST_SHOWN = 20
+_MOST_COMPARED = 200
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -43,7 +44,12 @@ class DocumentError(Invalid):
 def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     """Give a hint: the nearest of the known names, or all of them when they are few."""
     names = sorted(set(known))
-    near = get_close_matches(name, names, n=1, cutoff=0.6)
+    # Comparing is slow, and a document of thousands of steps may misread each of them: of many
+    # names only those with the same beginning are compared.
+    candidates = names
+    if len(names) > _MOST_COMPARED:
+        candidates = [item for item in names if item[:2] == name[:2]][:_MOST_COMPARED]
+    near = get_close_matches(name, candidates, n=1, cutoff=0.6)
     if near:
         return f"did you mean `{near[0]}`?"
     if not names:
