@@ -33,7 +33,11 @@ for command in (
     workflow_command.add_command(command)
 
 
-@workflow_command.command("actions", epilog="Example: hookwright workflow actions checksum")
+@workflow_command.command(
+    "actions",
+    short_help="Show what steps can use: all actions, or one.",
+    epilog="Example: hookwright workflow actions checksum",
+)
 @click.argument("name", metavar="[NAME|VENDOR]", required=False)
 @json_option
 def workflow_actions(*, name: str | None, as_json: bool) -> None:

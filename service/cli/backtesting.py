@@ -70,7 +70,9 @@ def _moment(_context: click.Context, _parameter: click.Parameter, value: str | N
 
 
 @click.command(
-    "backtest", epilog="Example: hookwright workflow backtest workflows/heal.yaml --since 7d"
+    "backtest",
+    short_help="Play a document over the stored events.",
+    epilog="Example: hookwright workflow backtest workflows/heal.yaml --since 7d",
 )
 @click.argument("document", metavar="FILE", type=click.Path(path_type=Path, exists=True))
 @click.option(

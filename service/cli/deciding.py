@@ -102,7 +102,11 @@ def run_settle(
     click.echo(f"{step} {word}; `hookwright run show {found}` says how the run goes on")
 
 
-@run_command.command("cancel", epilog="Example: hookwright run cancel 0197c9bb")
+@run_command.command(
+    "cancel",
+    short_help="Let a run end before its next step.",
+    epilog="Example: hookwright run cancel 0197c9bb",
+)
 @click.argument("run_id", metavar="RUN")
 @json_option
 @remote
@@ -117,7 +121,8 @@ def run_cancel(api: ApiClient, *, run_id: str, as_json: bool) -> None:
     if as_json:
         print_json(told)
         return
-    click.echo(f"the run {found} shall end" if told["ended_at"] is None else f"{found} has ended")
+    ending = f"the run {found} will end before its next step"
+    click.echo(ending if told["ended_at"] is None else f"{found} has ended")
 
 
 @run_command.command(
@@ -150,7 +155,11 @@ def run_approve(
     click.echo(f"{step} {word}; `hookwright run show {found}` says how the run goes on")
 
 
-@run_command.command("retry", epilog="Example: hookwright run retry 0197c9bb")
+@run_command.command(
+    "retry",
+    short_help="Let a run that ended badly go on.",
+    epilog="Example: hookwright run retry 0197c9bb",
+)
 @click.argument("run_id", metavar="RUN")
 @json_option
 @remote

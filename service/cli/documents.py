@@ -21,7 +21,11 @@ _documents = click.argument(
 )
 
 
-@click.command("lint", epilog="Example: hookwright workflow lint workflows/*.yaml")
+@click.command(
+    "lint",
+    short_help="Check documents and show all that is wrong.",
+    epilog="Example: hookwright workflow lint workflows/*.yaml",
+)
 @_documents
 @json_option
 def workflow_lint(*, documents: tuple[Path, ...], as_json: bool) -> int:
@@ -45,7 +49,11 @@ def workflow_lint(*, documents: tuple[Path, ...], as_json: bool) -> int:
     return 1 if findings else 0
 
 
-@click.command("graph", epilog="Example: hookwright workflow graph --as mermaid")
+@click.command(
+    "graph",
+    short_help="Show what starts each workflow.",
+    epilog="Example: hookwright workflow graph --as mermaid",
+)
 @_documents
 @click.option(
     "--as",
@@ -81,7 +89,11 @@ def workflow_graph(*, documents: tuple[Path, ...], form: str, as_json: bool) -> 
         click.echo("\n".join(_lines(started, links)) or "no workflows")
 
 
-@click.command("schema", epilog="Example: hookwright workflow schema --out workflow.schema.json")
+@click.command(
+    "schema",
+    short_help="Give the JSON Schema for editors.",
+    epilog="Example: hookwright workflow schema --out workflow.schema.json",
+)
 @click.option("--of", "name", type=click.Choice(NAMES), default=WORKFLOW, help="Of which file.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it there.")
 def workflow_schema(*, name: str, out: Path | None) -> None:

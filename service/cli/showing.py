@@ -149,7 +149,9 @@ def _list_waiting(rows: Sequence[Row]) -> None:
         console().print("\nhookwright run approve RUN STEP [--reject] [--note TEXT]", markup=False)
 
 
-@run_command.command("show", epilog="Example: hookwright run show 0197c9bb-…")
+@run_command.command(
+    "show", short_help="Show a run as a timeline.", epilog="Example: hookwright run show 0197c9bb-…"
+)
 @click.argument("run_id", metavar="[ID]", required=False)
 @click.option("--workflow", metavar="NAME", help="Without an ID: the newest run of this workflow.")
 @json_option
@@ -209,7 +211,11 @@ def delivery_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str |
     )
 
 
-@delivery_command.command("show", epilog="Example: hookwright delivery show 0197c9bb-…")
+@delivery_command.command(
+    "show",
+    short_help="Show what came, and what became of it.",
+    epilog="Example: hookwright delivery show 0197c9bb-…",
+)
 @click.argument("delivery_id", metavar="ID")
 @json_option
 @remote
@@ -279,7 +285,11 @@ def event_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | No
     )
 
 
-@event_command.command("show", epilog="Example: hookwright event show 0197c9bb-…")
+@event_command.command(
+    "show",
+    short_help="Show an event with its facts and its runs.",
+    epilog="Example: hookwright event show 0197c9bb-…",
+)
 @click.argument("event_id", metavar="[ID]", required=False)
 @json_option
 @remote

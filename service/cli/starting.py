@@ -47,7 +47,9 @@ def _alone(context: click.Context, parameter: click.Parameter, value: Any) -> An
 
 
 @click.command(
-    "start", epilog="Example: hookwright workflow start nightly --input suite=smoke --follow"
+    "start",
+    short_help="Start one by hand, with inputs or for an event.",
+    epilog="Example: hookwright workflow start nightly --input suite=smoke --follow",
 )
 @click.argument("name")
 @click.option(
@@ -93,7 +95,7 @@ def workflow_start(
     elif follow:
         console().print(render_run(run, width=terminal_width()))
     else:
-        click.echo(f"run {run['id']} is started; `hookwright run show {run['id']}` tells of it")
+        click.echo(f"started; watch it: hookwright run show {run['id']}")
     return 1 if follow and run["status"] != "succeeded" else 0
 
 

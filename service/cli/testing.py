@@ -36,7 +36,11 @@ _BESIDE = 10
 """Columns of a line of the timeline that hold neither its time, its name nor what is told."""
 
 
-@click.command("test", epilog="Example: hookwright workflow test workflows/")
+@click.command(
+    "test",
+    short_help="Run the tests beside workflows, in virtual time.",
+    epilog="Example: hookwright workflow test workflows/",
+)
 @click.argument("paths", metavar="[FILE|FOLDER]…", nargs=-1, type=click.Path(path_type=Path))
 @click.option("-k", "pattern", metavar="TEXT", help="Only cases whose names hold this text.")
 @json_option

@@ -20,7 +20,11 @@ _limit = click.option(
 )
 
 
-@click.command("show", epilog="Example: hookwright workflow show heal-failed-run --version 2")
+@click.command(
+    "show",
+    short_help="Show one: its state, versions and document.",
+    epilog="Example: hookwright workflow show heal-failed-run --version 2",
+)
 @click.argument("name")
 @click.option(
     "--version",

@@ -134,7 +134,7 @@ def test_a_second_decision_is_refused(running: Shell) -> None:
 
 def test_a_run_that_waits_for_a_person_is_cancelled(running: Shell) -> None:
     run_id = make_doubt(running)
-    assert "shall end" in running.run("run", "cancel", run_id)
+    assert "will end before its next step" in running.run("run", "cancel", run_id)
     assert ended(running, run_id)["status"] == "cancelled"
     assert json.loads(running.run("run", "cancel", run_id, "--json"))["status"] == "cancelled"
 

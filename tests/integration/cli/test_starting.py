@@ -60,7 +60,7 @@ def test_a_workflow_that_is_switched_off_starts_nothing_also_when_it_is_applied_
     assert "hookwright workflow enable nightly" in said
     told = json.loads(nightly.run("workflow", "enable", "nightly", "--json"))
     assert told["enabled"] is True
-    assert "is started" in nightly.run("workflow", "start", "nightly")
+    assert "started; watch it: hookwright run show " in nightly.run("workflow", "start", "nightly")
 
 
 def test_mistakes_are_said(nightly: Shell) -> None:
