@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from schemas.document import SECTIONS, CallStep
+from schemas.document.steps import walk
 from service.catalogue import build_catalogue
 from service.configuration import CONFIGURATION_FILE, read_workflows
 from service.configuration_workflows import TESTS_SUFFIX, signatures
@@ -22,6 +24,8 @@ class CheckedFiles:
     members: list[Member] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     count: int = 0
+    unchecked_calls: tuple[str, ...] = ()
+    """Workflows that are called and of which nothing is known here."""
 
 
 def check_files(paths: Sequence[Path]) -> CheckedFiles:
@@ -38,7 +42,7 @@ def check_files(paths: Sequence[Path]) -> CheckedFiles:
             checked.findings.append(
                 Finding(str(path), 1, 1, f"the file cannot be read: {cause}", "name another file")
             )
-    known = signatures(list(texts.values()))
+    known = list(signatures(list(texts.values())))
     catalogue = build_catalogue().with_workflows(known, are_all=False)
     for path, text in texts.items():
         try:
@@ -53,6 +57,14 @@ def check_files(paths: Sequence[Path]) -> CheckedFiles:
         else:
             checked.members.append(Member(document, str(path), text))
     checked.findings.extend(circle_findings(checked.members))
+    called = {
+        step.call
+        for member in checked.members
+        for section in SECTIONS
+        for step in walk(getattr(member.document, section))
+        if isinstance(step, CallStep)
+    }
+    checked.unchecked_calls = tuple(sorted(called - {signature.name for signature in known}))
     return checked
 
 

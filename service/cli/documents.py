@@ -46,6 +46,12 @@ def workflow_lint(*, documents: tuple[Path, ...], as_json: bool) -> int:
         click.echo(f"{many} in {len({finding.file for finding in findings})} of {checked.count}")
     else:
         click.echo(f"{checked.count} checked, nothing to say")
+    if checked.unchecked_calls and not as_json:
+        called = ", ".join(f"`{name}`" for name in checked.unchecked_calls)
+        click.echo(
+            f"calls to {called} were not checked; "
+            "`hookwright workflow lint` without a file checks them"
+        )
     return 1 if findings else 0
 
 

@@ -65,6 +65,15 @@ def test_lint_without_files_checks_those_of_the_configuration(shell: Shell) -> N
     assert "nothing to say" in shell.run("workflow", "lint")
 
 
+def test_lint_of_a_file_says_which_calls_it_did_not_check(shell: Shell) -> None:
+    (shell.folder / "caller.yaml").write_text(CALLER)
+    (shell.folder / "called.yaml").write_text(CALLED)
+    said = shell.run("workflow", "lint", "caller.yaml")
+    assert "calls to `called` were not checked" in said
+    assert "not checked" not in shell.run("workflow", "lint", "caller.yaml", "called.yaml")
+    assert shell.run("workflow", "lint", "caller.yaml", "--json").strip() == "[]"
+
+
 def test_lint_finds_workflows_that_set_one_another_off(shell: Shell) -> None:
     (shell.folder / "a.yaml").write_text(
         "name: a\non: [{event: x.a}]\nsteps: [{emit: {type: x.b}}]"
