@@ -12,9 +12,9 @@ BIN := $(VENV)/bin
 
 # Arguments for the command behind a target: make demo ARGS=--once, make test ARGS="-k door".
 ARGS ?=
-# Processes that share the tests. Three keep two cores busy: the end-to-end tests wait much.
+# Processes that share the tests. Four keep two cores busy: the end-to-end tests wait much.
 # In the order of their folders: those that wait begin beside the others.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 # A Python to use instead of the first suitable one: make setup PYTHON=/opt/python3.12/bin/python3
 PYTHON ?=
 

@@ -66,7 +66,7 @@ def test_it_stays_up_until_it_is_interrupted_and_leaves_nothing_behind(tmp_path:
         assert found is not None, said.read_text()
         url, token = found.groups()
         answer = httpx.get(f"{url}/api/v1/runs", headers={"Authorization": f"Bearer {token}"})
-        assert len(answer.json()["data"]) == 5
+        assert len(answer.json()["data"]) == 6
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     finally:
