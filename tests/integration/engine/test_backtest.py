@@ -224,7 +224,7 @@ def test_memory_does_not_grow_with_the_number_of_events(
 ) -> None:
     (template,) = _stored_event(installation)
     peaks = []
-    for count in (1100, 3000):
+    for count in (2000, 6000):
         _store_copies(database, template, count)
         tracemalloc.start()
         report = play(installation, PRESENT, present=PRESENT, examples=5)
