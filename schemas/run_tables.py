@@ -39,6 +39,9 @@ class RunRow(Table, table=True):
     event of its own, and `number` counts it within the step `container` of its parent. `root_id` is
     the run it belongs to. `frame_id` is the nearest run around it that is no arm of a `parallel`:
     all steps of a frame see one another. `path` is what people read: `each[3]/both[0]`.
+
+    `replay` is 0 for the run that an event started by itself, and counts those that were started
+    for it anew; `started_by` says by whom, `bulk_job_id` with which work in bulk.
     """
 
     __tablename__ = "runs"
@@ -93,6 +96,8 @@ class RunRow(Table, table=True):
     container: str | None = text_column(default=None)
     number: int | None = Field(default=None, sa_type=Integer, nullable=True)
     path: str | None = text_column(400, default=None)
+    started_by: str | None = text_column(default=None)
+    bulk_job_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
     item: Any = Field(default=None, sa_type=JSON_TYPE, nullable=True)
 
     @property
@@ -295,7 +300,3 @@ class AwaitedRow(Table, table=True):
     type: str | None = text_column(default=None)
     field: str = text_column(300, default="")
     value: str = text_column(300, default="")
-
-
-METADATA = Table.metadata
-"""The tables of this module, and of whatever else has been imported."""

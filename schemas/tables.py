@@ -19,10 +19,11 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
 )
 from sqlmodel import Field
 
-from schemas import run_tables
+from schemas import evidence_tables, run_tables, upkeep_tables
 from schemas.columns import (
     JSON_TYPE,
     STATE_LENGTH,
@@ -182,7 +183,11 @@ class WorkflowVersionRow(Table, table=True):
 
 
 class DeliveryRow(Table, table=True):
-    """One HTTP request as it came. Headers and body are never changed."""
+    """One HTTP request as it came. Headers and body are never changed.
+
+    `rejection_id` is the refused request that it was accepted from later, `replays` how often it
+    was read anew by hand. `fault` names the log line with the traceback of its `error`.
+    """
 
     __tablename__ = "deliveries"
     __table_args__ = (
@@ -202,6 +207,9 @@ class DeliveryRow(Table, table=True):
     due_at: datetime | None = time_column(null=True)
     failures: int = 0
     error: str | None = Field(default=None, sa_type=Text)
+    fault: str | None = text_column(STATE_LENGTH, default=None)
+    replays: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    rejection_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
 
 
 DECIDED = "approval.decided"
@@ -259,6 +267,13 @@ class EffectRow(Table, table=True):
     __table_args__ = (
         Index("ix_effects_connection_target_made_at", "connection", "target", "made_at"),
         Index("ix_effects_connection_action_made_at", "connection", "action", "made_at"),
+        # The few that somebody must look at are found at once; all others pay nothing for it.
+        Index(
+            "ix_effects_intended_at_in_doubt",
+            "intended_at",
+            postgresql_where=Column("state") == EffectState.IN_DOUBT.value,
+            sqlite_where=Column("state") == EffectState.IN_DOUBT.value,
+        ),
     )
 
     id: UUID = id_column()
@@ -308,7 +323,12 @@ class AlertRow(Table, table=True):
 
 
 class RejectionRow(Table, table=True):
-    """A refused request in the bounded quarantine: the true reason, and a cut body."""
+    """A refused request in the bounded quarantine: the true reason, and a cut body.
+
+    `complete`: nothing of it was cut or masked, so that it can be verified again. `diagnosis` is
+    what was found out about the reason afterwards. Once it has proven authentic, `delivery_id` is
+    the delivery that it became.
+    """
 
     __tablename__ = "rejections"
 
@@ -322,6 +342,12 @@ class RejectionRow(Table, table=True):
     body: bytes = Field(sa_type=LargeBinary)
     body_bytes: int = Field(sa_type=BigInteger)
     count: int = Field(default=1, sa_type=Integer)
+    complete: bool = Field(
+        default=False, sa_type=Boolean, sa_column_kwargs={"server_default": false()}
+    )
+    diagnosis: str | None = text_column(500, default=None)
+    delivery_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
+    accepted_at: datetime | None = time_column(null=True)
 
 
 class TokenRow(Table, table=True):
@@ -440,5 +466,7 @@ class ScheduleRow(Table, table=True):
     fired_at: datetime | None = time_column(null=True)
 
 
-METADATA = run_tables.METADATA
-"""All tables: those of this module and of schemas/run_tables.py."""
+METADATA = Table.metadata
+"""All tables: those of this module and of the modules that TABLE_MODULES names."""
+
+TABLE_MODULES = (run_tables, upkeep_tables, evidence_tables)

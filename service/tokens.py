@@ -41,11 +41,16 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. `token_id` is None for the token of the environment (ADMIN_TOKEN)."""
+    """Who asks. `token_id` is None for the token of the environment (ADMIN_TOKEN).
+
+    `request_id` and `remote` tell by which request and from where, when it came by one.
+    """
 
     label: str
     role: Role
     token_id: UUID | None
+    request_id: str | None = None
+    remote: str | None = None
 
 
 def create_token(

@@ -16,6 +16,7 @@ from service.queue import DramatiqQueue
 from service.runtime import Runtime, make_runtime
 from service.settings import Settings
 from workers.actors import ACTORS
+from workers.chores import CHORES, Housekeeper
 from workers.scheduler import Scheduler
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,7 @@ class Running:
     runtime: Runtime
     worker: Worker
     scheduler: Scheduler
+    housekeeper: Housekeeper
     heartbeat_file: Path
     _ending: threading.Thread | None = None
 
@@ -61,6 +63,7 @@ class Running:
         log.info("workers_stopped")
 
     def _end(self, began: float) -> None:
+        self.housekeeper.stop()
         self.scheduler.stop()
         limit = self.runtime.settings.shutdown_seconds * STEPS_SHARE
         left = max(0.0, began + limit - time.monotonic())
@@ -91,5 +94,7 @@ def start(settings: Settings, database: Database, broker: dramatiq.Broker) -> Ru
     scheduler = Scheduler(runtime, heartbeat_file=heartbeat_file)
     worker.start()
     scheduler.start()
+    housekeeper = Housekeeper(runtime, CHORES, scheduler.is_leader)
+    housekeeper.start()
     log.info("workers_started", threads=settings.worker_threads, owner=runtime.owner)
-    return Running(runtime, worker, scheduler, heartbeat_file)
+    return Running(runtime, worker, scheduler, housekeeper, heartbeat_file)

@@ -57,6 +57,7 @@ class Scheduler:
         self._heartbeat_file = heartbeat_file
         self._stop = threading.Event()
         self._renew_at = datetime.min.replace(tzinfo=UTC)
+        self._leads_until = datetime.min.replace(tzinfo=UTC)
         self._tidy_at = datetime.min.replace(tzinfo=UTC)
         self._versions: Sequence[Version] | None = None
         self._threads = (
@@ -121,7 +122,12 @@ class Scheduler:
         leads = leases.acquire(session, LEADER, self._runtime.owner, now=now, ttl=LEADER_LEASE)
         if leads:
             self._renew_at = now + RENEW_AFTER
+            self._leads_until = now + LEADER_LEASE
         return leads
+
+    def is_leader(self) -> bool:
+        """Say whether this process is the one that rings, as far as it can know by itself."""
+        return self._runtime.clock() < self._leads_until
 
     def beat(self) -> None:
         """Keep what this process is working on, and show that it is alive."""

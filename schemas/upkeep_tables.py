@@ -1,0 +1,62 @@
+"""The tables of what is done to many rows: work in bulk, and how long things are kept."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Text
+from sqlmodel import Field
+
+from schemas.columns import (
+    JSON_TYPE,
+    STATE_LENGTH,
+    Table,
+    id_column,
+    json_column,
+    text_column,
+    time_column,
+)
+
+
+class BulkJobRow(Table, table=True):
+    """One thing done to everything that a filter finds, at a rate, with its progress.
+
+    `kind` says what is done (schemas/bulk.py); `question` is the filter as it was asked. `total` is
+    what the filter found when the job began, and may be an estimate while `position`, how far it
+    has come, is None. `per_second` bounds how many are begun in a second. `due_at` is when a worker
+    takes it on (None: it has ended).
+    """
+
+    __tablename__ = "bulk_jobs"
+
+    id: UUID = id_column()
+    kind: str = text_column(40)
+    question: dict[str, Any] = json_column()
+    per_second: float
+    state: str = text_column(STATE_LENGTH)
+    by: str = text_column()
+    total: int = 0
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+    position: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
+    failures: int = 0
+    error: str | None = Field(default=None, sa_type=Text)
+    created_at: datetime = time_column()
+    started_at: datetime | None = time_column(null=True)
+    ended_at: datetime | None = time_column(null=True)
+    due_at: datetime | None = time_column(null=True, index=True)
+    lease_owner: str | None = text_column(default=None)
+    lease_until: datetime | None = time_column(null=True)
+
+
+class PolicyRow(Table, table=True):
+    """What the configuration says of the installation as a whole, by name: `retention`."""
+
+    __tablename__ = "policies"
+
+    name: str = text_column(40, primary_key=True)
+    value: dict[str, Any] = json_column()
+    updated_at: datetime = time_column()

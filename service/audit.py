@@ -1,0 +1,44 @@
+"""Who did what: a row for everything that a person or a program with a token changes.
+
+The row is written in the transaction of the change, so that there is none without the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from schemas.events import Json
+from schemas.evidence_tables import AuditEventRow
+from schemas.storable import storable
+from service.db import Session
+from service.tokens import Caller
+
+SUBJECT_LENGTH = 300
+
+
+def record(
+    session: Session,
+    caller: Caller,
+    action: str,
+    subject: str,
+    *,
+    now: datetime,
+    details: Mapping[str, Json] | None = None,
+) -> None:
+    """Note that `caller` did `action` (`run.cancel`) to `subject` (an id or a name).
+
+    `details` must hold no secrets and no payloads.
+    """
+    session.add(
+        AuditEventRow(
+            at=now,
+            by=caller.label,
+            role=caller.role,
+            action=action,
+            subject=storable(subject)[:SUBJECT_LENGTH],
+            details=storable(dict(details or {})),
+            request_id=caller.request_id,
+            remote=caller.remote,
+        )
+    )
