@@ -6,6 +6,7 @@ Nothing is called here: the decision is recorded, and the run is carried on as a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from schemas.storable import storable
 from schemas.tables import EffectRow, EffectState
 from schemas.workflow import RunStatus, StepState, StepStatus
 from service import alerts, branches
-from service.actions import AnyAction
+from service.actions import AnyAction, VendorAction
 from service.db import Database, Session
 from service.errors import Conflict, Invalid, NotFound
 from service.own_actions import OwnAction
@@ -63,28 +64,106 @@ def settle_step(
     not fit, and Conflict unless the run waits for a person on this step, or has ended on it.
     """
     with unit_of_work(database, queue) as work:
-        run_id, step = store.find_step(work.session, run_id, step)
-        run = _locked(work.session, run_id)
-        row = store.steps_of(work.session, run_id).get(step)
-        if row is None:
-            raise NotFound("this run has no such step, or has not come to it")
+        run, row = _locked_step(work.session, run_id, step)
         goes_on = _check_doubt(work.session, run, row, now)
         known = _whole_output(actions.get(row.action or ""), output, took_effect=took_effect)
         # The ledger knows that the question was asked; the next attempt has its answer from there.
         ended = took_effect and row.kind != APPROVAL
         record_state(row, settle_doubt(state_of(row), took_effect=ended, output=known), now)
-        effect = store.effect_in_doubt(work.session, run_id, step)
+        effect = store.effect_in_doubt(work.session, run.id, row.step)
         if effect is not None:
             _record_effect(effect, known if took_effect else None, now)
         word = "took effect" if took_effect else "not made"
         details = {"settled": word, "settled_by": who}
-        _resolve(work, run_id, step, details, now, announce)
+        _resolve(work, run.id, row.step, details, now, announce)
         if goes_on:
-            clear_wait(work.session, run_id)
-            run.status = RunStatus.PENDING
-            run.due_at = now
-            work.ring(AdvanceRun(run_id))
-    log.info("step_settled", run_id=str(run_id), step=step, took_effect=took_effect, who=who)
+            _let_go_on(work, run, now)
+    log.info("step_settled", run_id=str(run.id), step=row.step, took_effect=took_effect, who=who)
+
+
+def look_again(
+    database: Database,
+    queue: Queue,
+    actions: Mapping[str, AnyAction],
+    *,
+    run_id: UUID,
+    step: str,
+    who: str,
+    now: datetime,
+    announce: Announce = unheard,
+) -> None:
+    """Let a worker look up once more whether a step in doubt took effect, as its next attempt.
+
+    For look-ups that failed: the credentials had ended, the vendor was away. What is found makes
+    the step succeeded, what is not there is done. Raises NotFound, and Conflict when the action
+    cannot be looked up, the call in doubt was another run's, or the step is not in doubt.
+    """
+    with unit_of_work(database, queue) as work:
+        run, row = _locked_step(work.session, run_id, step)
+        goes_on = _check_doubt(work.session, run, row, now)
+        found = actions.get(row.action or "")
+        hint = f"find out yourself, then: hookwright run settle {run.id} {row.step}"
+        if not isinstance(found, VendorAction) or found.action.look_up is None:
+            raise Conflict(f"{row.action or row.kind} cannot be looked up", hint=hint)
+        effect = store.effect_in_doubt(work.session, run.id, row.step)
+        if effect is None:
+            raise Conflict("the call in doubt was another run's for the same thing", hint=hint)
+        if not goes_on:
+            raise Conflict(f"the run has ended: it {was(run.status)}", hint=hint)
+        effect.state, effect.error = EffectState.INTENDED, None
+        record_state(row, settle_doubt(state_of(row), took_effect=False, output={}), now)
+        details = {"settled": "looked up again", "settled_by": who}
+        _resolve(work, run.id, row.step, details, now, announce)
+        _let_go_on(work, run, now)
+    log.info("step_looked_up_again", run_id=str(run.id), step=row.step, who=who)
+
+
+def settle_by_answer(
+    database: Database,
+    queue: Queue,
+    *,
+    run_id: UUID,
+    step: str,
+    output: Mapping[str, Json],
+    now: datetime,
+    announce: Announce = unheard,
+) -> None:
+    """Settle a step in doubt by the call's own answer, which came after the run was taken over.
+
+    The ledger holds the answer already. Nothing happens unless the step is in doubt.
+    """
+    with unit_of_work(database, queue) as work:
+        run = store.lock_run(work.session, run_id)
+        row = None if run is None else store.steps_of(work.session, run_id).get(step)
+        if run is None or row is None or row.status != StepStatus.IN_DOUBT:
+            return
+        with suppress(Conflict):  # it is about to end, or is being carried on by what is known now
+            goes_on = _check_doubt(work.session, run, row, now)
+            ended = row.kind != APPROVAL
+            state = settle_doubt(state_of(row), took_effect=ended, output=dict(output))
+            record_state(row, state, now)
+            details = {"settled": "took effect", "settled_by": "the call's late answer"}
+            _resolve(work, run_id, step, details, now, announce)
+            if goes_on:
+                _let_go_on(work, run, now)
+            log.info("step_settled", run_id=str(run_id), step=step, took_effect=True, who="answer")
+
+
+def _locked_step(session: Session, run_id: UUID, step: str) -> tuple[RunRow, StepRow]:
+    """Give the run or branch that a step belongs to, locked, and the step. Raises NotFound."""
+    run_id, step = store.find_step(session, run_id, step)
+    run = _locked(session, run_id)
+    row = store.steps_of(session, run_id).get(step)
+    if row is None:
+        raise NotFound("this run has no such step, or has not come to it")
+    return run, row
+
+
+def _let_go_on(work: UnitOfWork, run: RunRow, now: datetime) -> None:
+    clear_wait(work.session, run.id)
+    run.status = RunStatus.PENDING
+    run.due_at = now
+    work.ring(AdvanceRun(run.id))
 
 
 def record_asked(

@@ -8,7 +8,7 @@ worse than asking.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +25,7 @@ from service.actions import VendorAction
 from service.connections import OpenConnection
 from service.db import Database, Session
 from service.errors import HookwrightError, Transient
-from service.http_transport import deadline
+from service.http_transport import deadline, fence
 from service.store import effects as store
 from service.store import leases
 from service.unit_of_work import reading
@@ -44,7 +44,10 @@ CONVERGING = {Safety.READ, Safety.VENDOR_KEY, Safety.FIND_AND_UPDATE}
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An outside call that is about to be made. `effect_key` is None when it changes nothing."""
+    """An outside call that is about to be made. `effect_key` is None when it changes nothing.
+
+    `number` counts the calls that were begun for the effect: who has the highest speaks for it.
+    """
 
     run_id: UUID
     step: str
@@ -56,6 +59,7 @@ class Call:
     reference: Mapping[str, Json] | None = None
     doubtful: bool = False
     timeout: timedelta | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,7 @@ def intend(
         reference=reference,
         doubtful=doubtful,
         timeout=timeout,
+        number=row.calls,
     )
 
 
@@ -216,8 +221,13 @@ def shadow(
     return Succeeded(dict.fromkeys(outputs.model_fields))
 
 
-def perform(call: Call, database: Database, *, now: datetime) -> Result:
-    """Make the call, with no transaction open. Never raises: every end is a Result."""
+def perform(
+    call: Call, database: Database, *, now: datetime, may_send: Callable[[], bool]
+) -> Result:
+    """Make the call, with no transaction open. Never raises: every end is a Result.
+
+    `may_send` is asked before every request: False when the run may be another worker's by now.
+    """
     context = CallContext(
         http=call.connection.http,
         credentials=call.connection.credentials,
@@ -229,7 +239,8 @@ def perform(call: Call, database: Database, *, now: datetime) -> Result:
         earlier=lambda action: earlier_references(database, call.connection.name, action, now),
     )
     try:
-        with nullcontext() if call.timeout is None else deadline(call.timeout.total_seconds()):
+        limit = nullcontext() if call.timeout is None else deadline(call.timeout.total_seconds())
+        with limit, fence(may_send):
             done = _look_up_or_perform(call, context)
     except _Unknowable as doubt:
         return Result(InDoubt(doubt.message), EffectState.IN_DOUBT)
@@ -250,21 +261,30 @@ def perform(call: Call, database: Database, *, now: datetime) -> Result:
     return Result(Succeeded(output), EffectState.MADE, reference)
 
 
-def record(session: Session, call: Call, result: Result, *, now: datetime) -> None:
-    """Write down what came of the call, and give the target back."""
+def record(session: Session, call: Call, result: Result, *, now: datetime) -> Outcome:
+    """Write down what came of the call, and give the target back; gives what is known now.
+
+    That an effect was made is never taken back. Of two calls for one effect (a worker was stopped
+    in the first, another began the second) only the later may say that it was not made.
+    """
     if call.effect_key is None:
-        return
+        return result.outcome
     row = store.find(session, call.effect_key)
-    row.state = result.state
-    row.error = None
-    if isinstance(result.outcome, Succeeded):
-        row.output = dict(result.outcome.output)
+    known = result.outcome
+    if row.state == EffectState.MADE:
+        if isinstance(known, Succeeded) and row.calls != call.number:
+            log.error("effect_made_twice", effect=row.key, run_id=str(call.run_id), step=call.step)
+        known = Succeeded(row.output or {})
+    elif isinstance(known, Succeeded):
+        row.state, row.error = EffectState.MADE, None
+        row.output = dict(known.output)
         row.reference = dict(result.reference) if result.reference else row.reference
         row.made_at = now
-    else:
-        row.error = storable(result.outcome.message)
-    if call.target is not None:
+    elif row.calls == call.number:
+        row.state, row.error = result.state, storable(known.message)
+    if call.target is not None and row.calls == call.number:
         leases.release(session, _target_lease(call.connection.name, call.target), str(call.run_id))
+    return known
 
 
 class _Unknowable(HookwrightError):  # noqa: N818

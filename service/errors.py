@@ -128,6 +128,12 @@ class Unreachable(Transient):
     code = "unreachable"
 
 
+class NotSent(Transient):
+    """We held the request back ourselves: the other side never had the whole of it."""
+
+    code = "not_sent"
+
+
 class RateLimited(Transient):
     """The other side asks us to slow down."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -17,6 +17,7 @@ import httpcore
 import httpx
 
 from service.address_guard import AddressGuard
+from service.errors import NotSent
 
 _MAX_CONNECTIONS = 20
 _KEPT_CONNECTIONS = 10
@@ -24,6 +25,7 @@ _KEPT_CONNECTIONS = 10
 _KEEPALIVE_S = 5.0
 
 _deadline: ContextVar[float | None] = ContextVar("_deadline", default=None)
+_fence: ContextVar[Callable[[], bool] | None] = ContextVar("_fence", default=None)
 
 _SocketOption = (
     tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
@@ -43,6 +45,20 @@ def deadline(seconds: float) -> Iterator[None]:
         yield
     finally:
         _deadline.reset(token)
+
+
+@contextmanager
+def fence(may_send: Callable[[], bool]) -> Iterator[None]:
+    """Let no request of this thread leave inside the block once `may_send` says no.
+
+    It is asked at the last moment: a process that was stopped between deciding to call and calling
+    finds out before the other side hears of it. What is refused raises `NotSent`.
+    """
+    token = _fence.set(may_send)
+    try:
+        yield
+    finally:
+        _fence.reset(token)
 
 
 def _left(timeout: float | None, error: type[Exception]) -> float | None:
@@ -66,6 +82,9 @@ class _TimedStream(httpcore.NetworkStream):
         return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        may_send = _fence.get()
+        if may_send is not None and not may_send():
+            raise NotSent("another worker may have taken this over: nothing more is sent")
         self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
 
     def close(self) -> None:

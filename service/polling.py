@@ -52,7 +52,7 @@ class Question:
 
 def perform_poll(runtime: Runtime, poll_id: UUID) -> None:
     """Ask once. Events and position are stored together: a crash loses and repeats nothing."""
-    with runtime.holding() as owner:
+    with runtime.holding(leased.LEASE) as owner:
         _perform(runtime, poll_id, owner)
 
 

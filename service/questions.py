@@ -26,7 +26,7 @@ from service.store import approvals as store
 from service.store import effects as effects_store
 from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork
-from service.workflows.decisions import Failed
+from service.workflows.decisions import Failed, Outcome
 
 log = structlog.get_logger(__name__)
 
@@ -82,14 +82,15 @@ def close_question(
     return call if isinstance(call, Call) else None
 
 
-def record(session: Session, call: Call, result: Result, *, now: datetime) -> None:
+def record(session: Session, call: Call, result: Result, *, now: datetime) -> Outcome:
     """Write down what came of the call; what failed for now is tried again."""
-    effects.record(session, call, result, now=now)
-    if call.effect_key is None or not isinstance(result.outcome, Failed):
-        return
-    row = effects_store.find(session, call.effect_key)
-    again = result.outcome.retryable and row.calls <= len(PAUSES)
-    row.state = EffectState.INTENDED if again else EffectState.NOT_MADE
+    outcome = effects.record(session, call, result, now=now)
+    if call.effect_key is not None and isinstance(outcome, Failed):
+        row = effects_store.find(session, call.effect_key)
+        if row.calls == call.number:
+            again = outcome.retryable and row.calls <= len(PAUSES)
+            row.state = EffectState.INTENDED if again else EffectState.NOT_MADE
+    return outcome
 
 
 def _try_again(row: EffectRow) -> datetime | None:

@@ -81,7 +81,7 @@ class Taken:
 
 def reconcile(runtime: Runtime, reconciliation_id: UUID) -> None:
     """Go on with a comparison for a while. Safe to run twice and at the same time."""
-    with runtime.holding() as owner:
+    with runtime.holding(leased.LEASE) as owner:
         taken = _take(runtime, reconciliation_id, owner)
         if taken is not None:
             _go_on(runtime, taken)

@@ -22,11 +22,13 @@ from schemas.workflow import RunError, RunStatus, StepState, StepStatus, WaitKin
 from service import admission, awaiting, branches, effects, questions
 from service.approvals import decided_already
 from service.calling import cancel_called
+from service.doubts import settle_by_answer
 from service.effects import Call, Result, Turn
 from service.ending import finish, give_up
 from service.errors import Unavailable
 from service.own_actions import OwnAction
 from service.resting import await_person, release, rest
+from service.routing import announcer
 from service.run_records import store_state, view_of
 from service.runtime import Runtime
 from service.steps import prepare
@@ -87,14 +89,19 @@ class Again:
 
 def advance_run(runtime: Runtime, run_id: UUID) -> None:
     """Carry a run on until it ends or has to wait. Safe to call twice and at the same time."""
-    with runtime.holding() as lease:
+    with runtime.holding(LEASE) as lease:
         try:
             begun = _take(runtime, run_id, lease)
             while begun is not None:
                 if isinstance(begun, Again):
                     begun = _resume(runtime, run_id, lease)
                     continue
-                result = effects.perform(begun.call, runtime.database, now=runtime.clock())
+                result = effects.perform(
+                    begun.call,
+                    runtime.database,
+                    now=runtime.clock(),
+                    may_send=lambda: runtime.surely_holds(lease),
+                )
                 begun = _settle_patiently(runtime, run_id, lease, begun, result)
         except Unavailable:
             # The lease is not renewed any more: somebody goes on when the database is back.
@@ -153,20 +160,30 @@ def _settle(
         now = runtime.clock()
         # The ledger tells what happened outside even when the run was taken from us meanwhile.
         record = effects.record if begun.decision is not None else questions.record
-        record(work.session, begun.call, result, now=now)
+        outcome = record(work.session, begun.call, result, now=now)
         run = store.reload_held(work.session, run_id, owner=lease)
-        if run is None:
-            log.warning("run_lease_lost", run_id=str(run_id), step=begun.call.step)
-            return None
-        if begun.decision is None:
+        if run is not None and begun.decision is not None:
+            state = _record_outcome(runtime, work, run, begun.decision, outcome)
+            if state.status is StepStatus.FAILED:
+                known = result.when_given_up(begun.call)
+                if known is not result:
+                    outcome = effects.record(work.session, begun.call, known, now=now)
+                    _record_outcome(runtime, work, run, begun.decision, outcome)
+        if run is not None:
             return _go_on(runtime, work, run)
-        state = _record_outcome(runtime, work, run, begun.decision, result.outcome)
-        if state.status is StepStatus.FAILED:
-            known = result.when_given_up(begun.call)
-            if known is not result:
-                effects.record(work.session, begun.call, known, now=now)
-                _record_outcome(runtime, work, run, begun.decision, known.outcome)
-        return _go_on(runtime, work, run)
+    log.warning("run_lease_lost", run_id=str(run_id), step=begun.call.step)
+    if begun.decision is not None and isinstance(result.outcome, Succeeded):
+        # Whoever has taken the run over may be asking people what we have just learnt.
+        settle_by_answer(
+            runtime.database,
+            runtime.queue,
+            run_id=run_id,
+            step=begun.call.step,
+            output=result.outcome.output,
+            now=runtime.clock(),
+            announce=announcer(runtime),
+        )
+    return None
 
 
 def _go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | Again | None:

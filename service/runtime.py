@@ -7,9 +7,10 @@ import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from uuid import UUID
 
 from schemas.clock import Clock, utc_now
@@ -25,6 +26,17 @@ from service.store import runs as runs_store
 from service.vendors import BY_NAME
 from service.vendors.base import Vendor
 from service.versions import Versions
+
+UNSURE_S = 0.5
+"""So long before a lease ends nothing is begun any more by what it holds."""
+
+
+@dataclass(slots=True)
+class _Lease:
+    """A lease that a thread holds: how long it lasts, and until when (monotonic) it surely does."""
+
+    lasts: timedelta
+    until: float
 
 
 def _owner() -> str:
@@ -50,32 +62,51 @@ class Runtime:
     stopping: threading.Event = field(default_factory=threading.Event)
     monotonic: Callable[[], float] = time.monotonic
     actions: Mapping[str, AnyAction] = field(init=False)
-    _leases: set[str] = field(init=False, default_factory=set)
+    _leases: dict[str, _Lease] = field(init=False, default_factory=dict)
     _leases_lock: threading.Lock = field(init=False, default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
         self.actions = index_actions(self.vendors.values())
 
     @contextmanager
-    def holding(self) -> Iterator[str]:
+    def holding(self, lasts: timedelta) -> Iterator[str]:
         """Give a lease's owner that is kept alive for as long as this thread is in the block.
 
         Each taking of a run has an owner of its own: what no thread carries on any more is given
-        up, and two threads of one process cannot take one another's run for theirs.
+        up, and two threads of one process cannot take one another's run for theirs. `lasts` is how
+        long what is taken stays ours unless it is renewed.
         """
         lease = f"{self.owner}/{new_id().hex[-12:]}"
+        kept = _Lease(lasts, self.monotonic() + lasts.total_seconds())
         with self._leases_lock:
-            self._leases.add(lease)
+            self._leases[lease] = kept
         try:
             yield lease
         finally:
             with self._leases_lock:
-                self._leases.discard(lease)
+                del self._leases[lease]
 
     def leases(self) -> tuple[str, ...]:
         """Give the owners of all leases that threads of this process hold."""
         with self._leases_lock:
             return tuple(self._leases)
+
+    def renewed(self, leases: Iterable[str], at: float) -> None:
+        """Note that these leases were renewed; `at` is when that was begun (monotonic)."""
+        with self._leases_lock:
+            for lease in leases:
+                kept = self._leases.get(lease)
+                if kept is not None:
+                    kept.until = at + kept.lasts.total_seconds()
+
+    def surely_holds(self, lease: str) -> bool:
+        """Say whether nobody else can have taken what this lease holds.
+
+        False after this process was stopped for a while, or could not renew it.
+        """
+        with self._leases_lock:
+            kept = self._leases.get(lease)
+        return kept is not None and self.monotonic() < kept.until - UNSURE_S
 
     def run_url(self, run_id: UUID) -> str | None:
         """Give where people see a run; None when the installation does not know its address."""

@@ -134,10 +134,12 @@ class Scheduler:
         runtime = self._runtime
         held = runtime.leases()
         if held:
+            began = runtime.monotonic()
             with unit_of_work(runtime.database, runtime.queue) as work:
                 now = runtime.clock()
-                runs.extend_leases(work.session, held, now=now, ttl=LEASE)
-                leased.extend(work.session, held, now=now, ttl=leased.LEASE)
+                renewed = runs.extend_leases(work.session, held, now=now, ttl=LEASE)
+                renewed |= leased.extend(work.session, held, now=now, ttl=leased.LEASE)
+            runtime.renewed(renewed, began)
         if self._heartbeat_file is not None:
             self._heartbeat_file.touch()
 

@@ -48,15 +48,19 @@ def claim(
     return session.get(model, ident)
 
 
-def extend(session: Session, owners: Sequence[str], *, now: datetime, ttl: timedelta) -> None:
-    """Keep everything that these owners hold for a while longer."""
+def extend(session: Session, owners: Sequence[str], *, now: datetime, ttl: timedelta) -> set[str]:
+    """Keep everything that these owners hold for a while longer; gives which hold something."""
+    renewed: set[str] = set()
     for model in (PollRow, ReconciliationRow):
-        session.execute(
+        held = session.execute(
             update(model)
             .where(col(model.lease_owner).in_(owners))
             .values(lease_until=now + ttl)
+            .returning(col(model.lease_owner))
             .execution_options(synchronize_session=False)
         )
+        renewed.update(held.scalars())
+    return renewed
 
 
 def held(session: Session, model: type[Row], ident: UUID, owner: str) -> Row | None:

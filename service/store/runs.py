@@ -211,20 +211,21 @@ def attempt(session: Session, step_id: UUID, number: int) -> AttemptRow | None:
 
 def extend_leases(
     session: Session, owners: Sequence[str], *, now: datetime, ttl: timedelta
-) -> None:
-    """Keep the runs of these leases for another `ttl`.
+) -> set[str]:
+    """Keep the runs of these leases for another `ttl`; gives which were renewed.
 
     One that is locked is at work this moment: it is not waited for, since who holds it may wait for
     another of these.
     """
-    held = select(RunRow.id).where(col(RunRow.lease_owner).in_(owners))
+    held = select(RunRow.id, RunRow.lease_owner).where(col(RunRow.lease_owner).in_(owners))
     free = session.exec(held.order_by(col(RunRow.id)).with_for_update(skip_locked=True)).all()
     session.execute(
         update(RunRow)
-        .where(col(RunRow.id).in_(free))
+        .where(col(RunRow.id).in_([run_id for run_id, _ in free]))
         .values(lease_until=now + ttl, due_at=now + ttl)
         .execution_options(synchronize_session=False)
     )
+    return {owner for _, owner in free if owner is not None}
 
 
 def ring_due(session: Session, *, now: datetime, again: timedelta, limit: int) -> list[UUID]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from schemas.document import ActionStep, ApprovalStep, CallStep, Document, Poll, Retry, Step
 from schemas.workflow import RunError, StepError, StepState, StepStatus, WaitKind
-from service.errors import RateLimited
+from service.errors import NotSent, RateLimited
 from service.workflows.decisions import Failed, InDoubt, Outcome, RunView, Succeeded
 from service.workflows.durations import resolve_count, resolve_duration
 from service.workflows.expressions import ExpressionError, holds
@@ -18,6 +18,7 @@ from service.workflows.scope import Scope, run_scope
 
 DEFAULT_RETRY = Retry()
 """For steps that say nothing: 5 attempts, the first pause up to 2 s, none longer than 1 minute."""
+_NOTHING_TRIED = frozenset({RateLimited.code, NotSent.code})
 LONGEST_PUT_OFF = timedelta(days=1)
 """How long rate limits may put a step off before they count as failures."""
 LONGEST_PAUSE = timedelta(days=1)
@@ -131,8 +132,8 @@ def _after_failure(
     if poll is not None:
         return _ask_again(poll, state, error, scope, now)
     retry = retry_of(step)
-    if outcome.code == RateLimited.code and now - (state.started_at or now) < LONGEST_PUT_OFF:
-        # Nothing was tried: a burst that meets a limit takes longer, it does not fail.
+    if outcome.code in _NOTHING_TRIED and now - (state.started_at or now) < LONGEST_PUT_OFF:
+        # A burst that meets a limit takes longer, it does not fail.
         state = state.model_copy(update={"put_off": state.put_off + 1})
     elif tries(state) >= resolve_count(retry.attempts, scope):
         return _changed(state, StepStatus.FAILED, error=error)
