@@ -325,9 +325,10 @@ class AlertRow(Table, table=True):
 class RejectionRow(Table, table=True):
     """A refused request in the bounded quarantine: the true reason, and a cut body.
 
-    `complete`: nothing of it was cut or masked, so that it can be verified again. `diagnosis` is
-    what was found out about the reason afterwards. Once it has proven authentic, `delivery_id` is
-    the delivery that it became.
+    `address` is the name that was asked for where it is no source's. `sealed` holds what is struck
+    out of the headers, and the path's token, for verifying again. `complete`: all that this takes
+    was kept. `cause` (a stable word) and `diagnosis` (a sentence) are what was found out about the
+    reason afterwards. Once it has proven authentic, `delivery_id` is the delivery that it became.
     """
 
     __tablename__ = "rejections"
@@ -345,6 +346,9 @@ class RejectionRow(Table, table=True):
     complete: bool = Field(
         default=False, sa_type=Boolean, sa_column_kwargs={"server_default": false()}
     )
+    address: str | None = text_column(default=None)
+    sealed: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)
+    cause: str | None = text_column(40, default=None)
     diagnosis: str | None = text_column(500, default=None)
     delivery_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
     accepted_at: datetime | None = time_column(null=True)

@@ -29,6 +29,9 @@ def upgrade() -> None:
         "rejections",
         sa.Column("complete", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
+    op.add_column("rejections", sa.Column("address", sa.String(length=200), nullable=True))
+    op.add_column("rejections", sa.Column("sealed", sa.LargeBinary(), nullable=True))
+    op.add_column("rejections", sa.Column("cause", sa.String(length=40), nullable=True))
     op.add_column("rejections", sa.Column("diagnosis", sa.String(length=500), nullable=True))
     op.add_column("rejections", sa.Column("delivery_id", sa.Uuid(), nullable=True))
     op.add_column("rejections", sa.Column("accepted_at", TIME, nullable=True))
@@ -117,7 +120,18 @@ def downgrade() -> None:
         op.drop_table(table)
     op.drop_index("ix_effects_intended_at_in_doubt", table_name="effects")
     for table, columns in (
-        ("rejections", ("accepted_at", "delivery_id", "diagnosis", "complete")),
+        (
+            "rejections",
+            (
+                "accepted_at",
+                "delivery_id",
+                "diagnosis",
+                "cause",
+                "sealed",
+                "address",
+                "complete",
+            ),
+        ),
         ("runs", ("bulk_job_id", "started_by")),
         ("deliveries", ("rejection_id", "replays", "fault")),
     ):
