@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Uuid
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, Uuid
 from sqlmodel import Field
 
 from schemas.columns import (
@@ -41,13 +41,17 @@ class AuditEventRow(Table, table=True):
 class SealRow(Table, table=True):
     """A batch of rows that is covered by one signature, and chained to the batch before it.
 
-    `covers` names the table whose rows they are. `leaves` holds, row by row in the order of ids,
-    16 bytes of id and 32 bytes of SHA-256 over what must not change; `root` is the root of their
-    Merkle tree. `signature` (Ed25519) is over everything else here but `pruned_at`, `previous`
-    (the chain so far) among it. `pruned_at`: retention has removed the rows since.
+    `covers` says what of which table (service/seal_form.py). `leaves` holds, row by row in the
+    order of ids, 16 bytes of id and 32 bytes of SHA-256 over what must not change; `root` is the
+    root of their Merkle tree. `signature` (Ed25519) is over everything above and `sealed_at`;
+    `previous` (the chain so far) is among it.
+
+    `removed` tells, signed as well, which of the rows retention has removed since. When these are
+    all, `pruned_at` is set and `leaves` are given up.
     """
 
     __tablename__ = "seals"
+    __table_args__ = (Index("ix_seals_covers_last_id", "covers", "last_id"),)
 
     number: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
     covers: str = text_column(40)
@@ -60,6 +64,7 @@ class SealRow(Table, table=True):
     key_id: str = text_column(64)
     signature: bytes = Field(sa_type=LargeBinary)
     sealed_at: datetime = time_column()
+    removed: bytes | None = Field(default=None, sa_type=LargeBinary, nullable=True)
     pruned_at: datetime | None = time_column(null=True)
 
 

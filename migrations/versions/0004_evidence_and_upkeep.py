@@ -101,9 +101,11 @@ def upgrade() -> None:
         sa.Column("key_id", sa.String(length=64), nullable=False),
         sa.Column("signature", sa.LargeBinary(), nullable=False),
         sa.Column("sealed_at", TIME, nullable=False),
+        sa.Column("removed", sa.LargeBinary(), nullable=True),
         sa.Column("pruned_at", TIME, nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_seals")),
     )
+    op.create_index("ix_seals_covers_last_id", "seals", ["covers", "last_id"])
     op.create_table(
         "sealing_keys",
         sa.Column("id", sa.String(length=64), nullable=False),

@@ -1,0 +1,81 @@
+"""Seals and the keys they are signed with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from uuid import UUID
+
+from sqlalchemy.orm import defer
+from sqlalchemy.sql.base import ExecutableOption
+from sqlmodel import Session, col, select
+
+from schemas.evidence_tables import SealingKeyRow, SealRow
+from service.store.marks import bump_mark
+
+_MARK = "seals"
+_AT_ONCE = 20
+
+
+def take_turn(session: Session) -> None:
+    """Wait until nobody else adds to the chain or changes it, and keep others waiting."""
+    bump_mark(session, _MARK)
+
+
+def newest(session: Session) -> SealRow | None:
+    """Give the end of the chain, without its leaves."""
+    return session.exec(
+        select(SealRow).options(_light()).order_by(col(SealRow.number).desc()).limit(1)
+    ).first()
+
+
+def newest_of(session: Session, covers: str) -> SealRow | None:
+    """Give the newest seal of a kind, without its leaves."""
+    return session.exec(
+        select(SealRow)
+        .where(SealRow.covers == covers)
+        .options(_light())
+        .order_by(col(SealRow.last_id).desc())
+        .limit(1)
+    ).first()
+
+
+def by_number(session: Session, number: int) -> SealRow | None:
+    """Give a seal with its leaves."""
+    return session.exec(select(SealRow).where(SealRow.number == number)).first()
+
+
+def after(session: Session, covers: str, last_id: UUID, limit: int) -> Sequence[SealRow]:
+    """Give the next seals of a kind that end behind an id, in their order, without leaves."""
+    return session.exec(
+        select(SealRow)
+        .where(SealRow.covers == covers, SealRow.last_id > last_id)
+        .options(_light())
+        .order_by(col(SealRow.last_id))
+        .limit(limit)
+    ).all()
+
+
+def holding(session: Session, covers: str, first: UUID, last: UUID) -> Iterator[SealRow]:
+    """Give the seals of a kind in which ids of this range may stand, with their leaves."""
+    position = UUID(int=max(0, first.int - 1))
+    while found := after(session, covers, position, _AT_ONCE):
+        for seal in found:
+            if seal.first_id > last:
+                return
+            position = seal.last_id
+            if seal.count and seal.pruned_at is None:
+                yield seal
+
+
+def key(session: Session, key_id: str) -> SealingKeyRow | None:
+    """Give a key by its id."""
+    return session.get(SealingKeyRow, key_id)
+
+
+def every_key(session: Session) -> Sequence[SealingKeyRow]:
+    """Give all keys, oldest first."""
+    return session.exec(select(SealingKeyRow).order_by(col(SealingKeyRow.created_at))).all()
+
+
+def _light() -> ExecutableOption:
+    return defer(SealRow.leaves)  # type: ignore[arg-type]  # SQLModel shows columns as values
