@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
@@ -76,16 +76,21 @@ Bearer = Annotated[
 ]
 
 
-def caller_of(parts: AnyParts, session: Reading, bearer: Bearer) -> Caller:
-    """Give who asks. Raises Unauthenticated."""
+def caller_of(request: Request, parts: AnyParts, session: Reading, bearer: Bearer) -> Caller:
+    """Give who asks. Raises Unauthenticated.
+
+    `remote` is the other end of the connection: what headers say of it anybody can write.
+    """
     if bearer is None:
         raise Unauthenticated
-    return authenticate(
+    caller = authenticate(
         session,
         bearer.credentials,
         now=parts.clock(),
         admin_token=parts.settings.admin_token,
     )
+    remote = None if request.client is None else request.client.host
+    return replace(caller, request_id=request.scope["request_id"], remote=remote)
 
 
 class Needs:
