@@ -40,7 +40,8 @@ class Fault(Answer):
 class Problem(Answer):
     """An error (RFC 9457). `title` is the same for every problem of one `type`.
 
-    `findings`: everything that is wrong with a document, each with its place.
+    `findings`: everything that is wrong with a document, each with its place. `fault`: what the
+    traceback of a mistake of ours is found by in the log.
     """
 
     type: str
@@ -50,6 +51,7 @@ class Problem(Answer):
     instance: str
     request_id: str
     hint: str | None = None
+    fault: str | None = None
     errors: list[Fault] | None = None
     findings: list[FindingOut] | None = None
 
@@ -142,7 +144,10 @@ class RejectionQuestion(TimedQuestion):
 
 
 class DeliveryOut(Answer):
-    """A delivery in a list."""
+    """A delivery in a list. `replays`: how often it was read anew by hand.
+
+    `fault`: what the traceback of its `error` is found by in the log.
+    """
 
     id: UUID
     source: str
@@ -154,6 +159,8 @@ class DeliveryOut(Answer):
     body_bytes: int
     failures: int
     error: str | None
+    fault: str | None
+    replays: int
 
 
 class EventRef(Answer):
@@ -167,11 +174,12 @@ class EventRef(Answer):
 
 
 class RunRef(Answer):
-    """A run as others speak of it."""
+    """A run as others speak of it. `replay`: 0 for the one that its event started by itself."""
 
     id: UUID
     workflow: str
     status: RunStatus
+    replay: int
     created_at: datetime
     ended_at: datetime | None
 
@@ -233,7 +241,11 @@ class WaitOut(Answer):
 
 
 class RunOut(Answer):
-    """A run in a list. `waits` is filled where runs are asked for by what they wait for."""
+    """A run in a list. `waits` is filled where runs are asked for by what they wait for.
+
+    `replay` is 0 for the run that its event started by itself, and counts those that were started
+    for it anew; `started_by` says by whom, `bulk_job_id` with which work in bulk.
+    """
 
     id: UUID
     workflow: str
@@ -247,6 +259,9 @@ class RunOut(Answer):
     started_at: datetime | None
     ended_at: datetime | None
     retries: int
+    replay: int
+    started_by: str | None
+    bulk_job_id: UUID | None
     cancel_requested: bool
     waits: list[WaitOut] = []
 

@@ -19,7 +19,7 @@ from service.event_form import event_view
 from service.gathering import NewRun
 from service.queue import Queue
 from service.runtime import Runtime
-from service.starting import STARTED_BY_HAND, begin, new_run, start_directly
+from service.starting import STARTED_BY_HAND, Hand, begin, new_run, start_directly
 from service.store import starts
 from service.store.marks import bump_mark
 from service.store.payloads import payload_of
@@ -111,6 +111,7 @@ def _start_with_inputs(
         facts={"workflow": version.name, "inputs": checked, "by": by},
         key=f"by-hand:{version.name}:{key or new_id()}",
         reason=f"started by {by}",
+        hand=Hand(by),
     )
 
 
@@ -123,8 +124,9 @@ def _start_for_event(
     view = event_view(event) | {"payload": payload_of(work.session, event)}
     now = runtime.clock()
     while True:
-        run = new_run(runtime, version, event, now=now, reason=f"started by {by} for this event")
-        run.replay = starts.last_replay(work.session, event.id, version.id) + 1
+        reason = f"started by {by} for this event"
+        run = new_run(runtime, version, event, now=now, reason=reason, hand=Hand(by))
+        run.replay = starts.last_replay(work.session, event.id, version.name) + 1
         if begin(work, [NewRun(run, version, view)], now, gathers=False):
             return run
         # Somebody else has just started the same: this is one more.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -17,11 +18,12 @@ from schemas.storable import bounded, storable
 from schemas.tables import DeliveryRow, DeliveryState, EventRow, SourceRow
 from service.db import in_short, is_outage
 from service.errors import Unavailable
+from service.faults import note_fault
 from service.own_events import KEY_LENGTH, SUBJECT_LENGTH
 from service.routing import account_of_untied, store_and_route
 from service.runtime import Runtime
 from service.store import deliveries as store
-from service.unit_of_work import unit_of_work
+from service.unit_of_work import UnitOfWork, unit_of_work
 from service.vendors.base import Delivery, Headers, Incoming, Options
 
 log = structlog.get_logger(__name__)
@@ -31,6 +33,8 @@ FIRST_PAUSE = timedelta(seconds=5)
 RING_READ_BACK_AGAIN = timedelta(seconds=90)
 """Asking a vendor may take as long as a call may; then a lost bell is rung again."""
 TYPE_LENGTH = 200
+MOST_REASON = 2000
+"""Characters of what is said of a delivery."""
 
 
 def ingest_deliveries(runtime: Runtime, ids: Sequence[UUID]) -> int:
@@ -60,11 +64,11 @@ def _ingest_alone(runtime: Runtime, delivery_id: UUID) -> int:
     except Exception as error:
         if is_outage(error):
             raise
-        reason = f"its events could not be stored: {in_short(error)}"
-        log.warning("delivery_failed", delivery_id=str(delivery_id), reason=reason)
+        fault = note_fault(error, "delivery_failed", delivery_id=str(delivery_id))
+        unread = Unread(f"its events could not be stored: {in_short(error)}", fault=fault)
     with unit_of_work(runtime.database, runtime.queue) as work:
         for row in store.lock_received(work.session, [delivery_id]):
-            _fail(runtime, row, reason)
+            _fail(runtime, row, unread)
     return 1
 
 
@@ -75,9 +79,8 @@ def _ingest(runtime: Runtime, ids: Sequence[UUID]) -> int:
         events: list[EventRow] = []
         for row in rows:
             source = sources.get(row.source_id)
-            if source is not None and _is_only_a_hint(runtime, row, source):
-                row.due_at = runtime.clock() + RING_READ_BACK_AGAIN
-                work.ring(ReadBackDelivery(row.id))
+            if is_only_a_hint(runtime, row, source):
+                ask_vendor(runtime, work, row)
             else:
                 events += read_delivery(runtime, row, source)
         store_and_route(runtime, work, events)
@@ -132,42 +135,70 @@ def make_event(
     )
 
 
-def _is_only_a_hint(runtime: Runtime, row: DeliveryRow, source: SourceRow) -> bool:
+def is_only_a_hint(runtime: Runtime, row: DeliveryRow, source: SourceRow | None) -> bool:
+    """Say whether the vendor is asked what a delivery speaks of, because it proves little."""
     vendor = runtime.vendors.get(row.vendor)
     incoming = None if vendor is None else vendor.incoming
-    return incoming is not None and incoming.read_back is not None and source.connection is not None
+    return (
+        incoming is not None
+        and incoming.read_back is not None
+        and source is not None
+        and source.connection is not None
+    )
+
+
+def ask_vendor(runtime: Runtime, work: UnitOfWork, row: DeliveryRow) -> None:
+    """Let the vendor be asked what a delivery speaks of."""
+    row.due_at = runtime.clock() + RING_READ_BACK_AGAIN
+    work.ring(ReadBackDelivery(row.id))
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why a delivery gave no events. `fault`: where the log has the traceback.
+
+    `malformed`: it is authentic and understood no better by trying again.
+    """
+
+    reason: str
+    malformed: bool = False
+    fault: str | None = None
 
 
 def read_delivery(runtime: Runtime, row: DeliveryRow, source: SourceRow | None) -> list[EventRow]:
     """Give the events of a delivery by its own word, and note in the row how far it has come."""
+    found = read_events(runtime, row, source)
+    if isinstance(found, Unread):
+        if found.malformed:
+            mark_malformed(row, found)
+        else:
+            _fail(runtime, row, found)
+        return []
+    mark_ingested(row)
+    return found
+
+
+def read_events(
+    runtime: Runtime, row: DeliveryRow, source: SourceRow | None
+) -> list[EventRow] | Unread:
+    """Give the events that a delivery speaks of by its own word; nothing is noted or stored."""
     options: Mapping[str, Any] = {} if source is None else source.options
     vendor = runtime.vendors.get(row.vendor)
     incoming = None if vendor is None else vendor.incoming
     if incoming is None:
-        _fail(runtime, row, f"this version does not know the vendor {row.vendor!r}")
-        return []
+        return Unread(f"this version does not know the vendor {row.vendor!r}")
     try:
         typed = incoming.options.model_validate(options)
     except ValidationError as error:
-        _fail(runtime, row, f"the options of its source are not usable: {error}")
-        return []
+        return Unread(f"the options of its source are not usable: {error}")
     try:
         drafts = _normalise(incoming, row, typed)
     except ValueError as error:
-        # It is authentic and understood no better by trying again: kept, marked, answered.
-        row.state = DeliveryState.MALFORMED
-        row.error = storable(f"the body is not what {row.vendor} documents: {error}"[:2000])
-        row.due_at = None
-        log.warning("delivery_malformed", delivery_id=str(row.id), source=row.source)
-        return []
-    except Exception as error:
+        return Unread(f"the body is not what {row.vendor} documents: {error}", malformed=True)
+    except Exception as error:  # noqa: BLE001  # note_fault logs it
         # The outermost frame around a vendor's code: one delivery must not stop the others.
-        log.exception("normalise_raised", delivery_id=str(row.id), vendor=row.vendor)
-        _fail(runtime, row, f"{type(error).__name__} while it was read")
-        return []
-    row.state = DeliveryState.INGESTED
-    row.due_at = None
-    row.error = None
+        fault = note_fault(error, "normalise_raised", delivery_id=str(row.id), vendor=row.vendor)
+        return Unread(f"{type(error).__name__} while it was read", fault=fault)
     return [
         make_event(
             draft,
@@ -193,18 +224,44 @@ def as_it_came(row: DeliveryRow) -> Delivery:
     return Delivery(row.source, headers, row.body, row.received_at)
 
 
-def _fail(runtime: Runtime, row: DeliveryRow, reason: str) -> None:
-    row.failures += 1
-    row.error = storable(reason[:2000])
-    if row.failures < MOST_FAILURES:
-        row.due_at = runtime.clock() + FIRST_PAUSE * 2 ** (row.failures - 1)
-        return
+def mark_ingested(row: DeliveryRow) -> None:
+    """Note that a delivery's events are stored."""
+    row.state = DeliveryState.INGESTED
+    row.due_at = None
+    row.error = row.fault = None
+
+
+def mark_malformed(row: DeliveryRow, unread: Unread) -> None:
+    """Note that a delivery is not what its vendor documents: kept, marked, answered."""
+    row.state = DeliveryState.MALFORMED
+    _note(row, unread)
+    row.due_at = None
+    log.warning("delivery_malformed", delivery_id=str(row.id), source=row.source)
+
+
+def mark_dead(row: DeliveryRow, unread: Unread) -> None:
+    """Note that a delivery could not be read and is not tried again by itself."""
     row.state = DeliveryState.DEAD
+    _note(row, unread)
     row.due_at = None
     log.error(
         "delivery_dead",
         delivery_id=str(row.id),
         source=row.source,
-        reason=reason,
-        to_do="mend the cause, then let the vendor send it again or replay it",
+        reason=unread.reason,
+        to_do=f"mend the cause, then: hookwright delivery replay {row.id}",
     )
+
+
+def _note(row: DeliveryRow, unread: Unread) -> None:
+    row.error = storable(unread.reason[:MOST_REASON])
+    row.fault = unread.fault
+
+
+def _fail(runtime: Runtime, row: DeliveryRow, unread: Unread) -> None:
+    row.failures += 1
+    if row.failures >= MOST_FAILURES:
+        mark_dead(row, unread)
+        return
+    _note(row, unread)
+    row.due_at = runtime.clock() + FIRST_PAUSE * 2 ** (row.failures - 1)

@@ -31,10 +31,12 @@ from service.errors import (
     Transient,
     Unavailable,
 )
+from service.faults import note_fault
 from service.ingest import (
     account_of,
     as_it_came,
     make_event,
+    mark_ingested,
     read_delivery,
 )
 from service.routing import store_and_route
@@ -92,10 +94,10 @@ def read_back_delivery(runtime: Runtime, delivery_id: UUID) -> None:
         _after(runtime, delivery_id, Refused(f"it names nothing that can be looked up: {error}"))
     except HookwrightError as error:
         _after(runtime, delivery_id, error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # note_fault logs it
         # The outermost frame around a vendor's code: one delivery must not stop the others.
-        log.exception("read_back_raised", delivery_id=str(delivery_id))
-        _after(runtime, delivery_id, Bug(f"{type(error).__name__} while it was looked up"))
+        fault = note_fault(error, "read_back_raised", delivery_id=str(delivery_id))
+        _after(runtime, delivery_id, Bug(f"{type(error).__name__} while it was looked up"), fault)
     else:
         _store(runtime, delivery_id, drafts)
 
@@ -128,12 +130,15 @@ def _take(runtime: Runtime, delivery_id: UUID) -> Hint | None:
         return Hint(as_it_came(row), incoming.read_back, options, connection)
 
 
-def _after(runtime: Runtime, delivery_id: UUID, error: HookwrightError) -> None:
+def _after(
+    runtime: Runtime, delivery_id: UUID, error: HookwrightError, fault: str | None = None
+) -> None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         found = store.lock_one_received(work.session, delivery_id)
         if found is None:
             return
         row, source = found
+        row.fault = fault
         if _is_final(error, runtime.clock() - row.received_at):
             row.state = DeliveryState.UNCONFIRMED
             row.error = storable(f"not confirmed by its vendor: {error.message}"[:2000])
@@ -196,9 +201,7 @@ def _store(runtime: Runtime, delivery_id: UUID, drafts: list[EventDraft]) -> Non
             for number, draft in enumerate(drafts)
         ]
         store_and_route(runtime, work, events)
-        row.state = DeliveryState.INGESTED
-        row.due_at = None
-        row.error = None
+        mark_ingested(row)
 
 
 def _put_off(

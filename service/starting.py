@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from schemas.columns import NAME_LENGTH
 from schemas.document import Document
 from schemas.events import EventDraft, Json, Origin
 from schemas.ids import new_id
@@ -21,7 +23,7 @@ from service.own_events import VENDOR, own_event
 from service.runtime import Runtime
 from service.store import runs as store
 from service.store.deliveries import store_events
-from service.store.starts import run_started_with
+from service.store.starts import last_replay, run_started_with
 from service.unit_of_work import UnitOfWork
 from service.versions import Version
 from service.workflows.expressions import ExpressionError
@@ -42,21 +44,87 @@ DIRECT = frozenset({STARTED_BY_HAND, CALLED, SCHEDULED})
 """Events that start the one workflow they are made for, and are matched with no other."""
 
 
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Who starts runs when it is not an event that has just come, and with which work in bulk.
+
+    `shadow`: what they would change outside is only recorded.
+    """
+
+    by: str
+    bulk_job_id: UUID | None = None
+    shadow: bool = False
+
+
 def start_matching(
     runtime: Runtime,
     work: UnitOfWork,
     events: Sequence[tuple[EventRow, Mapping[str, Json]]],
+    hand: Hand | None = None,
 ) -> None:
     """Start the runs that new events match. `events` come with their JSON form."""
     versions = runtime.versions.current(work.session) if events else ()
+    begin(work, _matching(runtime, versions, events, hand), runtime.clock())
+
+
+def start_anew(
+    runtime: Runtime,
+    work: UnitOfWork,
+    events: Sequence[tuple[EventRow, Mapping[str, Json]]],
+    hand: Hand,
+    *,
+    only: str | None = None,
+) -> list[RunRow]:
+    """Start once more what stored events match today; gives the runs.
+
+    They are counted by `replay`, and gather nothing. `only`: the one workflow that is started.
+    """
+    versions = [
+        version
+        for version in runtime.versions.current(work.session)
+        if only in {None, version.name}
+    ]
+    left = _matching(runtime, versions, events, hand)
+    begun: list[RunRow] = []
+    while left:
+        for new in left:
+            replayed = last_replay(work.session, new.row.event_id, new.row.workflow)
+            new.row.replay = replayed + 1
+        stored = begin(work, left, runtime.clock(), gathers=False)
+        begun += stored
+        # Somebody else has just started the same: the rest is one more.
+        done = {run.id for run in stored}
+        left = [new for new in left if new.row.id not in done]
+    return begun
+
+
+def matching(
+    runtime: Runtime,
+    work: UnitOfWork,
+    events: Sequence[tuple[EventRow, Mapping[str, Json]]],
+) -> list[str]:
+    """Give the workflows that these events would start, one name for each run."""
+    versions = runtime.versions.current(work.session) if events else ()
+    return [
+        new.version.name
+        for new in _matching(runtime, versions, events, None)
+        if new.row.status != RunStatus.SKIPPED
+    ]
+
+
+def _matching(
+    runtime: Runtime,
+    versions: Sequence[Version],
+    events: Sequence[tuple[EventRow, Mapping[str, Json]]],
+    hand: Hand | None,
+) -> list[NewRun]:
     now = runtime.clock()
-    found = [
+    return [
         NewRun(run, version, view)
         for event, view in events
         for version in versions
-        if (run := _match(runtime, version, event, view, now)) is not None
+        if (run := _match(runtime, version, event, view, now, hand)) is not None
     ]
-    begin(work, found, now)
 
 
 def begin(
@@ -98,6 +166,7 @@ def start_directly(
     caused_by: RunRow | None = None,
     caller_step: str | None = None,
     reason: str | None = None,
+    hand: Hand | None = None,
 ) -> RunRow:
     """Start one workflow with an event of ours: by hand, by its schedule, or called by a run.
 
@@ -117,7 +186,7 @@ def start_directly(
     )
     if not store_events(work.session, [event]):
         return run_started_with(work.session, event.dedupe_key)
-    run = new_run(runtime, version, event, now=now, reason=reason)
+    run = new_run(runtime, version, event, now=now, reason=reason, hand=hand)
     if caused_by is not None:
         run.caller_id, run.caller_step = caused_by.id, caller_step
         run.shadow = run.shadow or caused_by.shadow
@@ -126,7 +195,13 @@ def start_directly(
 
 
 def new_run(
-    runtime: Runtime, version: Version, event: EventRow, *, now: datetime, reason: str | None
+    runtime: Runtime,
+    version: Version,
+    event: EventRow,
+    *,
+    now: datetime,
+    reason: str | None,
+    hand: Hand | None = None,
 ) -> RunRow:
     """Give the row of a run that is to begin."""
     return RunRow(
@@ -135,12 +210,18 @@ def new_run(
         workflow_version_id=version.id,
         workflow=version.name,
         status=RunStatus.PENDING,
-        shadow=runtime.shadow or version.document.mode == "shadow",
+        shadow=(
+            runtime.shadow
+            or version.document.mode == "shadow"
+            or (hand is not None and hand.shadow)
+        ),
         reason=reason,
         correlation_id=event.correlation_id,
         created_at=now,
         due_at=now + RING_AGAIN,
         depth=event.depth,
+        started_by=None if hand is None else storable(hand.by)[:NAME_LENGTH],
+        bulk_job_id=None if hand is None else hand.bulk_job_id,
     )
 
 
@@ -190,11 +271,12 @@ def _match(
     event: EventRow,
     view: Mapping[str, Json],
     now: datetime,
+    hand: Hand | None,
 ) -> RunRow | None:
     match = matches(version.document, view, version.vars)
     if not match.started and match.error is None:
         return None
-    run = new_run(runtime, version, event, now=now, reason=match.reason)
+    run = new_run(runtime, version, event, now=now, reason=match.reason, hand=hand)
     if event.depth > MOST_DEPTH:
         skip(run, f"{MOST_DEPTH} runs stand before it in its chain: it would never end", now)
     elif not match.started:

@@ -57,6 +57,27 @@ def known_events(session: Session, keys: Collection[str]) -> set[str]:
     return known
 
 
+def events_by_key(session: Session, keys: Collection[str]) -> dict[str, EventRow]:
+    """Give the stored events that have these keys."""
+    found: dict[str, EventRow] = {}
+    for part in in_parts(keys):
+        rows = session.exec(select(EventRow).where(col(EventRow.dedupe_key).in_(part)))
+        found.update((row.dedupe_key, row) for row in rows)
+    return found
+
+
+def events_of(session: Session, delivery_id: UUID) -> Sequence[EventRow]:
+    """Give the stored events that came with a delivery."""
+    return session.exec(
+        select(EventRow).where(EventRow.delivery_id == delivery_id).order_by(col(EventRow.id))
+    ).all()
+
+
+def lock_one(session: Session, id_: UUID) -> DeliveryRow | None:
+    """Lock a delivery, whatever its state."""
+    return session.exec(select(DeliveryRow).where(DeliveryRow.id == id_).with_for_update()).first()
+
+
 def event_id(session: Session, dedupe_key: str) -> UUID:
     """Give the id of the event that is stored under this key. Raises NoResultFound."""
     return session.exec(select(EventRow.id).where(EventRow.dedupe_key == dedupe_key)).one()

@@ -62,14 +62,14 @@ def read_delivery(session: Session, ident: UUID) -> DeliveryStory:
     events = session.exec(
         select(EventRow).where(EventRow.delivery_id == ident).order_by(col(EventRow.id))
     ).all()
-    return DeliveryStory(row, events, _runs_of(session, [event.id for event in events]))
+    return DeliveryStory(row, events, runs_of(session, [event.id for event in events]))
 
 
 def read_event(session: Session, ident: UUID) -> EventStory:
     """Give an event with its runs. Raises NotFound."""
     row = read(session, EventRow, ident)
     set_committed_value(row, "payload", payload_of(session, row))
-    return EventStory(row, _runs_of(session, [ident]))
+    return EventStory(row, runs_of(session, [ident]))
 
 
 def read_reconciliation(
@@ -132,7 +132,8 @@ def named_workflow(session: Session, name: str) -> WorkflowRow:
     return row
 
 
-def _runs_of(session: Session, events: Sequence[UUID]) -> Sequence[RunRow]:
+def runs_of(session: Session, events: Sequence[UUID]) -> Sequence[RunRow]:
+    """Give the runs that these events started or joined, the first 100."""
     joined = select(RunEventRow.run_id).where(col(RunEventRow.event_id).in_(events))
     return session.exec(
         select(RunRow)

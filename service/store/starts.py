@@ -27,12 +27,12 @@ def event(session: Session, event_id: UUID) -> EventRow | None:
     return session.get(EventRow, event_id)
 
 
-def last_replay(session: Session, event_id: UUID, version_id: UUID) -> int:
-    """Give how often a version was started anew for an event; 0 also when it never ran for it."""
+def last_replay(session: Session, event_id: UUID | None, workflow: str) -> int:
+    """Give how often a workflow was started anew for an event; 0 also when it never ran for it."""
     return (
         session.exec(
             select(func.max(RunRow.replay)).where(
-                RunRow.event_id == event_id, RunRow.workflow_version_id == version_id
+                RunRow.event_id == event_id, RunRow.workflow == workflow
             )
         ).one()
         or 0

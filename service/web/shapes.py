@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from schemas import api
+from schemas.bulk import ReplayOut
 from schemas.events import Event
 from schemas.saving import BacktestReport, VersionDetail, VersionOut
 from schemas.tables import DeliveryRow, RejectionRow, SourceRow, WorkflowRow, WorkflowVersionRow
@@ -15,6 +16,7 @@ from service.backtest_report import Report
 from service.backtesting import note_of
 from service.paging import Page
 from service.redaction import STRUCK, is_sensitive_name
+from service.replay import Foreseen, Replayed
 from service.settings import Effects, Settings
 from service.store.details import DeliveryStory, EventStory
 
@@ -44,6 +46,27 @@ def delivery_detail(story: DeliveryStory) -> api.DeliveryDetail:
         body=body(story.row.body),
         events=[api.EventRef.model_validate(event) for event in story.events],
         runs=[api.RunRef.model_validate(run) for run in story.runs],
+    )
+
+
+def replayed(row: DeliveryRow, found: Replayed) -> ReplayOut:
+    """Give what reading a delivery anew has come to."""
+    return ReplayOut(
+        dry_run=False,
+        delivery=delivery(row, len(row.body)),
+        events=found.events,
+        stored=found.stored,
+        runs=[api.RunRef.model_validate(run) for run in found.runs],
+    )
+
+
+def foreseen(row: DeliveryRow, found: Foreseen) -> ReplayOut:
+    """Give what reading a delivery anew would come to."""
+    return ReplayOut(
+        dry_run=True,
+        delivery=delivery(row, len(row.body)),
+        again=list(found.again),
+        first=list(found.first),
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 
 from schemas import api
-from schemas.tables import RejectionRow
+from schemas.bulk import ReplayOut, ReplayRequest
+from schemas.tables import DeliveryRow, RejectionRow
+from service import replay
 from service.store import details, listing
-from service.web import shapes
-from service.web.deps import Reading
+from service.web import described, shapes
+from service.web.deps import AnyParts, Operator, Reading
 
 router = APIRouter()
 
@@ -30,6 +33,38 @@ def list_deliveries(
 def read_delivery(session: Reading, delivery_id: UUID) -> api.DeliveryDetail:
     """Read a delivery: headers, body, verdict, events and runs."""
     return shapes.delivery_detail(details.read_delivery(session, delivery_id))
+
+
+@router.post(
+    "/deliveries/{delivery_id}/replay",
+    tags=["deliveries"],
+    responses=described.problems(HTTPStatus.CONFLICT),
+)
+def replay_delivery(
+    session: Reading,
+    parts: AnyParts,
+    caller: Operator,
+    delivery_id: UUID,
+    request: ReplayRequest,
+) -> ReplayOut:
+    """Read a stored delivery anew, with today's code and options. Needs the role operator.
+
+    One that gave no events gives them now, and they start their runs. One that was read before
+    starts what its events match today anew: what those runs change outside is changed once more.
+    409 while it is on its way, and when what was read before cannot be read any more.
+    """
+    if request.dry_run:
+        foreseen = replay.foresee(parts.calling(), delivery_id, only=request.only)
+        row = details.read(session, DeliveryRow, delivery_id)
+        return shapes.foreseen(row, foreseen)
+    replayed = replay.replay_delivery(
+        parts.calling(),
+        delivery_id,
+        caller=caller,
+        only=request.only,
+        shadow=request.shadow,
+    )
+    return shapes.replayed(details.read(session, DeliveryRow, delivery_id), replayed)
 
 
 @router.get("/rejections", tags=["rejections"])
