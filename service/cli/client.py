@@ -201,7 +201,13 @@ def find_workflow(api: ApiClient, name: str) -> dict[str, Any]:
     return found
 
 
-_LISTS = {"run": "runs", "delivery": "deliveries", "event": "events", "rejection": "rejections"}
+_LISTS = {
+    "run": "runs",
+    "delivery": "deliveries",
+    "event": "events",
+    "effect": "effects",
+    "rejection": "rejections",
+}
 
 
 def _list_hint(kind: str) -> str:

@@ -14,6 +14,13 @@ from service.cli.showing import run_command
 
 __all__ = ["run_command"]
 
+TOOK_EFFECT, NOT_MADE, LOOK_UP = "took_effect", "not_made", "look_up"
+_FOUND = {
+    TOOK_EFFECT: "took effect",
+    NOT_MADE: "was not made, and is tried again",
+    LOOK_UP: "is looked up once more",
+}
+
 
 class JsonObject(click.ParamType[dict[str, Any]]):
     """A JSON object written on the command line."""
@@ -33,23 +40,16 @@ class JsonObject(click.ParamType[dict[str, Any]]):
         return found
 
 
-def _told(
-    context: click.Context,
-    _parameter: click.Parameter,
-    took_effect: bool | None,  # noqa: FBT001  # click calls it by position
-) -> bool:
-    # A pair of flags is never missing to click, so `required` would let it pass.
-    if took_effect is None:
-        message = "say --took-effect or --not-made"
-        raise click.UsageError(message, context)
-    return took_effect
-
-
 def _of_what_took_effect(
     context: click.Context, parameter: click.Parameter, output: dict[str, Any] | None
 ) -> dict[str, Any] | None:
-    if output is not None and context.params.get("took_effect") is False:
-        raise click.BadParameter("what was not made has no output", context, parameter)
+    # Each of the three flags may be missing, so that click cannot ask for one of them by itself.
+    if context.params.get("found") is None:
+        message = "say --took-effect, --not-made or --look-up"
+        raise click.UsageError(message, context)
+    if output is not None and context.params.get("found") != TOOK_EFFECT:
+        message = "only what took effect has an output"
+        raise click.BadParameter(message, context, parameter)
     return output
 
 
@@ -61,12 +61,25 @@ def _of_what_took_effect(
 @click.argument("run_id", metavar="RUN")
 @click.argument("step", metavar="STEP")
 @click.option(
-    "--took-effect/--not-made",
-    "took_effect",
+    "--took-effect",
+    "found",
+    flag_value=TOOK_EFFECT,
     is_eager=True,
-    default=None,
-    callback=_told,
-    help="What you found out. What was not made is tried again.",
+    help="You saw it at the other side: the step has succeeded.",
+)
+@click.option(
+    "--not-made",
+    "found",
+    flag_value=NOT_MADE,
+    is_eager=True,
+    help="You are sure that it is not there: it is tried again.",
+)
+@click.option(
+    "--look-up",
+    "found",
+    flag_value=LOOK_UP,
+    is_eager=True,
+    help="Let Hookwright look once more, for instance with credentials that are valid again.",
 )
 @click.option(
     "--output",
@@ -82,24 +95,26 @@ def run_settle(
     *,
     run_id: str,
     step: str,
-    took_effect: bool,
+    found: str,
     output: dict[str, Any] | None,
     as_json: bool,
 ) -> None:
     """Say whether a step in doubt took effect; its run goes on.
 
-    Look at the other side first. Whoever settles first has settled. The beginning of RUN is enough.
+    Look at the other side first. Whoever settles first has settled. The beginning of RUN is enough;
+    `hookwright effect list --state in_doubt` lists what waits.
     """
-    found = find_id(api, "run", run_id)
-    told = api.post(
-        f"/runs/{found}/steps/{quote(step, safe='')}/settle",
-        {"took_effect": took_effect, "output": output},
-    )
+    ident = find_id(api, "run", run_id)
+    path = f"/runs/{ident}/steps/{quote(step, safe='')}"
+    if found == LOOK_UP:
+        told = api.post(f"{path}/look-up")
+    else:
+        known = {"took_effect": found == TOOK_EFFECT, "output": output}
+        told = api.post(f"{path}/settle", known)
     if as_json:
         print_json(told)
         return
-    word = "took effect" if took_effect else "was not made, and is tried again"
-    click.echo(f"{step} {word}; `hookwright run show {found}` says how the run goes on")
+    click.echo(f"{step} {_FOUND[found]}; `hookwright run show {ident}` says how the run goes on")
 
 
 @run_command.command(

@@ -37,6 +37,9 @@ _COMMANDS = {
     "run": Entry("deciding", "run", "Runs: executions of workflows."),
     "delivery": Entry("showing", "delivery", "Deliveries: requests as they came."),
     "event": Entry("showing", "event", "Events: normalised facts."),
+    "effect": Entry(
+        "effects", "effect", "Effects: what was changed outside, and what is in doubt."
+    ),
     "alert": Entry("showing", "alert", "Alerts: conditions with a life."),
     "source": Entry(
         "sources", "source", "Sources: receiving addresses, and how to connect a sender."

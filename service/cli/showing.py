@@ -37,7 +37,7 @@ limit_option = click.option(
 )
 
 
-def _list(
+def list_rows(
     api: ApiClient,
     path: str,
     limit: int,
@@ -47,6 +47,7 @@ def _list(
     as_json: bool,
     **filters: object,
 ) -> None:
+    """Print what a list of the API holds, newest first: a table of `cells`, or the rows as JSON."""
     rows = list(api.rows(path, limit, filters))
     if as_json:
         print_json(rows)
@@ -103,7 +104,7 @@ def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None
     if filters.get("waiting_for") and not as_json:
         _list_waiting(list(api.rows("/runs", limit, filters)))
         return
-    _list(
+    list_rows(
         api,
         "/runs",
         limit,
@@ -193,7 +194,7 @@ def delivery_command() -> None:
 @remote
 def delivery_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
     """List deliveries, newest first."""
-    _list(
+    list_rows(
         api,
         "/deliveries",
         limit,
@@ -267,7 +268,7 @@ def event_command() -> None:
 @remote
 def event_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
     """List events, newest first."""
-    _list(
+    list_rows(
         api,
         "/events",
         limit,
@@ -360,7 +361,7 @@ def alert_command() -> None:
 @remote
 def alert_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
     """List alerts, newest first."""
-    _list(
+    list_rows(
         api,
         "/alerts",
         limit,

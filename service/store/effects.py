@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from schemas.effect_lists import EffectQuestion
 from schemas.run_tables import RunRow
 from schemas.tables import EffectRow, EffectState
 from schemas.workflow import RunStatus
+from service.paging import Page
 from service.store.insert import insert_new
+from service.store.listing import between, equal, like, page_of
 
 
 def intend(session: Session, row: EffectRow) -> tuple[EffectRow, bool]:
@@ -72,3 +76,21 @@ def references_since(
         .limit(limit)
     )
     return [row for row in rows if row is not None]
+
+
+def list_effects(session: Session, question: EffectQuestion) -> Page[EffectRow]:
+    """Give effects, newest first."""
+    statement = select(EffectRow).where(
+        *equal(EffectRow.state, question.state),
+        *like(EffectRow.action, question.action),
+        *equal(EffectRow.connection, question.connection),
+        *equal(EffectRow.run_id, question.run),
+        *between(EffectRow.intended_at, question),
+    )
+    return page_of(session, statement, EffectRow, question)
+
+
+def runs_of(session: Session, effects: Sequence[EffectRow]) -> dict[UUID, RunRow]:
+    """Give the runs and branches that effects belong to, by their ids."""
+    ids = {row.run_id for row in effects if row.run_id is not None}
+    return {run.id: run for run in session.exec(select(RunRow).where(col(RunRow.id).in_(ids)))}

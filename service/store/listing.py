@@ -47,11 +47,11 @@ def list_deliveries(session: Session, question: DeliveryQuestion) -> Page[Delive
     """Give deliveries, without their bodies."""
     statement = select(DeliveryRow).options(*_without(DeliveryRow.body, DeliveryRow.headers))
     statement = statement.where(
-        *_equal(DeliveryRow.source, question.source),
-        *_equal(DeliveryRow.vendor, question.vendor),
-        *_equal(DeliveryRow.state, question.state),
+        *equal(DeliveryRow.source, question.source),
+        *equal(DeliveryRow.vendor, question.vendor),
+        *equal(DeliveryRow.state, question.state),
         *_contains(question.q, DeliveryRow.delivery_key),
-        *_between(DeliveryRow.received_at, question),
+        *between(DeliveryRow.received_at, question),
     )
     return page_of(session, statement, DeliveryRow, question)
 
@@ -68,12 +68,12 @@ def list_events(session: Session, question: EventQuestion) -> Page[EventRow]:
     """Give events, without the vendors' own bodies."""
     statement = select(EventRow).options(*_without(EventRow.payload))
     statement = statement.where(
-        *_like(EventRow.type, question.type),
-        *_equal(EventRow.vendor, question.vendor),
-        *_equal(EventRow.source, question.source),
-        *_equal(EventRow.subject, question.subject),
+        *like(EventRow.type, question.type),
+        *equal(EventRow.vendor, question.vendor),
+        *equal(EventRow.source, question.source),
+        *equal(EventRow.subject, question.subject),
         *_contains(question.q, EventRow.subject, EventRow.type, EventRow.vendor_type),
-        *_between(EventRow.received_at, question),
+        *between(EventRow.received_at, question),
     )
     return page_of(session, statement, EventRow, question)
 
@@ -82,11 +82,11 @@ def list_runs(session: Session, question: RunQuestion) -> Page[RunRow]:
     """Give runs, without their branches. What a branch waits for, its run waits for."""
     statement = select(RunRow).where(
         col(RunRow.parent_id).is_(None),
-        *_equal(RunRow.workflow, question.workflow),
-        *_equal(RunRow.status, question.status),
-        *_equal(RunRow.event_id, question.event),
+        *equal(RunRow.workflow, question.workflow),
+        *equal(RunRow.status, question.status),
+        *equal(RunRow.event_id, question.event),
         *_waiting_for(question.waiting_for),
-        *_between(RunRow.created_at, question),
+        *between(RunRow.created_at, question),
     )
     return page_of(session, statement, RunRow, question)
 
@@ -94,10 +94,10 @@ def list_runs(session: Session, question: RunQuestion) -> Page[RunRow]:
 def list_alerts(session: Session, question: AlertQuestion) -> Page[AlertRow]:
     """Give alerts."""
     statement = select(AlertRow).where(
-        *_equal(AlertRow.state, question.state),
-        *_equal(AlertRow.severity, question.severity),
-        *_like(AlertRow.key, question.key),
-        *_between(AlertRow.opened_at, question),
+        *equal(AlertRow.state, question.state),
+        *equal(AlertRow.severity, question.severity),
+        *like(AlertRow.key, question.key),
+        *between(AlertRow.opened_at, question),
     )
     return page_of(session, statement, AlertRow, question)
 
@@ -106,9 +106,9 @@ def list_rejections(session: Session, question: RejectionQuestion) -> Page[Rejec
     """Give refused requests, without their bodies."""
     statement = select(RejectionRow).options(*_without(RejectionRow.body, RejectionRow.headers))
     statement = statement.where(
-        *_equal(RejectionRow.source, question.source),
-        *_equal(RejectionRow.reason, question.reason),
-        *_between(RejectionRow.received_at, question),
+        *equal(RejectionRow.source, question.source),
+        *equal(RejectionRow.reason, question.reason),
+        *between(RejectionRow.received_at, question),
     )
     return page_of(session, statement, RejectionRow, question)
 
@@ -118,9 +118,9 @@ def list_reconciliations(
 ) -> Page[ReconciliationRow]:
     """Give comparisons with vendors' records."""
     statement = select(ReconciliationRow).where(
-        *_equal(ReconciliationRow.source, question.source),
-        *_equal(ReconciliationRow.state, question.state),
-        *_between(ReconciliationRow.created_at, question),
+        *equal(ReconciliationRow.source, question.source),
+        *equal(ReconciliationRow.state, question.state),
+        *between(ReconciliationRow.created_at, question),
     )
     return page_of(session, statement, ReconciliationRow, question)
 
@@ -187,7 +187,8 @@ def _without(*columns: Any) -> list[ExecutableOption]:
     return [defer(column) for column in columns]
 
 
-def _equal(column: object, value: object | None) -> list[ColumnElement[bool]]:
+def equal(column: object, value: object | None) -> list[ColumnElement[bool]]:
+    """Give the condition that a column has this value; none without a value."""
     return [] if value is None else [col(column) == value]
 
 
@@ -202,7 +203,8 @@ def _waiting_for(kind: WaitKind | None) -> list[ColumnElement[bool]]:
     return [col(RunRow.id).in_(waiting)]
 
 
-def _between(column: datetime, question: TimedQuestion) -> list[ColumnElement[bool]]:
+def between(column: datetime, question: TimedQuestion) -> list[ColumnElement[bool]]:
+    """Give the conditions that a column lies in the time that was asked for."""
     conditions: list[ColumnElement[bool]] = []
     if question.since is not None:
         conditions.append(col(column) >= question.since)
@@ -211,7 +213,8 @@ def _between(column: datetime, question: TimedQuestion) -> list[ColumnElement[bo
     return conditions
 
 
-def _like(column: str, pattern: str | None) -> list[ColumnElement[bool]]:
+def like(column: str, pattern: str | None) -> list[ColumnElement[bool]]:
+    """Give the condition that a column fits a pattern with `*`; none without a pattern."""
     if pattern is None:
         return []
     if "*" not in pattern:

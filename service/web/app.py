@@ -22,6 +22,7 @@ from service.web.routes import (
     configured,
     connecting,
     deliveries,
+    effects,
     events,
     health,
     reconciliations,
@@ -124,6 +125,7 @@ def _versioned() -> APIRouter:
     for part in (
         deliveries,
         events,
+        effects,
         runs,
         alerts,
         configured,

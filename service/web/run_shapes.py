@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from schemas import api
+from schemas.effect_lists import EffectEntry
 from schemas.run_tables import RunRow, SpreadRow, StepRow
+from schemas.tables import EffectRow
 from schemas.workflow import WaitKind
 from service.store.run_details import RunStory, Waiting
 
@@ -83,6 +86,19 @@ def wait_out(run: RunRow, wait: Waiting, story: RunStory | None = None) -> api.W
         question=wait.question,
         since=row.since,
         due_at=row.due_at,
+    )
+
+
+def effect(row: EffectRow, runs: Mapping[UUID, RunRow]) -> EffectEntry:
+    """Give an effect with the run it belongs to, if that is there yet."""
+    run = None if row.run_id is None else runs.get(row.run_id)
+    known = api.EffectOut.model_validate(row).model_dump()
+    return EffectEntry(
+        **known,
+        key=row.key,
+        run_id=None if run is None else run.run_id,
+        workflow=None if run is None else run.workflow,
+        path=f"{run.path}.{row.step}" if run is not None and run.path else row.step,
     )
 
 

@@ -84,6 +84,34 @@ def settle_step(
 
 
 @router.post(
+    "/{run_id}/steps/{step:path}/look-up",
+    dependencies=[MayBeRepeated],
+    responses=_DECIDING,
+    status_code=HTTPStatus.ACCEPTED,
+)
+def look_up_step(
+    session: Reading, parts: AnyParts, caller: Operator, run_id: UUID, step: str
+) -> api.RunDetail:
+    """Let it be looked up once more whether a step in doubt took effect.
+
+    Needs the role operator. For when an earlier look-up failed. What is found makes the step
+    succeeded, what is not there is done now. 409 for an action that cannot be looked up, and when
+    the step is not in doubt.
+    """
+    doubts.look_again(
+        parts.database,
+        parts.queue,
+        parts.actions,
+        run_id=run_id,
+        step=step,
+        who=caller.label,
+        now=parts.clock(),
+        announce=parts.announce,
+    )
+    return run_shapes.run_detail(run_details.read_run(session, run_id))
+
+
+@router.post(
     "/{run_id}/cancel",
     dependencies=[MayBeRepeated],
     responses=_DECIDING,

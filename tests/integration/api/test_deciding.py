@@ -23,7 +23,7 @@ from tests.integration.api.test_conventions import is_problem
 TOOK_EFFECT: dict[str, Any] = {"took_effect": True, "output": {"batch_id": "b1"}}
 
 
-def make_doubt(installation: Installation) -> RunRow:
+def make_doubt(installation: Installation, action: str = "checksum.auto_heal") -> RunRow:
     """Store a run that waits for a person on its step `heal`."""
     event = make_event()
     workflow, version = make_workflow()
@@ -32,7 +32,7 @@ def make_doubt(installation: Installation) -> RunRow:
         run_id=run.id,
         step="heal",
         position=0,
-        action="checksum.auto_heal",
+        action=action,
         status="in_doubt",
         attempts=1,
         error={"code": "in_doubt", "message": "the answer never came"},
@@ -43,7 +43,7 @@ def make_doubt(installation: Installation) -> RunRow:
         key="checksum:checksum.auto_heal:1",
         run_id=run.id,
         step="heal",
-        action="checksum.auto_heal",
+        action=action,
         connection="checksum",
         state="in_doubt",
         calls=1,

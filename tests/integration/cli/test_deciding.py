@@ -228,3 +228,18 @@ def test_they_stand_beside_the_other_commands_of_runs() -> None:
     said = CliRunner().invoke(hookwright, ["run", "--help"]).output
     for command in ("list", "show", "approve", "settle", "cancel", "retry"):
         assert f"\n  {command} " in said
+
+
+def test_what_is_in_doubt_is_listed_with_what_to_do(running: Shell) -> None:
+    run_id = make_doubt(running)
+    (found,) = (
+        effect
+        for effect in json.loads(running.run("effect", "list", "--state", "in_doubt", "--json"))
+        if effect["run_id"] == run_id
+    )
+    listed = running.run("effect", "list", "--state", "in_doubt")
+    assert "checksum.auto_heal" in listed
+    shown = running.run("effect", "show", found["id"])
+    assert f"hookwright run settle {run_id} 'heal' --took-effect" in shown
+    refused = running.run("run", "settle", run_id, "heal", "--look-up", code=1)
+    assert "checksum.auto_heal cannot be looked up" in refused
