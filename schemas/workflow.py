@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 RUN_FIELDS = (
     "id",
@@ -87,8 +87,15 @@ class WaitKind(StrEnum):
     """The run has not begun: too many of its key began lately (`throttle`)."""
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class StepError(BaseModel):
-    """Why a step failed or is in doubt. `retry_after_s`: seconds the other side asked for."""
+    """Why a step failed or is in doubt. `retry_after_s`: seconds the other side asked for.
+
+    `fault`: what the traceback of a fault of ours is found by in the log.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -96,16 +103,21 @@ class StepError(BaseModel):
     message: str
     retryable: bool = False
     retry_after_s: float | None = None
+    fault: str | None = Field(default=None, exclude_if=_is_none)
 
 
 class RunError(BaseModel):
-    """Why a run failed; expressions of `on_failure` read it as `error`."""
+    """Why a run failed; expressions of `on_failure` read it as `error`.
+
+    `fault`: what the traceback of a fault of ours is found by in the log.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     step: str
     code: str
     message: str
+    fault: str | None = Field(default=None, exclude_if=_is_none)
 
 
 class Tally(BaseModel):

@@ -25,6 +25,7 @@ from service.actions import VendorAction
 from service.connections import OpenConnection
 from service.db import Database, Session
 from service.errors import HookwrightError, Transient
+from service.faults import note_fault
 from service.http_transport import deadline, fence
 from service.store import effects as store
 from service.store import leases
@@ -249,13 +250,13 @@ def perform(
     except HookwrightError as error:
         message = error.message if error.hint is None else f"{error.message} ({error.hint})"
         return Result(Failed(error.code, message, retryable=False), EffectState.NOT_MADE)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # note_fault logs it
         # The outermost frame around a vendor's code: nothing it does may stop the worker.
-        log.exception("action_raised", action=call.action.name, run_id=str(call.run_id))
+        fault = note_fault(error, "action_raised", action=call.action.name, run_id=str(call.run_id))
         message = f"{call.action.name} failed in an unforeseen way: {type(error).__name__}"
         if call.effect_key is not None and call.action.safety not in CONVERGING:
-            return Result(InDoubt(message), EffectState.IN_DOUBT)
-        return Result(Failed("bug", message, retryable=False), EffectState.NOT_MADE)
+            return Result(InDoubt(message, fault=fault), EffectState.IN_DOUBT)
+        return Result(Failed("bug", message, retryable=False, fault=fault), EffectState.NOT_MADE)
     output = storable(done.outputs.model_dump(mode="json"))
     reference = None if done.reference is None else storable(dict(done.reference))
     return Result(Succeeded(output), EffectState.MADE, reference)

@@ -23,6 +23,7 @@ from service.errors import (
     Transient,
     Unavailable,
 )
+from service.faults import note_fault
 from service.ingest import account, make_event
 from service.routing import store_and_route
 from service.runtime import Runtime
@@ -78,10 +79,11 @@ def _perform(runtime: Runtime, poll_id: UUID, owner: str) -> None:
     except HookwrightError as error:
         _later(runtime, poll_id, owner, f"{error.code}: {error.message}", error)
         return
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # note_fault logs it
         # The outermost frame around a vendor's code: one poll must not stop the others.
-        log.exception("poll_raised", poll=question.name)
-        _later(runtime, poll_id, owner, f"{type(error).__name__} while asking", None)
+        fault = note_fault(error, "poll_raised", poll=question.name)
+        reason = f"{type(error).__name__} while asking (fault={fault})"
+        _later(runtime, poll_id, owner, reason, None)
         return
     _store(runtime, poll_id, owner, question, answer)
 

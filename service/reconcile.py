@@ -36,6 +36,7 @@ from service.errors import (
     Transient,
     Unavailable,
 )
+from service.faults import note_fault
 from service.gaps import Comparison, close_by_reading, close_page, entry_of, note_arrivals
 from service.ingest import as_it_came
 from service.reconcile_request import connection_of
@@ -102,10 +103,11 @@ def _go_on(runtime: Runtime, taken: Taken) -> None:
         message = error.message if isinstance(error, HookwrightError) else str(error)
         hint = error.hint if isinstance(error, HookwrightError) else None
         _next_record(runtime, taken, f"{message} ({hint})" if hint else message)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # note_fault logs it
         # The outermost frame around a vendor's code: one record must not stop the others.
-        log.exception("reconcile_raised", source=taken.source.name)
-        _next_record(runtime, taken, f"{type(error).__name__} while it was read")
+        fault = note_fault(error, "reconcile_raised", source=taken.source.name)
+        reason = f"{type(error).__name__} while it was read (fault={fault})"
+        _next_record(runtime, taken, reason)
 
 
 class _LeaseLostError(Exception):

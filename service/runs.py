@@ -26,6 +26,7 @@ from service.doubts import settle_by_answer
 from service.effects import Call, Result, Turn
 from service.ending import finish, give_up
 from service.errors import Unavailable
+from service.faults import note_fault
 from service.own_actions import OwnAction
 from service.resting import await_person, release, rest
 from service.routing import announcer
@@ -108,7 +109,7 @@ def advance_run(runtime: Runtime, run_id: UUID) -> None:
             raise
         except Exception as error:
             # The outermost frame of a run: a fault of ours must not make it come back for ever.
-            log.exception("run_not_advanced", run_id=str(run_id))
+            note_fault(error, "run_not_advanced", run_id=str(run_id))
             _set_aside(runtime, run_id, lease, error)
             raise
 
@@ -412,6 +413,8 @@ def _record_outcome(
         in_doubt = state.status is StepStatus.IN_DOUBT
         row.status = StepStatus.IN_DOUBT if in_doubt else StepStatus.FAILED
         row.error = {"code": outcome.code, "message": outcome.message}
+        if outcome.fault is not None:
+            row.error = {**row.error, "fault": outcome.fault}
     return state
 
 
@@ -438,8 +441,10 @@ def _set_aside(runtime: Runtime, run_id: UUID, lease: str, error: Exception) -> 
             run.row.failures = failures
             return
         message = f"Hookwright could not carry the run on: {type(error).__name__}: {error}"
-        fault = RunError(step="", code="bug", message=storable(message)[:2000])
-        give_up(runtime, work, run, Finish(RunStatus.FAILED, fault), now)
+        failed = RunError(
+            step="", code="bug", message=storable(message)[:2000], fault=note_fault(error)
+        )
+        give_up(runtime, work, run, Finish(RunStatus.FAILED, failed), now)
         # Its branches, if any are under way, have nobody any more who waits for them.
         run.row.cancel_requested = True
         branches.end_soon(work, run.root.id, now)

@@ -12,6 +12,7 @@ import structlog
 from schemas.document import CronTrigger
 from service.db import Session
 from service.errors import Unavailable
+from service.faults import note_fault
 from service.runtime import Runtime
 from service.starting import SCHEDULED, start_directly
 from service.store import schedules as store
@@ -66,9 +67,9 @@ def _start_alone(runtime: Runtime, id_: UUID) -> bool:
         return _start(runtime, id_)
     except Unavailable:
         raise
-    except Exception:
+    except Exception as error:  # noqa: BLE001  # note_fault logs it
         # The outermost frame of a schedule: a fault in one must not stop the others.
-        log.exception("schedule_not_started", schedule_id=str(id_))
+        note_fault(error, "schedule_not_started", schedule_id=str(id_))
         return False
 
 

@@ -17,6 +17,7 @@ from starlette.types import Scope
 from schemas.api import Fault, Problem
 from schemas.test_reports import FindingOut
 from service.errors import HookwrightError, Rejected, Transient, Unauthenticated
+from service.faults import note_fault, to_do
 from service.plain_words import in_plain_words
 from service.workflows.findings import DocumentError, Finding
 
@@ -50,6 +51,7 @@ def problem(
     instance: str,
     request_id: str,
     hint: str | None = None,
+    fault: str | None = None,
     errors: Sequence[Fault] = (),
     findings: Sequence[Finding] = (),
     headers: Mapping[str, str] | None = None,
@@ -63,6 +65,7 @@ def problem(
         instance=instance,
         request_id=request_id,
         hint=hint,
+        fault=fault,
         errors=list(errors) or None,
         findings=[FindingOut.model_validate(each, from_attributes=True) for each in findings]
         or None,
@@ -146,20 +149,27 @@ def _on_http(request: Request, error: Exception) -> Response:
     )
 
 
-def internal_error(scope: Scope) -> Response:
-    """Give the answer for a mistake of ours: the log has the rest, under the request's id."""
+def internal_error(scope: Scope, fault: str) -> Response:
+    """Give the answer for a mistake of ours: the log has the rest, under the fault's reference."""
     return problem(
         status=HTTPStatus.INTERNAL_SERVER_ERROR,
         code="internal_error",
-        detail="Hookwright made a mistake; its log says more under this request id",
+        detail="Hookwright made a mistake",
         instance=scope["path"],
         request_id=scope["request_id"],
+        hint=to_do(fault),
+        fault=fault,
     )
 
 
-def _on_mistake(request: Request, _error: Exception) -> Response:
-    # The framework raises the error once more after this answer, and the envelope logs it.
-    return internal_error(request.scope)
+def note_request(error: Exception, scope: Scope) -> str:
+    """Log what ended a request, and give the reference it is found by."""
+    return note_fault(error, "request_failed", method=scope["method"], path=scope["path"])
+
+
+def _on_mistake(request: Request, error: Exception) -> Response:
+    # The framework raises the error once more after this answer; the envelope meets it again.
+    return internal_error(request.scope, note_request(error, request.scope))
 
 
 _DETAILS: dict[int, str] = {

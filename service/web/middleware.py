@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from schemas.ids import new_id
 from service import log as logging_setup
 from service.errors import Rejected
-from service.web.errors import internal_error, problem
+from service.web.errors import internal_error, note_request, problem
 from service.web.limits import Limiter, name_caller
 
 log = structlog.get_logger(__name__)
@@ -76,12 +76,12 @@ class Envelope:
 
         try:
             await app(scope, receive, send_with_headers)
-        except Exception:
+        except Exception as error:  # noqa: BLE001  # note_fault logs it
             # The outermost frame of a request: whatever it was, the caller learns only that it
-            # failed, and finds it again by the request's id.
-            log.exception("request_failed", method=scope["method"], path=scope["path"])
+            # failed, and finds it again by the request's id or the fault.
+            fault = note_request(error, scope)
             if status == 0:
-                await internal_error(scope)(scope, receive, send_with_headers)
+                await internal_error(scope, fault)(scope, receive, send_with_headers)
         # Probes and commands that follow ask every second; a line for each would bury the others.
         asked_well = scope["method"] in _READING and status < HTTPStatus.BAD_REQUEST
         quiet = asked_well or not scope["path"].startswith(API_PREFIX)

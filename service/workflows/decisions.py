@@ -157,12 +157,16 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The action failed. `retryable` is for transient failures only."""
+    """The action failed. `retryable` is for transient failures only.
+
+    `fault`: what the traceback of a fault of ours is found by.
+    """
 
     code: str
     message: str
     retryable: bool
     retry_after: timedelta | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,7 @@ class InDoubt:
 
     message: str
     code: str = "in_doubt"
+    fault: str | None = None
 
 
 Outcome = Succeeded | Failed | InDoubt

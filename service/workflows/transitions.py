@@ -46,7 +46,7 @@ def after_attempt(
     scope = run_scope(document, view, error=known_error(document, view, step))
     try:
         if isinstance(outcome, InDoubt):
-            error = StepError(code=outcome.code, message=outcome.message)
+            error = StepError(code=outcome.code, message=outcome.message, fault=outcome.fault)
             return _changed(state, StepStatus.IN_DOUBT, error=error)
         if isinstance(outcome, Succeeded):
             return _after_success(step, state, outcome, scope, now)
@@ -125,6 +125,7 @@ def _after_failure(
         message=outcome.message,
         retryable=outcome.retryable,
         retry_after_s=None if pause is None else pause.total_seconds(),
+        fault=outcome.fault,
     )
     if not outcome.retryable:
         return _changed(state, StepStatus.FAILED, error=error)
@@ -201,7 +202,7 @@ def known_error(document: Document, view: RunView, step: Step) -> RunError | Non
 def run_error(state: StepState) -> RunError:
     """Give the error of a run whose step has failed like this."""
     error = state.error or StepError(code="failed", message="the step failed")
-    return RunError(step=state.step_id, code=error.code, message=error.message)
+    return RunError(step=state.step_id, code=error.code, message=error.message, fault=error.fault)
 
 
 def succeeded(state: StepState, output: Mapping[str, object]) -> StepState:
