@@ -68,9 +68,16 @@ def captured_delivery(row: DeliveryRow) -> Captured:
     return _of_row(row.headers, row.body, len(row.body), row.received_at)
 
 
-def captured_rejection(row: RejectionRow) -> Captured:
-    """Give a refused request as it was captured; its body may have been cut."""
-    return _of_row(row.headers, row.body, row.body_bytes, row.received_at)
+def captured_rejection(
+    row: RejectionRow, headers: Sequence[tuple[str, str]] | None = None
+) -> Captured:
+    """Give a refused request as it was captured; its body may have been cut.
+
+    `headers`: as they came, where what is struck out of the row was kept.
+    """
+    return _of_row(
+        row.headers if headers is None else headers, row.body, row.body_bytes, row.received_at
+    )
 
 
 def _of_row(

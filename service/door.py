@@ -40,17 +40,16 @@ from service.door_request import (
     Scope,
     SenderGone,
     headers_as_json,
-    kept_headers,
 )
 from service.door_sources import LiveSource, SourceBook
 from service.errors import HandshakeError, SignatureError, Unavailable
 from service.group_commit import GroupCommit
-from service.quarantine import NO_SOURCE, Quarantine, Refused
+from service.quarantine import MAX_BODY_BYTES, Quarantine
 from service.queue import Queue
+from service.refused import NO_SOURCE, Refused
 from service.secretbox import SecretBox
 from service.store.arrivals import Arrival
 from service.store.inbox import open_inboxes
-from service.store.rejections import MAX_BODY_BYTES
 from service.vendors.base import Delivery, Headers, Vendor
 
 log = structlog.get_logger(__name__)
@@ -59,7 +58,6 @@ BODY_TIMEOUT_S = 30.0
 MAX_KEY_CHARS = 300
 UNREADY_RETRY_S = 5.0
 QUARANTINED = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND})
-REPAIRABLE = frozenset({"no_secret", "misconfigured"})
 
 
 class Door:
@@ -89,7 +87,7 @@ class Door:
         self._bodies = BodyReader(body_timeout_s)
         self._bell = Bell(queue)
         self._writer = writer or GroupCommit(open_inboxes(database, clock), self._bell)
-        self._quarantine = quarantine or Quarantine(database, queue, clock=clock)
+        self._quarantine = quarantine or Quarantine(database, queue, box, clock=clock)
         self.counts: Counter[tuple[str, str]] = Counter()
 
     async def start(self) -> None:
@@ -207,29 +205,40 @@ class Door:
     async def _refuse_unknown(self, request: Request, source: LiveSource | None) -> Refusal:
         """Give the one answer for every address that takes nothing; the reason stays inside."""
         reason = "unknown_source" if source is None else source.closed or "wrong_path_token"
-        body = b""
-        if reason in REPAIRABLE:
-            # Kept with its body: once there is a secret it can be verified after all.
+        body = None
+        if request.method == "POST" and self._quarantine.has_room(
+            source.name if source else NO_SOURCE
+        ):
+            # Kept with its body: once the source is as it should be, it can be verified after all.
             with suppress(Refusal):
+                request.check_head(MAX_BODY_BYTES)
                 body = await self._bodies.read(request.receive, MAX_BODY_BYTES)
         detail = f"nothing is received at {request.name!r}"
         self._keep(request, source, reason, detail, body)
         return Refusal(HTTPStatus.NOT_FOUND, reason, UNKNOWN)
 
     def _keep(
-        self, request: Request, source: LiveSource | None, reason: str, detail: str, body: bytes
+        self,
+        request: Request,
+        source: LiveSource | None,
+        reason: str,
+        detail: str,
+        body: bytes | None,
     ) -> None:
-        secrets = source.secret_values if source else frozenset[str]()
+        """Keep a refused request; `body` None: it was not read."""
         self._quarantine.keep(
             Refused(
-                source=source.name if source else NO_SOURCE,
+                source=source,
                 reason=reason,
                 detail=detail,
                 remote=request.remote[0] if request.remote else "",
                 request_id=request.request_id.decode(),
                 received_at=self._clock(),
-                body=body,
-                headers=kept_headers(request.items, secrets),
+                body=body or b"",
+                size=None if body is None else len(body),
+                headers=request.items,
+                address=request.name,
+                token=request.token,
             )
         )
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Text, case, cast, delete, func, or_, select, update
+from sqlalchemy import Text, cast, delete, func, select, update
 from sqlmodel import Session, col
 
 from schemas.tables import RejectionRow
-
-MAX_BODY_BYTES = 64 * 1024
-"""A body is cut here; `body_bytes` tells how long it was."""
 
 ROW_BYTES = 1024
 """What a row is taken to weigh beside its body and its headers: texts and indexes."""
@@ -29,51 +27,74 @@ class Bounds:
     source_share: float = 0.25
 
 
+@dataclass(slots=True)
+class _Tally:
+    """How much of a bound is used up."""
+
+    most_rows: float
+    most_size: float
+    rows: int = field(default=0)
+    size: int = field(default=0)
+
+    def takes(self, size: int) -> bool:
+        """Count a row of this size, and say whether it is within the bound."""
+        self.rows += 1
+        self.size += size
+        return self.rows <= self.most_rows and self.size <= self.most_size
+
+
 def add_rejections(session: Session, rows: Sequence[RejectionRow]) -> None:
     """Store refused requests."""
     session.add_all(rows)
     session.flush()
 
 
-def count_again(session: Session, counts: Mapping[UUID, int]) -> None:
-    """Count refusals that were equal to stored ones."""
+def count_again(session: Session, counts: Mapping[UUID, int]) -> set[UUID]:
+    """Count refusals that were equal to stored ones; give those that are stored no more."""
+    gone = set()
     for row, more in counts.items():
-        session.execute(
+        found = session.execute(
             update(RejectionRow)
             .where(col(RejectionRow.id) == row)
             .values(count=col(RejectionRow.count) + more)
+            .returning(col(RejectionRow.id))
+            .execution_options(synchronize_session=False)
         )
+        if found.first() is None:
+            gone.add(row)
+    return gone
 
 
-def trim_rejections(session: Session, bounds: Bounds, now: datetime) -> None:
-    """Remove the oldest until the bounds hold: first each source's, then those of all together.
+def find_surplus(session: Session, bounds: Bounds, now: datetime) -> list[UUID]:
+    """Give what must go for the bounds to hold: the oldest of each source, then of all together.
 
     In this order a source that is flooded cannot push out what the others have.
     """
-    too_old = col(RejectionRow.received_at) < now - bounds.age
-    session.execute(delete(RejectionRow).where(too_old), execution_options=_BLINDLY)
-    share = bounds.source_share
-    _keep_newest(session, int(bounds.rows * share), int(bounds.size * share), each_source=True)
-    _keep_newest(session, bounds.rows, bounds.size, each_source=False)
-
-
-_BLINDLY = {"synchronize_session": False}
-
-
-def _keep_newest(session: Session, rows: int, size: int, *, each_source: bool) -> None:
-    cut = col(RejectionRow.body_bytes)
-    body = case((cut < MAX_BODY_BYTES, cut), else_=MAX_BODY_BYTES)
     # SQLite has no octet_length before 3.43, but there the text is ASCII.
     length = func.length if session.get_bind().dialect.name == "sqlite" else func.octet_length
-    weight = ROW_BYTES + body + length(cast(col(RejectionRow.headers), Text))
-    newest = (col(RejectionRow.received_at).desc(), col(RejectionRow.id).desc())
-    parts = col(RejectionRow.source) if each_source else None
-    weighed = select(
-        col(RejectionRow.id).label("id"),
-        func.row_number().over(partition_by=parts, order_by=newest).label("rows"),
-        func.sum(weight).over(partition_by=parts, order_by=newest, rows=(None, 0)).label("size"),
-    ).subquery()
-    surplus = select(weighed.c.id).where(or_(weighed.c.rows > rows, weighed.c.size > size))
+    weight = (
+        ROW_BYTES
+        + length(col(RejectionRow.body))
+        + length(cast(col(RejectionRow.headers), Text))
+        + func.coalesce(length(col(RejectionRow.sealed)), 0)
+    )
+    newest_first = select(
+        col(RejectionRow.id), col(RejectionRow.source), col(RejectionRow.received_at), weight
+    ).order_by(col(RejectionRow.received_at).desc(), col(RejectionRow.id).desc())
+    share = bounds.source_share
+    sources = defaultdict[str, _Tally](lambda: _Tally(bounds.rows * share, bounds.size * share))
+    together = _Tally(bounds.rows, bounds.size)
+    surplus = []
+    for ident, source, received_at, size in session.execute(newest_first):
+        is_young = received_at >= now - bounds.age
+        if not (is_young and sources[source].takes(size) and together.takes(size)):
+            surplus.append(ident)
+    return surplus
+
+
+def remove_rejections(session: Session, ids: Sequence[UUID]) -> None:
+    """Remove these."""
     session.execute(
-        delete(RejectionRow).where(col(RejectionRow.id).in_(surplus)), execution_options=_BLINDLY
+        delete(RejectionRow).where(col(RejectionRow.id).in_(ids)),
+        execution_options={"synchronize_session": False},
     )

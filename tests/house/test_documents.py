@@ -11,9 +11,10 @@ import yaml
 
 from schemas.config import Configuration
 from service import door, door_request, group_commit
-from service.quarantine import MAX_HEADER_CHARS
+from service.quarantine import MAX_BODY_BYTES
+from service.refused import MAX_HEADER_CHARS
 from service.settings import Settings
-from service.store.rejections import MAX_BODY_BYTES, Bounds
+from service.store.rejections import Bounds
 from service.web import http_protocol
 
 ROOT = Path(__file__).parents[2]
@@ -114,7 +115,7 @@ def test_the_documented_configuration_is_one_that_is_accepted() -> None:
         f"{group_commit.WAITING_ROWS:,} deliveries or {group_commit.WAITING_BYTES // 1024**2} MiB",
         f"{group_commit.PATIENCE_S:g} s; beyond that 503",
         f"at most {Bounds().rows:,} of them, {Bounds().size // 1024**2} MiB",
-        f"(up to {MAX_BODY_BYTES // 1024} KiB)",
+        f"bodies (up to {MAX_BODY_BYTES // 1024**2} MiB)",
     ],
 )
 def test_documented_figures_are_those_of_the_code(figure: str) -> None:
