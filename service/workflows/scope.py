@@ -105,7 +105,7 @@ def run_scope(document: Document, view: RunView, *, error: RunError | None = Non
         **view.items,
     }
     if error is not None:
-        roots["error"] = error.model_dump()
+        roots["error"] = dict(error)
     return Scope(roots, view.steps, document.by_id)
 
 
