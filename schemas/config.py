@@ -79,6 +79,13 @@ Pause = Annotated[
 ]
 """Time from one asking to the next."""
 Size = Annotated[int, BeforeValidator(parse_size), Field(gt=0)]
+Kept = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    Field(ge=timedelta(days=1), le=LONGEST_DURATION),
+]
+"""How long rows are kept: vendors send again within a day whatever they were not answered well."""
+EFFECTS_KEPT = timedelta(days=365)
 
 
 class Section(BaseModel):
@@ -179,11 +186,53 @@ def _workflow_file(value: object) -> object:
     return {"file": value} if isinstance(value, str) else value
 
 
-class Retention(Section):
-    """How long rows are kept."""
+class ArchiveConfig(Section):
+    """Where removed rows are written to. A relative directory is within the data directory."""
 
-    deliveries: Duration = timedelta(days=30)
-    runs: Duration = timedelta(days=90)
+    directory: str = Field(default="archive", min_length=1)
+
+
+class Retention(Section):
+    """How long rows are kept, from when they were made or have ended.
+
+    `events` None: as long as deliveries. `effects` None: a year, or as long as runs when that is
+    longer. `archive`: whether rows are written to files before they go.
+    """
+
+    deliveries: Kept = timedelta(days=30)
+    events: Kept | None = None
+    runs: Kept = timedelta(days=90)
+    effects: Kept | None = None
+    audit: Kept = timedelta(days=365)
+    archive: bool | ArchiveConfig = False
+
+    @model_validator(mode="after")
+    def _nothing_before_what_needs_it(self) -> Retention:
+        # Reading a delivery anew must find its events, or they would be stored as new ones.
+        if self.events is not None and self.events < self.deliveries:
+            message = "events must be kept at least as long as deliveries"
+            raise ValueError(message)
+        if self.effects is not None and self.effects < self.runs:
+            message = "effects must be kept at least as long as runs"
+            raise ValueError(message)
+        return self
+
+    @property
+    def events_kept(self) -> timedelta:
+        """How long events are kept that no run has."""
+        return self.events or self.deliveries
+
+    @property
+    def effects_kept(self) -> timedelta:
+        """How long effects are kept that protect from doing something twice."""
+        return self.effects or max(EFFECTS_KEPT, self.runs)
+
+    @property
+    def archive_directory(self) -> str | None:
+        """Where removed rows are written to; None: nowhere."""
+        if isinstance(self.archive, ArchiveConfig):
+            return self.archive.directory
+        return ArchiveConfig().directory if self.archive else None
 
 
 class Configuration(Section):

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from schemas.config import PollConfig, ReconcileConfig
+from schemas.config import PollConfig, ReconcileConfig, Retention
 from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow
 from service.configuration import Declared
 from service.configuration_faults import FaultyConfigurationError
@@ -17,10 +17,12 @@ from service.configuration_workflows import DeclaredWorkflow
 from service.db import Database, Session
 from service.errors import ConfigurationError
 from service.queue import Queue
+from service.retention import POLICY, current_retention, plain_retention
 from service.secretbox import SecretBox
 from service.source_secrets import open_secrets, path_token_digest, seal_secrets
 from service.store import applied
 from service.store.marks import bump_mark
+from service.store.policies import set_policy
 from service.unit_of_work import unit_of_work
 from service.untied_sources import warn_of_untied
 from service.vendors import VENDORS
@@ -45,6 +47,8 @@ class What(StrEnum):
     """An earlier file declared it, this one does not; `prune` removes it."""
 
 
+_POLICY = "policy"
+"""A kind that nobody keeps in memory: no mark has to tell of its changes."""
 _NEWS = frozenset({What.CREATED, What.UPDATED, What.REMOVED})
 
 
@@ -97,7 +101,8 @@ def apply_configuration(
         applier = _Applier(work.session, box, now, prune=prune)
         items = tuple(applier.apply(declared))
         for kind in dict.fromkeys(item.kind for item in items if item.what in _NEWS):
-            bump_mark(work.session, f"{kind}s")
+            if kind != _POLICY:
+                bump_mark(work.session, f"{kind}s")
         if dry_run:
             work.session.rollback()
     return Changes(items, tuple(warn_of_untied(declared, applier.ties, vendors)))
@@ -126,6 +131,17 @@ class _Applier:
         yield from self._rows("connection", ConnectionRow, connections, self._connection)
         yield from self._rows("poll", PollRow, polls, self._poll)
         yield from self._workflows(declared.workflows)
+        yield from self._retention(declared.retention)
+
+    def _retention(self, retention: Retention) -> Iterator[Change]:
+        """Say for how long rows are kept where every worker finds it; tells only what changes."""
+        before, after = current_retention(self._session), plain_retention(retention)
+        fields = tuple(
+            name for name, value in plain_retention(before).items() if after[name] != value
+        )
+        if fields:
+            set_policy(self._session, POLICY, after, now=self._now)
+            yield Change(_POLICY, POLICY, What.UPDATED, fields)
 
     def _rows(
         self,

@@ -22,6 +22,7 @@ from service.db import Database, Session
 from service.errors import Conflict, NotFound
 from service.plain_words import in_plain_words
 from service.queue import Queue
+from service.retention import longest_look_back
 from service.runtime import Runtime
 from service.store import connections as connections_store
 from service.store import reconciliations as store
@@ -92,11 +93,12 @@ def ask_to_reconcile(
 ) -> ReconciliationRow:
     """Write down that a source is to be compared with its vendor's record, and ring for it.
 
-    One that is under way and covers the same time is given instead of a second. Raises Conflict
-    for a source that cannot be compared, with the reason.
+    `since` is cut to what deliveries are kept for. A comparison that is under way and covers the
+    same time is given instead of a second. Raises Conflict for a source that cannot be compared,
+    with the reason.
     """
     _refuse_impossible(work, vendors, source)
-    window = Window(now - since, now)
+    window = Window(now - min(since, longest_look_back(work.session)), now)
     store.take_turn(work.session, source.id)
     for found in store.under_way(work.session, source.id):
         if found.since <= window.since + ON_ITS_WAY and found.until >= window.until - ON_ITS_WAY:
@@ -170,7 +172,8 @@ def _start(runtime: Runtime, work: UnitOfWork, source: SourceRow, now: datetime)
         return  # the next one looks back far enough for both
     # What happened before there was a source was never meant to arrive at it, and what is
     # happening now may be on its way.
-    window = Window(max(now - config.since, _made_at(source.id)), now - ON_ITS_WAY)
+    since = min(config.since, longest_look_back(work.session))
+    window = Window(max(now - since, _made_at(source.id)), now - ON_ITS_WAY)
     _begin(work, source, window, now=now, by="schedule")
 
 

@@ -14,6 +14,8 @@ from datetime import timedelta
 import structlog
 
 from service.errors import HookwrightError
+from service.faults import note_fault
+from service.retention import Remover
 from service.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -37,7 +39,7 @@ class Chore:
     perform: Callable[[Runtime], bool]
 
 
-CHORES: tuple[Chore, ...] = ()
+CHORES: tuple[Chore, ...] = (Chore("retention", timedelta(minutes=10), Remover().remove_portion),)
 
 
 class Housekeeper:
@@ -84,7 +86,7 @@ class Housekeeper:
             return chore.perform(self._runtime)
         except HookwrightError as error:
             log.warning("chore_put_off", chore=chore.name, error=error.message)
-        except Exception:
+        except Exception as error:  # noqa: BLE001  # note_fault logs it
             # The outermost frame of the thread: one faulty chore must not keep the others.
-            log.exception("chore_faulty", chore=chore.name)
+            note_fault(error, "chore_faulty", chore=chore.name)
         return False

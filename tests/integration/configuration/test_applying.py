@@ -17,6 +17,7 @@ from service.configuration import read_configuration
 from service.configuration_faults import FaultyConfigurationError
 from service.db import Database
 from service.queue import DramatiqQueue, make_broker
+from service.retention import current_retention
 from service.secretbox import SecretBox
 from service.source_secrets import open_secrets, path_token_digest
 from service.store.marks import read_mark
@@ -363,3 +364,15 @@ def test_workflows_that_were_left_count_among_those_that_set_one_another_off(
     assert "one (applied):3" in str(caught.value)
     assert "two" not in rows(database, WorkflowRow)
     assert what(apply(prune=True))["workflow two"] == "created"
+
+
+def test_how_long_rows_are_kept_is_known_to_every_worker(apply: Apply, database: Database) -> None:
+    apply()
+    longer = apply(CONFIGURATION + "retention: {runs: 200d, archive: {directory: /srv/old}}\n")
+    told = [(item.kind, item.name, item.what, item.fields) for item in longer.items[-1:]]
+    assert told == [("policy", "retention", What.UPDATED, ("runs", "archive"))]
+    with reading(database) as session:
+        retention = current_retention(session)
+    assert (retention.runs, retention.archive_directory) == (timedelta(days=200), "/srv/old")
+    assert apply(CONFIGURATION).items[-1].fields == ("runs", "archive")
+    assert not apply(CONFIGURATION).changed

@@ -539,6 +539,14 @@ def test_who_asks_for_more_than_is_under_way_gets_a_comparison_of_his_own(
     assert begin(installation, since=timedelta(hours=1)) not in {short, long}
 
 
+def test_what_may_have_been_removed_here_is_not_missed(
+    installation: Installation, robot: Robot
+) -> None:
+    id_ = begin(installation, since=timedelta(days=60))
+    (asked,) = installation.rows(ReconciliationRow, ReconciliationRow.id == id_)
+    assert asked.since == installation.now - timedelta(days=27)
+
+
 def test_a_source_with_an_impossible_schedule_stops_no_timer_of_others(
     installation: Installation, robot: Robot
 ) -> None:
