@@ -1,26 +1,103 @@
 """Sealing: rows that must not change are covered by signed batches, some time after they came.
 
-The door has no part in it. What a seal says stands in seal_form.py, how seals are verified in
-evidence.py, the whole of it in docs/tamper-evidence.md.
+The door has no part in it: a chore takes rows that are older than `HORIZON`, in the order of their
+ids, up to a thousand at a time. Rows that came to stand behind that order (a slow commit, another
+machine's clock) are looked for twice: after a quarter of an hour, and once more after a day. With
+that second look the time is closed: a row that stands there and in no seal was put there.
+
+What a seal says stands in seal_form.py, how seals are verified in evidence.py, and all of it for
+people in docs/tamper-evidence.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice, takewhile
 from uuid import UUID
 
-from service.db import Session
-from service.merkle import unpack
-from service.runtime import Runtime
-from service.seal_form import note_removed_rows
-from service.sealing_keys import current_key
-from service.secretbox import SecretBox
-from service.store import seals as store
+import structlog
 
-LATE = ".late"
-"""`covers` of a table's seals of rows that came late, behind its name."""
-CLOSED = ".closed"
-"""Likewise of the last look: behind it nothing may be added to the time it covers."""
+from schemas.evidence_tables import SealRow
+from schemas.ids import first_id, made_at
+from service.db import Session
+from service.leaves import COVERED, Covered
+from service.merkle import Entry, pack, root_of, unpack
+from service.runtime import Runtime
+from service.seal_form import (
+    NEW_KEY,
+    NO_ID,
+    NOTHING_BEFORE,
+    digest_of,
+    note_removed_rows,
+    sign,
+)
+from service.seal_head import Head, read_head, write_head
+from service.sealing_keys import SealingKey, current_key, make_key
+from service.secretbox import SecretBox
+from service.store import covered
+from service.store import seals as store
+from service.unit_of_work import reading, unit_of_work
+
+log = structlog.get_logger(__name__)
+
+HORIZON = timedelta(minutes=2)
+"""How long a row may take from its id, which is made when its request begins, to its commit."""
+GATHER = timedelta(minutes=1)
+"""How long rows wait for others, so that few rows make few seals."""
+BATCH_ROWS = 1000
+BATCH_BYTES = 8 * 1024 * 1024
+SWEPT_AT_ONCE = 20
+"""Seals whose time is looked through at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A look for rows that came late: `after` their time was sealed, put off by `gather`."""
+
+    kind: str
+    after: timedelta
+    gather: timedelta
+
+
+LATE = Sweep(".late", timedelta(minutes=15), timedelta(minutes=15))
+CLOSED = Sweep(".closed", timedelta(days=1), timedelta(hours=1))
+SWEEPS = (LATE, CLOSED)
+
+
+def kinds_of(table: str) -> tuple[str, ...]:
+    """Give what seals of a table's rows have as `covers`."""
+    return (table, *(table + sweep.kind for sweep in SWEEPS))
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What the next seal of a kind is to say; `behind` is the number of the one before it."""
+
+    table: Covered
+    covers: str
+    behind: int
+    first_id: UUID
+    last_id: UUID
+    entries: Sequence[Entry]
+
+
+def seal_rows(runtime: Runtime) -> bool:
+    """Seal a batch of rows; says whether there may be another. Two processes may do so at once.
+
+    Raises ConfigurationError when the key cannot be opened, Unavailable.
+    """
+    now = runtime.clock()
+    with reading(runtime.database) as session:
+        batch = next(_batches(session, now), None)
+        if batch is None:
+            return False
+        head = _unknown_head(runtime, session)
+    made = _write(runtime, batch, now)
+    if made is not None and head is None:
+        write_head(runtime.settings.data_dir, made)
+    return True
 
 
 def note_removed(runtime: Runtime, session: Session, table: str, ids: Collection[UUID]) -> None:
@@ -37,14 +114,170 @@ def note_removed(runtime: Runtime, session: Session, table: str, ids: Collection
     if newest is None:
         return
     now = runtime.clock()
-    box = SecretBox(runtime.settings.required_secret_keys())
-    key = current_key(session, box, newest, now=now)
+    key = current_key(session, _box(runtime), newest, now=now)
     wanted = frozenset(ids)
     first, last = min(wanted), max(wanted)
-    for kind in (table, table + LATE, table + CLOSED):
+    for kind in kinds_of(table):
         for seal in store.holding(session, kind, first, last):
             places = [place for place, (id_, _) in enumerate(unpack(seal.leaves)) if id_ in wanted]
             if places and note_removed_rows(seal, places, key.id, key.private):
                 # Nothing is left that the leaves could speak of, and they are the bulk of a seal.
                 seal.leaves = b""
                 seal.pruned_at = now
+
+
+def change_key(runtime: Runtime) -> str:
+    """Let the seals from now on be signed with a new key, which the old one vouches for.
+
+    Gives the new key's id. Raises ConfigurationError when the old one cannot be opened.
+    """
+    now = runtime.clock()
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        session = work.session
+        store.take_turn(session)
+        newest = store.newest(session)
+        old = current_key(session, _box(runtime), newest, now=now)
+        new = make_key(session, _box(runtime), now=now)
+        _append(session, old, newest, NEW_KEY, NO_ID, NO_ID, (), now, bytes.fromhex(new.id))
+        store.retire(session, old.id, now)
+    return new.id
+
+
+def _batches(session: Session, now: datetime) -> Iterator[_Batch]:
+    for table in COVERED:
+        batch = _next_batch(session, table, now)
+        if batch is not None:
+            yield batch
+        for sweep in SWEEPS:
+            swept = _next_sweep(session, table, sweep, now)
+            if swept is not None:
+                yield swept
+
+
+def _next_batch(session: Session, table: Covered, now: datetime) -> _Batch | None:
+    newest = store.newest_of(session, table.name)
+    after = NO_ID if newest is None else newest.last_id
+    ripe = covered.ids_between(session, table, after, first_id(now - HORIZON))
+    ids = list(islice(ripe, BATCH_ROWS))
+    if not ids or (len(ids) < BATCH_ROWS and made_at(ids[0]) > now - HORIZON - GATHER):
+        return None
+    entries: list[Entry] = []
+    size = 0
+    for row in covered.rows_between(session, table, after, ids[-1]):
+        if row.id is not None:
+            entries.append((row.id, row.hash))
+        size += row.size
+        if size >= BATCH_BYTES:
+            break
+    if not entries:
+        return None
+    return _Batch(table, table.name, _number(newest), entries[0][0], entries[-1][0], entries)
+
+
+def _next_sweep(session: Session, table: Covered, sweep: Sweep, now: datetime) -> _Batch | None:
+    newest = store.newest_of(session, table.name + sweep.kind)
+    after = NO_ID if newest is None else newest.last_id
+    found = store.after(session, table.name, after, SWEPT_AT_ONCE)
+    ripe = list(takewhile(lambda seal: seal.sealed_at <= now - sweep.after, found))
+    if not ripe:
+        return None
+    if len(ripe) < SWEPT_AT_ONCE and ripe[0].sealed_at > now - sweep.after - sweep.gather:
+        return None
+    until = ripe[-1].last_id
+    known = {
+        id_
+        for kind in kinds_of(table.name)
+        for seal in store.holding(session, kind, after, until)
+        for id_, _ in unpack(seal.leaves)
+    }
+    between = covered.ids_between(session, table, after, until)
+    late = list(islice((id_ for id_ in between if id_ not in known), BATCH_ROWS))
+    if len(late) == BATCH_ROWS:
+        until = late[-1]
+    entries = [
+        (id_, row.hash)
+        for id_ in late
+        for row in covered.rows_between(session, table, UUID(int=id_.int - 1), id_)
+    ]
+    covers = table.name + sweep.kind
+    return _Batch(table, covers, _number(newest), after, until, entries)
+
+
+def _write(runtime: Runtime, batch: _Batch, now: datetime) -> Head | None:
+    """Add the seal of a batch to the chain; None when it is not what there is any more."""
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        session = work.session
+        store.take_turn(session)
+        if _number(store.newest_of(session, batch.covers)) != batch.behind:
+            return None  # another process has sealed these
+        ids = [id_ for id_, _ in batch.entries]
+        if covered.count_of(session, batch.table, ids) != len(ids):
+            return None  # retention has removed some meanwhile
+        newest = store.newest(session)
+        key = current_key(session, _box(runtime), newest, now=now)
+        seal = _append(
+            session,
+            key,
+            newest,
+            batch.covers,
+            batch.first_id,
+            batch.last_id,
+            batch.entries,
+            now,
+        )
+    log.debug("rows_sealed", seal=seal.number, covers=seal.covers, rows=seal.count)
+    return Head(seal.number, digest_of(seal))
+
+
+def _append(
+    session: Session,
+    key: SealingKey,
+    newest: SealRow | None,
+    covers: str,
+    first: UUID,
+    last: UUID,
+    entries: Sequence[Entry],
+    now: datetime,
+    root: bytes | None = None,
+) -> SealRow:
+    leaves = pack(entries)
+    seal = SealRow(
+        number=_number(newest) + 1,
+        covers=covers,
+        first_id=first,
+        last_id=last,
+        count=len(entries),
+        leaves=leaves,
+        root=root_of(leaves) if root is None else root,
+        previous=NOTHING_BEFORE if newest is None else digest_of(newest),
+        key_id=key.id,
+        signature=b"",
+        sealed_at=now,
+    )
+    sign(seal, key.private)
+    session.add(seal)
+    session.flush()
+    return seal
+
+
+def _unknown_head(runtime: Runtime, session: Session) -> Head | None:
+    """Give the end of the chain that was seen here when the chain does not hold it any more.
+
+    It is then kept as it is, for `verify` to say so, until somebody has looked into it.
+    """
+    head = read_head(runtime.settings.data_dir)
+    if head is None:
+        return None
+    seal = store.by_number(session, head.number)
+    if seal is not None and digest_of(seal) == head.digest:
+        return None
+    log.error("seals_missing", seal=str(head), hint="run `hookwright verify`")
+    return head
+
+
+def _number(seal: SealRow | None) -> int:
+    return 0 if seal is None else seal.number
+
+
+def _box(runtime: Runtime) -> SecretBox:
+    return SecretBox(runtime.settings.required_secret_keys())

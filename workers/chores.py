@@ -17,6 +17,7 @@ from service.errors import HookwrightError
 from service.faults import note_fault
 from service.retention import Remover
 from service.runtime import Runtime
+from service.sealing import seal_rows
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +40,10 @@ class Chore:
     perform: Callable[[Runtime], bool]
 
 
-CHORES: tuple[Chore, ...] = (Chore("retention", timedelta(minutes=10), Remover().remove_portion),)
+CHORES: tuple[Chore, ...] = (
+    Chore("sealing", timedelta(seconds=10), seal_rows),
+    Chore("retention", timedelta(minutes=10), Remover().remove_portion),
+)
 
 
 class Housekeeper:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import defer
 from sqlalchemy.sql.base import ExecutableOption
 from sqlmodel import Session, col, select
@@ -40,8 +42,29 @@ def newest_of(session: Session, covers: str) -> SealRow | None:
 
 
 def by_number(session: Session, number: int) -> SealRow | None:
-    """Give a seal with its leaves."""
-    return session.exec(select(SealRow).where(SealRow.number == number)).first()
+    """Give a seal, without its leaves until they are asked for."""
+    return session.exec(select(SealRow).where(SealRow.number == number).options(_light())).first()
+
+
+def numbers(session: Session) -> Sequence[int]:
+    """Give the numbers of all seals, in their order."""
+    return session.exec(select(SealRow.number).order_by(col(SealRow.number))).all()
+
+
+def readable(session: Session, number: int) -> SealRow | None:
+    """Give a seal with its leaves, out of the session; None when it holds what no type reads."""
+    try:
+        seal = session.exec(select(SealRow).where(SealRow.number == number)).first()
+    except (ValueError, TypeError, AttributeError):
+        return None
+    except DBAPIError:
+        # Only SQLite keeps, and then refuses to give, what does not belong into a column.
+        if session.get_bind().dialect.name == "sqlite":
+            return None
+        raise
+    if seal is not None:
+        session.expunge(seal)
+    return seal
 
 
 def after(session: Session, covers: str, last_id: UUID, limit: int) -> Sequence[SealRow]:
@@ -75,6 +98,18 @@ def key(session: Session, key_id: str) -> SealingKeyRow | None:
 def every_key(session: Session) -> Sequence[SealingKeyRow]:
     """Give all keys, oldest first."""
     return session.exec(select(SealingKeyRow).order_by(col(SealingKeyRow.created_at))).all()
+
+
+def retire(session: Session, key_id: str, now: datetime) -> None:
+    """Note that no new seal is signed with a key."""
+    row = key(session, key_id)
+    if row is not None:
+        row.retired_at = now
+
+
+def public_keys(session: Session) -> Sequence[bytes]:
+    """Give the public half of every key."""
+    return session.exec(select(SealingKeyRow.public)).all()
 
 
 def _light() -> ExecutableOption:
