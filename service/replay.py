@@ -98,7 +98,7 @@ def replay_delivery(
     with unit_of_work(runtime.database, runtime.queue) as work:
         row = _lock(work.session, delivery_id)
         if only is not None:
-            _check_workflow(work.session, only)
+            starts.check_workflow(work.session, only)
         replayed = replay_in(runtime, work, row, hand, only=only)
         audit.record(
             work.session,
@@ -122,7 +122,7 @@ def foresee(runtime: Runtime, delivery_id: UUID, *, only: str | None = None) -> 
     with unit_of_work(runtime.database, runtime.queue) as work:
         row = _lock(work.session, delivery_id)
         if only is not None:
-            _check_workflow(work.session, only)
+            starts.check_workflow(work.session, only)
         source = _source(work.session, row)
         if _is_to_be_asked(runtime, row, source):
             return Foreseen((), ())
@@ -190,11 +190,6 @@ def _lock(session: Session, delivery_id: UUID) -> DeliveryRow:
 
 def _source(session: Session, row: DeliveryRow) -> SourceRow | None:
     return store.sources_of(session, [row.source_id]).get(row.source_id)
-
-
-def _check_workflow(session: Session, name: str) -> None:
-    if not starts.has_workflow(session, name):
-        raise NotFound(f"there is no workflow {name!r}")
 
 
 def _was_read(row: DeliveryRow) -> bool:

@@ -18,7 +18,7 @@ from schemas.jobs import AdvanceRun
 from schemas.run_tables import RunRow, SpreadRow, StepRow, TurnRow
 from schemas.tables import EventRow
 from schemas.workflow import RunStatus, StepStatus
-from service import branches
+from service import audit, branches
 from service.db import Database
 from service.doubts import record_state, state_of, was
 from service.errors import Conflict, NotFound
@@ -30,6 +30,7 @@ from service.store import doubts as store
 from service.store import retries
 from service.store.payloads import forget_output, payload_of
 from service.store.runs import ACTIVE, CONTAINERS, version_of
+from service.tokens import Caller
 from service.unit_of_work import UnitOfWork, unit_of_work
 from service.workflows.document import merge_vars
 from service.workflows.expressions import ExpressionError
@@ -42,28 +43,46 @@ log = structlog.get_logger(__name__)
 _RETRIED = (RunStatus.FAILED.value, RunStatus.CANCELLED.value)
 
 
-def retry_run(database: Database, queue: Queue, *, run_id: UUID, who: str, now: datetime) -> None:
+def retry_run(
+    database: Database, queue: Queue, *, run_id: UUID, caller: Caller, now: datetime
+) -> None:
     """Let a run that failed or was cancelled go on from where it ended, with its own version.
 
-    A step that failed and was tolerated (`on_error: continue`) stays failed: what followed it has
-    counted on that. Raises NotFound, and Conflict for any other run, for a branch, and while a
-    step is in doubt.
+    Raises NotFound, and Conflict as `retry_in` does.
     """
     with unit_of_work(database, queue) as work:
         run = store.lock_run(work.session, run_id)
         if run is None:
             raise NotFound("there is no run with this id")
-        _check(work, run)
-        document = Document.model_validate(version_of(work.session, run).document)
-        _renew(work, document, run, run, document.steps, now)
-        for step in (*document.on_failure, *document.on_cancel):
-            _perform_again(work, run, step, now)
-        run.retries += 1
-        _begin_again(run)
-        run.due_at = now + RING_AGAIN
-        _place_before_gate(work, run, document)
-        work.ring(AdvanceRun(run_id))
-    log.info("run_retried", run_id=str(run_id), who=who)
+        retry_in(work, run, now)
+        audit.record(
+            work.session,
+            caller,
+            "run.retry",
+            str(run_id),
+            now=now,
+            details={"workflow": run.workflow, "retries": run.retries},
+        )
+    log.info("run_retried", run_id=str(run_id), who=caller.label)
+
+
+def retry_in(work: UnitOfWork, run: RunRow, now: datetime) -> None:
+    """Do so in a transaction that has locked the run.
+
+    A step that failed and was tolerated (`on_error: continue`) stays failed: what followed it has
+    counted on that. Raises Conflict for a run that ended well, for a branch, and while a step is in
+    doubt.
+    """
+    _check(work, run)
+    document = Document.model_validate(version_of(work.session, run).document)
+    _renew(work, document, run, run, document.steps, now)
+    for step in (*document.on_failure, *document.on_cancel):
+        _perform_again(work, run, step, now)
+    run.retries += 1
+    _begin_again(run)
+    run.due_at = now + RING_AGAIN
+    _place_before_gate(work, run, document)
+    work.ring(AdvanceRun(run.id))
 
 
 def _check(work: UnitOfWork, run: RunRow) -> None:

@@ -9,6 +9,7 @@ from sqlmodel import Session, col, select
 
 from schemas.run_tables import RunRow
 from schemas.tables import EventRow, WorkflowRow
+from service.errors import NotFound
 
 
 def run_started_with(session: Session, dedupe_key: str) -> RunRow:
@@ -44,6 +45,12 @@ def lock_workflow(session: Session, name: str) -> WorkflowRow | None:
     return session.exec(
         select(WorkflowRow).where(WorkflowRow.name == name).with_for_update()
     ).first()
+
+
+def check_workflow(session: Session, name: str) -> None:
+    """Raise NotFound unless there is a workflow of this name, enabled or not."""
+    if not has_workflow(session, name):
+        raise NotFound(f"there is no workflow {name!r}")
 
 
 def has_workflow(session: Session, name: str) -> bool:

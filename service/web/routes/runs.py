@@ -175,6 +175,6 @@ def retry_run(session: Reading, parts: AnyParts, caller: Operator, run_id: UUID)
     doubt.
     """
     retrying.retry_run(
-        parts.database, parts.queue, run_id=run_id, who=caller.label, now=parts.clock()
+        parts.database, parts.queue, run_id=run_id, caller=caller, now=parts.clock()
     )
     return run_shapes.run_detail(run_details.read_run(session, run_id))

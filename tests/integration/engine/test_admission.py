@@ -23,6 +23,7 @@ from service.ingest import ingest_deliveries
 from service.retrying import retry_run
 from service.runs import LEASE, MOST_FAILURES, advance_run
 from service.starting import RING_AGAIN
+from service.tokens import Caller, Role
 from service.vendors.base import Done
 from tests.integration.engine.installation import Installation, Made
 from workers.scheduler import Scheduler
@@ -223,7 +224,11 @@ def test_a_run_that_is_retried_waits_for_its_turn_again(
     busy = start(installation, "b")
     advance_run(installation.runtime, busy)
     retry_run(
-        installation.database, installation.bell, run_id=failed, who="me", now=installation.now
+        installation.database,
+        installation.bell,
+        run_id=failed,
+        caller=Caller("me", Role.OPERATOR, None),
+        now=installation.now,
     )
     advance_run(installation.runtime, failed)
     assert wait_of(installation, failed).kind == WaitKind.QUEUE

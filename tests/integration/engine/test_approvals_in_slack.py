@@ -21,6 +21,7 @@ from service.errors import Conflict
 from service.retrying import retry_run
 from service.runs import LEASE, advance_run
 from service.secretbox import SecretBox
+from service.tokens import Caller, Role
 from service.vendors.slack import VENDOR
 from tests.integration.engine.installation import KEYS, START, Installation
 from tests.integration.vendors.inbox import Inbox, open_inbox
@@ -357,7 +358,13 @@ def test_a_retried_question_is_asked_again_in_its_message(
     decide(house, run_id, approved=False)
     house.carry_on_rung()
     runtime = house.runtime
-    retry_run(runtime.database, runtime.queue, run_id=run_id, who="ann", now=house.now)
+    retry_run(
+        runtime.database,
+        runtime.queue,
+        run_id=run_id,
+        caller=Caller("ann", Role.OPERATOR, None),
+        now=house.now,
+    )
     house.carry_on_rung()
     assert len(message(slack)["buttons"]) == 2
     press(house, slack, inbox)

@@ -16,6 +16,7 @@ from service import approvals, doubts
 from service.errors import Conflict, NotFound, Permanent, TimedOut
 from service.retrying import retry_run
 from service.runs import LEASE, advance_run
+from service.tokens import Caller, Role
 from service.vendors.base import Done
 from tests.integration.engine.installation import Installation, Made
 
@@ -49,7 +50,13 @@ BAD = Permanent("no")
 
 def retry(installation: Installation, run_id: UUID) -> None:
     runtime = installation.runtime
-    retry_run(runtime.database, runtime.queue, run_id=run_id, who="ann", now=installation.now)
+    retry_run(
+        runtime.database,
+        runtime.queue,
+        run_id=run_id,
+        caller=Caller("ann", Role.OPERATOR, None),
+        now=installation.now,
+    )
 
 
 def cancel(installation: Installation, run_id: UUID) -> None:
