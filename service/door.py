@@ -32,6 +32,7 @@ from service.door_answers import (
     send_reply,
     stored_body,
 )
+from service.door_gate import Gate
 from service.door_handshake import answer_options
 from service.door_request import (
     BodyReader,
@@ -42,6 +43,7 @@ from service.door_request import (
     headers_as_json,
 )
 from service.door_sources import LiveSource, SourceBook
+from service.door_turnstile import AWAY, Turnstile
 from service.errors import HandshakeError, SignatureError, Unavailable
 from service.group_commit import GroupCommit
 from service.quarantine import MAX_BODY_BYTES, Quarantine
@@ -89,10 +91,15 @@ class Door:
         self._writer = writer or GroupCommit(open_inboxes(database, clock), self._bell)
         self._quarantine = quarantine or Quarantine(database, queue, box, clock=clock)
         self.counts: Counter[tuple[str, str]] = Counter()
+        self.gate = Gate(share_of=self._share_of, allowed=self._writer.allowed_rows)
+        self.turnstile = Turnstile(
+            self._sources, self._writer, self.gate, monotonic=monotonic, note=self._count
+        )
 
     async def start(self) -> None:
         """Read the sources and connect. A database that is away does not hinder the start."""
         self._bodies.start()
+        self.gate.start()
         self._bell.start()
         self._quarantine.start()
         await self._sources.start()
@@ -103,12 +110,13 @@ class Door:
         await self._writer.stop()
         await self._sources.stop()
         self._bodies.stop()
+        self.gate.stop()
         self._bell.stop()
         self._quarantine.stop()
 
     def is_healthy(self) -> bool:
         """Say whether a delivery that came now would be stored."""
-        return self._sources.is_known and self._writer.is_healthy()
+        return self._sources.is_known and self._writer.hindrance is None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -145,9 +153,11 @@ class Door:
         if request.method == "OPTIONS":
             return answer_options(request.headers, source.limits)
         request.check_head(source.limits.max_body)
+        refusal = self.turnstile.refusal(source)
+        if refusal is not None:
+            raise refusal
         body = b""
         try:
-            self._writer.check_open()
             body = await self._bodies.read(request.receive, source.limits.max_body)
             return await self._take(request, source, body)
         except SignatureError as error:
@@ -158,7 +168,8 @@ class Door:
             detail = "The handshake is malformed."
             raise Refusal(HTTPStatus.BAD_REQUEST, error.code, detail) from None
         except Unavailable as error:
-            raise _unavailable(error) from error
+            is_away = self._writer.hindrance is not None
+            raise (self.turnstile.away() if is_away else self.turnstile.full()) from error
 
     async def _take(self, request: Request, source: LiveSource, body: bytes) -> Reply:
         """Prove, store and answer one delivery of an open source."""
@@ -168,10 +179,9 @@ class Door:
         now = self._clock()
         delivery = Delivery(source.name, Headers(request.items), body, now)
         source.verify(delivery, now)
-        wait = source.take_turn(self._monotonic())
-        if wait:
-            detail = "More deliveries than this address takes."
-            raise Refusal(HTTPStatus.TOO_MANY_REQUESTS, "rate", detail, retry_after=wait)
+        turn = self._monotonic()
+        if source.take_turn(turn):
+            raise self.turnstile.too_often(source, turn)
         handshake = incoming.handshake(delivery, source.options)
         if handshake is not None:
             self.counts[source.name, "handshake"] += 1
@@ -188,6 +198,7 @@ class Door:
             body,
         )
         earlier = await self._writer.add(arrival)
+        self.gate.count_stored()
         if earlier is None:
             self.counts[source.name, "accepted"] += 1
             status, stored = incoming.status_code, stored_body(request.id_text, b"accepted")
@@ -199,7 +210,8 @@ class Door:
     async def _look_again(self, name: str) -> LiveSource | None:
         source = await self._sources.look_again(name)
         if source is None and not self._sources.is_known:
-            raise _unavailable(Unavailable("the sources could not be read yet"))
+            status = HTTPStatus.SERVICE_UNAVAILABLE
+            raise Refusal(status, "unavailable", AWAY, retry_after=UNREADY_RETRY_S)
         return source
 
     async def _refuse_unknown(self, request: Request, source: LiveSource | None) -> Refusal:
@@ -244,16 +256,18 @@ class Door:
 
     def _note(self, request: Request, refusal: Refusal) -> None:
         # Names that are no source's are counted under one: anybody can invent more of them.
-        source = request.name if self._sources.get(request.name) else NO_SOURCE
-        self.counts[source, refusal.reason] += 1
-        if refusal.status not in QUARANTINED:
-            self._quarantine.note(source, refusal.reason)
+        source = self._share_of(request.name)
+        if refusal.status in QUARANTINED:
+            self.counts[source, refusal.reason] += 1
+        else:
+            self._count(source, refusal.reason)
 
+    def _count(self, source: str, reason: str) -> None:
+        self.counts[source, reason] += 1
+        self._quarantine.note(source, reason)
 
-def _unavailable(error: Unavailable) -> Refusal:
-    wait = error.retry_after.total_seconds() if error.retry_after else UNREADY_RETRY_S
-    detail = "The delivery cannot be stored now."
-    return Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", detail, retry_after=wait)
+    def _share_of(self, name: str) -> str:
+        return name if self._sources.get(name) else NO_SOURCE
 
 
 def storable_key(key: str) -> str:

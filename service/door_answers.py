@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
+
+from pydantic_core import to_json
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
@@ -17,7 +18,7 @@ PROBLEM_TYPE: Header = (b"content-type", b"application/problem+json")
 CLOSE: Header = (b"connection", b"close")
 ALLOW: Header = (b"allow", b"POST, OPTIONS")
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 _INSTANCE_CHARS = 200
 
 _CODES = {
@@ -69,6 +70,11 @@ class Refusal(Exception):  # noqa: N818  # the end of a request, not an error of
 
     def reply(self, path: str, request_id: bytes) -> Reply:
         """Give the problem that the sender reads."""
+        body = self.problem(path, request_id)
+        return Reply(self.status, body, (PROBLEM_TYPE, *self.headers))
+
+    def problem(self, path: str, request_id: bytes) -> bytes:
+        """Give the body that tells it."""
         problem = {
             "type": f"urn:hookwright:problem:{_CODES.get(self.status, 'failed')}",
             "title": self.status.phrase,
@@ -77,12 +83,12 @@ class Refusal(Exception):  # noqa: N818  # the end of a request, not an error of
             "instance": path[:_INSTANCE_CHARS],
             "request_id": request_id.decode("ascii"),
         }
-        return Reply(self.status, json.dumps(problem).encode(), (PROBLEM_TYPE, *self.headers))
+        return to_json(problem)
 
 
 def choose_request_id(sent: bytes | None, own: bytes) -> bytes:
     """Give the sender's request id when it is short and harmless, else our own."""
-    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else own
+    return sent if sent is not None and REQUEST_ID.fullmatch(sent) else own
 
 
 def stored_body(delivery: bytes, status: bytes) -> bytes:

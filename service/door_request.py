@@ -23,9 +23,6 @@ WATCH_EVERY_S = 0.5
 MAX_HEADERS = 200
 MAX_HEADER_BYTES = 32 * 1024
 """Names and values together."""
-HELD_BYTES = 256 * 1024 * 1024
-"""What all bodies that are still arriving may weigh together: nobody is proven to be a sender
-before the whole body is there, so this is what strangers can make us hold."""
 
 
 class SenderGone(Exception):  # noqa: N818  # the end of a request, not an error of ours
@@ -119,12 +116,13 @@ def too_large(limit: int) -> Refusal:
 class BodyReader:
     """Reads bodies no larger than a limit and in no more than a time.
 
+    What all of them weigh together is bounded where they arrive (door_gate.py).
+
     One timer watches over all requests: a timer for each would cost more than reading the body.
     """
 
-    def __init__(self, timeout_s: float, held_bytes: int = HELD_BYTES) -> None:
+    def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._room = held_bytes
         self._began: dict[asyncio.Task[Any], float] = {}
         self._late: set[asyncio.Task[Any]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -140,7 +138,7 @@ class BodyReader:
             self._timer.cancel()
 
     async def read(self, receive: Receive, limit: int) -> bytes:
-        """Give the whole body. Raises Refusal (408, 413, 503) or SenderGone."""
+        """Give the whole body. Raises Refusal (408, 413) or SenderGone."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # for the type checker
         self._began[task] = time.monotonic()
@@ -177,22 +175,14 @@ class BodyReader:
     ) -> bytes:
         chunks = []
         size = 0
-        try:
-            while True:
-                if message["type"] == "http.disconnect":
-                    raise SenderGone
-                chunk = message.get("body", b"")
-                size += len(chunk)
-                self._room -= len(chunk)
-                if size > limit:
-                    raise too_large(limit)
-                if self._room < 0:
-                    detail = "Too much is being received now."
-                    status = HTTPStatus.SERVICE_UNAVAILABLE
-                    raise Refusal(status, "full", detail, CLOSE, retry_after=1)
-                chunks.append(chunk)
-                if not message.get("more_body", False):
-                    return b"".join(chunks)
-                message = await receive()
-        finally:
-            self._room += size
+        while True:
+            if message["type"] == "http.disconnect":
+                raise SenderGone
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > limit:
+                raise too_large(limit)
+            chunks.append(chunk)
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+            message = await receive()

@@ -22,6 +22,7 @@ import structlog
 from schemas.config import Limits
 from schemas.tables import SourceRow
 from service.db import Database
+from service.door_gate import LONGEST_RETRY_S
 from service.errors import ConfigurationError, Unavailable
 from service.secretbox import SecretBox
 from service.source_secrets import open_secrets
@@ -62,6 +63,7 @@ class LiveSource:
     _row: dict[str, Any] = field(default_factory=dict)
     _tokens: float = 0.0
     _seen: float = 0.0
+    _line: float = 0.0
 
     def __post_init__(self) -> None:
         self._tokens = float(self.limits.burst)
@@ -79,15 +81,27 @@ class LiveSource:
 
     def take_turn(self, monotonic: float) -> float:
         """Take one delivery from the rate: 0.0 when it fits, else the seconds until one does."""
-        limits = self.limits
-        tokens = self._tokens + (monotonic - self._seen) * limits.per_second
+        tokens = self._tokens_at(monotonic)
         self._seen = monotonic
-        tokens = min(tokens, limits.burst)
-        if tokens >= 1:
-            self._tokens = tokens - 1
-            return 0.0
-        self._tokens = tokens
-        return (1 - tokens) / limits.per_second
+        self._tokens = tokens - 1 if tokens >= 1 else tokens
+        return 0.0 if tokens >= 1 else (1 - tokens) / self.limits.per_second
+
+    def is_over_rate(self, monotonic: float) -> bool:
+        """Say whether no delivery fits the rate now, without taking one from it."""
+        return self._tokens_at(monotonic) < 1
+
+    def place_in_line(self, monotonic: float) -> float:
+        """Give the seconds after which a delivery above the rate may come again.
+
+        Each is given a later place, as fast as the rate goes: whoever is told to wait does not
+        meet all the others again.
+        """
+        self._line = max(self._line, monotonic) + 1 / self.limits.per_second
+        return min(self._line - monotonic, LONGEST_RETRY_S)
+
+    def _tokens_at(self, monotonic: float) -> float:
+        tokens = self._tokens + (monotonic - self._seen) * self.limits.per_second
+        return min(tokens, self.limits.burst)
 
 
 def open_source(row: SourceRow, vendors: Mapping[str, Vendor], box: SecretBox) -> LiveSource:

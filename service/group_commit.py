@@ -15,7 +15,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from itertools import takewhile
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -32,17 +32,21 @@ GROUP_BYTES = 8 * 1024 * 1024
 COMPANY_ROWS = 8
 """So many must have gathered before a group is begun beside one that is under way."""
 
-WAITING_ROWS = 2_000
+WAITING_ROWS = 4_000
 WAITING_BYTES = 64 * 1024 * 1024
 PATIENCE_S = 5.0
 """No sender waits longer than this for a commit; GitHub gives up after 10 s, Slack after 3 s."""
+LEAST_GROUP_ROWS = 16
+SWIFT_S = 1.0
+"""A group that was committed in this time may be followed by a larger one."""
+FEWER = 0.8
+MORE = 1.25
 
 WATCH_EVERY_S = 0.25
 FIRST_PROBE_S = 0.1
 LONGEST_PROBE_S = 2.0
-RETRY_SOON = timedelta(seconds=1)
-RETRY_LATER = timedelta(seconds=5)
 CLOSING = "the receiver is shutting down"
+LATE = "the database takes less than is sent"
 
 Stored = Earlier | None
 """What became of an arrival: None for a new row under its own id, else the row there was."""
@@ -52,6 +56,7 @@ class _Waiting(NamedTuple):
     arrival: Arrival
     size: int
     answer: asyncio.Future[Stored]
+    since: float
 
 
 @dataclass(eq=False, slots=True)
@@ -81,6 +86,8 @@ class GroupCommit:
         self._waiting_rows = waiting_rows
         self._waiting_bytes = waiting_bytes
         self._patience_s = patience_s
+        self._group_rows = GROUP_ROWS
+        self._allowed = float(waiting_rows)
         self._gathered: list[_Waiting] = []
         self._under_way: list[_Group] = []
         self._free: list[Inbox] = []
@@ -89,6 +96,7 @@ class GroupCommit:
         self._rows = 0
         self._bytes = 0
         self._hindrance: str | None = "the door is not open yet"
+        self._hindered_since = time.monotonic()
         self._stopping = False
         self._emptied: asyncio.Event | None = None
 
@@ -119,30 +127,34 @@ class GroupCommit:
             with suppress(TimeoutError):
                 await asyncio.wait_for(inbox.close(), self._patience_s)
 
-    def is_healthy(self) -> bool:
-        """Say whether a delivery given now would be committed."""
-        return self._hindrance is None and not self._stopping
+    @property
+    def hindrance(self) -> str | None:
+        """What hinders the storing of any delivery now."""
+        return CLOSING if self._stopping else self._hindrance
 
-    def check_open(self) -> None:
-        """Raise Unavailable when nothing can be taken now."""
-        if self._stopping:
-            raise Unavailable(CLOSING, retry_after=RETRY_LATER)
-        if self._hindrance is not None:
-            raise Unavailable(self._hindrance, retry_after=RETRY_LATER)
+    @property
+    def hindered_s(self) -> float:
+        """How long the database has been away."""
+        return time.monotonic() - self._hindered_since
+
+    def allowed_rows(self) -> int:
+        """How many may wait so that they are committed in half the time that patience lasts."""
+        return int(self._allowed)
 
     def add(self, arrival: Arrival) -> asyncio.Future[Stored]:
         """Take an arrival; the answer comes when its group is committed.
 
         Raises Unavailable, and so may the answer.
         """
-        self.check_open()
+        if self.hindrance is not None:
+            raise Unavailable(self.hindrance)
         size = len(arrival.body) + len(arrival.headers)
         # One delivery alone is always taken: its source's limit may be above ours.
         is_full = self._rows >= self._waiting_rows or self._bytes + size > self._waiting_bytes
         if self._rows and is_full:
-            raise Unavailable("too much is waiting to be stored", retry_after=RETRY_SOON)
+            raise Unavailable("too much is waiting to be stored")
         answer: asyncio.Future[Stored] = self._loop.create_future()
-        self._gathered.append(_Waiting(arrival, size, answer))
+        self._gathered.append(_Waiting(arrival, size, answer, time.monotonic()))
         self._rows += 1
         self._bytes += size
         if not self._hand_over_planned and self._may_begin():
@@ -163,7 +175,7 @@ class GroupCommit:
         self._hand_over_planned = False
         while self._may_begin():
             rows = size = 0
-            for waiting in self._gathered[:GROUP_ROWS]:
+            for waiting in self._gathered[: self._group_rows]:
                 size += waiting.size
                 if rows and size > GROUP_BYTES:
                     break
@@ -194,12 +206,15 @@ class GroupCommit:
             self._under_way.remove(group)
             self._forget(group.waiting)
         if fault is None:
+            self._adapt_to(group)
             self._answer(group.waiting, outcomes)
             self._release(inbox)
             self._bell.ring(_to_ring(arrivals, outcomes))
             return
         # The database is away: whoever waits is told to come again, while we try to reach it.
-        self._hindrance = fault
+        self._hinder(fault)
+        # Perhaps it was only too much at once.
+        self._group_rows = max(LEAST_GROUP_ROWS, len(arrivals) // 2)
         self._refuse(group.waiting, fault)
         self._refuse_gathered(fault)
         await self._reach(inbox)
@@ -210,18 +225,37 @@ class GroupCommit:
         while (fault := await _connect(inbox)) is not None:
             if fault != self._hindrance:  # it is asked again and again, and said once
                 log.warning("door_cannot_reach_database", error=fault)
-            self._hindrance = fault
+            self._hinder(fault)
             self._first_attempt.set()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PROBE_S)
         self._release(inbox)
         self._first_attempt.set()
 
+    def _hinder(self, fault: str) -> None:
+        if self._hindrance is None:
+            self._hindered_since = time.monotonic()
+        self._hindrance = fault
+
     def _release(self, inbox: Inbox) -> None:
         """Let an inbox that has just proven to work take the next group."""
         self._hindrance = None
         self._free.append(inbox)
         self._hand_over()
+
+    def _adapt_to(self, group: _Group) -> None:
+        """Learn from a group that was committed how much the database takes at once and in time."""
+        now = time.monotonic()
+        if now - group.since < SWIFT_S:
+            self._group_rows = min(GROUP_ROWS, int(self._group_rows * MORE) + 1)
+        self._adapt_wait(now - group.waiting[0].since)
+
+    def _adapt_wait(self, seconds: float) -> None:
+        if seconds > self._patience_s / 2:
+            self._allowed = max(self._allowed * FEWER, 2 * self._group_rows)
+        else:
+            self._allowed = self._allowed * MORE + 1
+        self._allowed = min(self._allowed, self._waiting_rows)
 
     # --- whoever waits ------------------------------------------------------------------------
 
@@ -238,7 +272,7 @@ class GroupCommit:
     def _refuse(self, group: Sequence[_Waiting], reason: str) -> None:
         for waiting in group:
             if not waiting.answer.done():
-                waiting.answer.set_exception(Unavailable(reason, retry_after=RETRY_LATER))
+                waiting.answer.set_exception(Unavailable(reason))
 
     def _refuse_gathered(self, reason: str) -> None:
         gathered, self._gathered = self._gathered, []
@@ -252,18 +286,29 @@ class GroupCommit:
             self._emptied.set()
 
     def _look_after_waiting(self) -> None:
-        """Let nobody wait for ever for a commit that hangs."""
+        """Let nobody wait for ever for a commit that hangs, or for one that is far off."""
         self._watch = self._loop.call_later(WATCH_EVERY_S, self._look_after_waiting)
         too_old = time.monotonic() - self._patience_s
         for group in self._under_way:
+            # The group stays under way: it may yet be committed.
             if group.since > too_old:
+                self._refuse(_older_than(too_old, group.waiting), LATE)
                 continue
             if self._hindrance is None:
                 log.error("door_commit_hangs", rows=len(group.waiting))
-            self._hindrance = "the database does not answer in time"
-            # The group stays under way: it may yet be committed.
-            self._refuse(group.waiting, self._hindrance)
-            self._refuse_gathered(self._hindrance)
+            self._hinder("the database does not answer in time")
+            self._refuse(group.waiting, "the database does not answer in time")
+            self._refuse_gathered("the database does not answer in time")
+        if self._gathered:
+            late = _older_than(too_old, self._gathered)
+            del self._gathered[: len(late)]
+            self._refuse(late, LATE)
+            self._forget(late)
+            self._adapt_wait(time.monotonic() - (late or self._gathered)[0].since)
+
+
+def _older_than(moment: float, waiting: Sequence[_Waiting]) -> list[_Waiting]:
+    return list(takewhile(lambda one: one.since <= moment, waiting))
 
 
 async def _connect(inbox: Inbox) -> str | None:

@@ -11,9 +11,12 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.door_description import describe_door
+from service.door_gate import Gate
+from service.door_turnstile import Turnstile
 from service.errors import HookwrightError
 from service.web import described, errors
 from service.web.bodies import BoundedBodies
+from service.web.connections import SHARED, Shared
 from service.web.deps import Parts, Viewer
 from service.web.limits import Limiter
 from service.web.middleware import Envelope
@@ -39,6 +42,9 @@ API_ROOT = "/api/v1"
 class Receiving(Protocol):
     """The receiving path, as the application needs it (service/door.py)."""
 
+    gate: Gate
+    turnstile: Turnstile
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
 
@@ -59,7 +65,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or the life of the process."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._live(scope, receive, send)
         elif scope["type"] == "http":
             to_door = self._door is not None and scope["path"].startswith(HOOKS_PREFIX)
             serve = self._door if to_door and self._door is not None else self._api
@@ -67,8 +73,10 @@ class Application:
         else:
             await send({"type": "websocket.close", "code": 1000})
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
+        door = self._door
+        scope["state"][SHARED] = Shared(door.gate, door.turnstile) if door else Shared(Gate())
         try:
             if self._door is not None:
                 await self._door.start()

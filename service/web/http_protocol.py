@@ -1,14 +1,18 @@
-"""HTTP/1.1 as uvicorn speaks it, with bounds on what comes before and after a body.
+"""HTTP/1.1 as uvicorn speaks it, with bounds on all that a stranger can make a server hold.
 
 Uvicorn's protocol takes a head (request line and headers) of any length and for as long as it
-lasts, and the same after a chunked body; nobody is proven to be a sender by then. Bodies are
-bounded where they are read. A wish to change the protocol (`Upgrade`) is passed over, as RFC 9110
-section 7.8 allows: the parser alone would end such a request before its body.
+lasts, and the same around the chunks of a body; it takes any number of connections, of requests
+sent ahead, and of bodies, and waits for ever for a client to read. Nobody is proven to be a sender
+by then. What a body may weigh is said where it is read; here it is counted.
+
+A wish to change the protocol (`Upgrade`) is passed over, as RFC 9110 section 7.8 allows: the parser
+alone would end such a request before its body.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from http import HTTPStatus
 from typing import Any
 
@@ -24,6 +28,9 @@ from uvicorn.server import ServerState
 
 from schemas.ids import new_id
 from service.door_answers import CLOSE, Refusal
+from service.door_gate import Held
+from service.door_turnstile import FULL
+from service.web.connections import SHARED, Shared, most_connections
 
 log = structlog.get_logger(__name__)
 
@@ -32,10 +39,20 @@ HEAD_TIMEOUT_S = 15.0
 """How long a head may take from its first byte on."""
 SILENCE_TIMEOUT_S = 30.0
 """How long a new connection may wait with its first head."""
+READ_TIMEOUT_S = 10.0
+"""How long a client may leave what we send unread."""
+MAX_AHEAD = 32
+"""So many requests may be sent on a connection before the first of them is answered."""
+UNREAD_BYTES = 32 * 1024
+CONNECTION_RETRY_S = 5.0
 
 
 class _HeadTooLargeError(Exception):
     """A head that came whole is above its bound."""
+
+
+class _TooFarAheadError(Exception):
+    """More requests were sent than a connection may hold."""
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -43,6 +60,9 @@ class BoundedHttp(HttpToolsProtocol):
 
     head_timeout_s = HEAD_TIMEOUT_S
     silence_timeout_s = SILENCE_TIMEOUT_S
+    read_timeout_s = READ_TIMEOUT_S
+    max_connections: int | None = None
+    """None: as many as the files that the process may open allow, at most 20,000."""
 
     def __init__(
         self,
@@ -53,30 +73,62 @@ class BoundedHttp(HttpToolsProtocol):
     ) -> None:
         """Begin a connection; called by uvicorn."""
         super().__init__(config, server_state, app_state, _loop)
+        shared: Shared = app_state[SHARED]
+        self._gate = shared.gate
+        self._turnstile = shared.turnstile
+        self._others = shared.connections
+        self._unanswered: deque[Held] = deque()
+        """Requests of this connection, in their order."""
+        self._unread = 0
+        self._refused_at = 0.0
+        self._body_bytes = 0
         self._in_head = True
         self._at_rest = True
         """Nothing of a next request has come."""
         self._ended_one = False
         """A request ended in the bytes that are being read."""
         self._got_on = False
-        """These bytes completed a head or held a part of a body."""
+        """These bytes completed a head."""
         self._fed = 0
         self._uncounted = 0
-        """Bytes of this head; past it, bytes since the last of its body."""
+        """Bytes of this head; past it, bytes that came and were no body."""
         self._head_timer: asyncio.TimerHandle | None = None
+        self._read_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Wait for a head."""
+        """Wait for a head, if there is room for one more connection."""
         super().connection_made(transport)
+        transport.set_write_buffer_limits(UNREAD_BYTES)
+        most = self.max_connections or most_connections()
+        if len(self.connections) > most and not self._others.make_room():
+            self._write(_too_many())
+            self._hang_up()
+            return
+        self._others.await_sender(self)
         self._expect_head(self.silence_timeout_s)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._unset_head_timer()
+        self._unset_read_timer()
+        self._others.await_us(self)
+        for held in self._unanswered:
+            self._gate.let_go(held)
+        self._unanswered.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what came."""
+        """Read what came, or refuse it unread."""
+        if (
+            self._gate.is_pressed
+            and self._turnstile is not None
+            and self._at_rest
+            and not self._unanswered
+        ):
+            refused = self._turnstile.refuse_unread(data)
+            if refused is not None:
+                self._answer_unread(*refused)
+                return
         self._fed = len(data)
         self._ended_one = self._got_on = False
         try:
@@ -88,15 +140,16 @@ class BoundedHttp(HttpToolsProtocol):
             if isinstance(error.__context__, _HeadTooLargeError):
                 self._refuse_size()
             elif self._is_answering():
-                self.transport.close()
+                self._hang_up()
             else:
                 self.send_400_response("Invalid HTTP request received.")
             return
         if self._in_head and not self._at_rest:
             self._measure_head()
-        elif not self._in_head and not self._got_on:  # chunk extensions and trailers
+        elif not self._in_head and not self._got_on:
+            # Chunk extensions, trailers, and what it costs to send a byte a chunk.
             self._uncounted += self._fed
-            if self._uncounted > MAX_HEAD_BYTES:
+            if self._uncounted > max(MAX_HEAD_BYTES, self._body_bytes):
                 self._refuse_size()
 
     def on_message_begin(self) -> None:
@@ -119,21 +172,104 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = False
         self._got_on = True
         self._uncounted = 0
+        self._body_bytes = 0
+        if len(self._unanswered) >= MAX_AHEAD:
+            raise _TooFarAheadError
         super().on_headers_complete()
         self.headers = []  # for trailers, which nobody asks for: the scope keeps its own list
+        self._unanswered.append(self._gate.begin(self.scope["path"]))
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body."""
-        self._got_on = True
-        self._uncounted = 0
-        super().on_body(body)
+        """Take a part of a body, if there is room for it."""
+        size = len(body)
+        self._fed -= size
+        self._body_bytes += size
+        if self.cycle.response_complete:
+            return
+        if self._gate.grow(self._unanswered[-1], size, self):
+            super().on_body(body)
+        else:
+            self.give_up_body()
 
     def on_message_complete(self) -> None:
         """End a request."""
         if self._in_head:  # the parser ended before a body, see on_headers_complete
             return
         self._in_head = self._at_rest = self._ended_one = True
+        if not self.cycle.response_complete:
+            self._gate.complete(self._unanswered[-1])
+            self._others.await_us(self)
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """End an answer."""
+        if self._unanswered:
+            self._gate.let_go(self._unanswered.popleft())
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._expect_reading()
+        elif not self._unanswered:
+            self._others.await_sender(self)
+
+    # --- a client that does not read ------------------------------------------------------------
+
+    def pause_writing(self) -> None:
+        """Write no more until the client has read."""
+        super().pause_writing()
+        self._others.await_sender(self)
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        """Write on."""
+        self._unset_read_timer()
+        if self._unanswered:
+            self._others.await_us(self)
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End a connection on which nothing more is asked."""
+        super().timeout_keep_alive_handler()
+        self._expect_reading()
+
+    def _expect_reading(self) -> None:
+        self._unset_read_timer()
+        self._unread = self.transport.get_write_buffer_size()
+        self._read_timer = self.loop.call_later(self.read_timeout_s, self._look_at_reading)
+
+    def _look_at_reading(self) -> None:
+        if self.transport.get_write_buffer_size() < self._unread:
+            self._expect_reading()
+        else:
+            self.end_now()
+
+    def _unset_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
+
+    # --- ending ---------------------------------------------------------------------------------
+
+    def end_now(self) -> None:
+        """Cut the connection off, whatever is under way on it."""
+        self.transport.abort()
+
+    def give_up_body(self) -> None:
+        """Refuse the request whose body is coming: there is no room for more of it."""
+        if self.transport.is_closing():
+            return
+        wait = self._gate.place_in_line()
+        refusal = Refusal(HTTPStatus.SERVICE_UNAVAILABLE, "full", FULL, CLOSE, retry_after=wait)
+        cycle = self.cycle
+        if len(self._unanswered) == 1 and not cycle.response_started:
+            # The application learns that its sender is gone, and what it answers goes nowhere.
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self._write(refusal)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        self.transport.close()
+        self._expect_reading()
 
     def _pass_over_upgrade(self, rest: memoryview) -> None:
         while True:
@@ -174,7 +310,12 @@ class BoundedHttp(HttpToolsProtocol):
         if self._is_answering():  # reading may be paused, which is not the sender's fault
             self._expect_head(self.head_timeout_s)
         elif self._at_rest:
-            self.transport.close()
+            # A timer for each request that is refused unread would cost as much as the refusal.
+            left = self._refused_at + self.silence_timeout_s - self.loop.time()
+            if self._refused_at and left > 0:
+                self._expect_head(left)
+            else:
+                self._hang_up()
         else:
             detail = f"The headers did not arrive within {self.head_timeout_s:g} seconds."
             self._refuse(Refusal(HTTPStatus.REQUEST_TIMEOUT, "slow_head", detail, CLOSE))
@@ -197,14 +338,36 @@ class BoundedHttp(HttpToolsProtocol):
             remote=self.client[0] if self.client else None,
         )
         if not self._is_answering():
-            request_id = str(new_id()).encode()
-            reply = refusal.reply("/", request_id)
-            headers = [
-                *self.server_state.default_headers,
-                *reply.headers,
-                (b"x-request-id", request_id),
-                (b"content-length", b"%d" % len(reply.body)),
-            ]
-            lines = [b"%b: %b\r\n" % header for header in headers]
-            self.transport.write(b"".join([STATUS_LINE[reply.status], *lines, b"\r\n", reply.body]))
-        self.transport.close()
+            self._write(refusal)
+        self._hang_up()
+
+    def _write(self, refusal: Refusal) -> None:
+        request_id = str(new_id()).encode()
+        reply = refusal.reply("/", request_id)
+        headers = [
+            *reply.headers,
+            (b"x-request-id", request_id),
+            (b"content-length", b"%d" % len(reply.body)),
+        ]
+        lines = [b"%b: %b\r\n" % header for header in headers]
+        self._write_answer(reply.status, b"".join([*lines, b"\r\n", reply.body]))
+
+    def _answer_unread(self, status: int, rest: bytes) -> None:
+        """Answer a request that was not parsed, and wait for the next."""
+        self._write_answer(status, rest)
+        self._others.await_sender(self)
+        self._refused_at = self.loop.time()
+        self._unset_keepalive_if_required()
+        if self._head_timer is None:
+            self._expect_head(self.silence_timeout_s)
+
+    def _write_answer(self, status: int, rest: bytes) -> None:
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        self.transport.write(b"".join([STATUS_LINE[status], *lines, rest]))
+
+
+def _too_many() -> Refusal:
+    detail = "There are too many connections."
+    wait = CONNECTION_RETRY_S
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    return Refusal(status, "connections", detail, CLOSE, retry_after=wait)

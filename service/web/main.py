@@ -18,6 +18,7 @@ from service.secretbox import SecretBox
 from service.settings import Settings
 from service.vendors import BY_NAME
 from service.web.app import Application, create_app
+from service.web.connections import allow_many_files
 from service.web.deps import Parts
 from service.web.http_protocol import BoundedHttp
 
@@ -89,6 +90,7 @@ def serve(
     Gives False when the start failed. Takes at most `settings.shutdown_seconds` to finish;
     `on_stopping` is called when that time begins, for what has to stop in the same time.
     """
+    allow_many_files()
     config = uvicorn.Config(
         application,
         loop="uvloop",

@@ -26,6 +26,7 @@ from service.source_secrets import seal_secrets
 from service.store.sources import bump_sources_mark
 from service.vendors import BY_NAME
 from service.vendors.base import Secret, Signed
+from service.web.connections import SHARED, Shared
 from service.web.http_protocol import BoundedHttp
 from tests.servers import NO_AUTHORITIES, free_port, wait_until
 
@@ -94,6 +95,7 @@ class Receiver:
             await self.door(scope, receive, send)
             return
         await receive()
+        scope["state"][SHARED] = Shared(self.door.gate, self.door.turnstile)
         await self.door.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()

@@ -234,16 +234,18 @@ def test_503_when_too_much_waits(database: Database, bell: BellBook) -> None:
     own_bell = Bell(bell)
     own_bell.start()
     writer = GroupCommit(
-        open_inboxes(database, utc_now), own_bell, waiting_rows=2, waiting_bytes=10_000
+        open_inboxes(database, utc_now), own_bell, waiting_rows=4, waiting_bytes=10_000
     )
     with receiving(database, bell, writer=writer) as receiver:
         with ThreadPoolExecutor(9) as pool:
             with table_held(database):
                 sent = [pool.submit(receiver.send, f"k{number}") for number in range(8)]
-                wait_until(lambda: sum(one.done() for one in sent) == 6)
+                wait_until(lambda: sum(one.done() for one in sent) >= 5)
                 refused = [one.result() for one in sent if one.done()]
                 assert {one.status_code for one in refused} == {503}
-                assert {one.headers["retry-after"] for one in refused} == {"1"}
+                # Each is given a later place in the line.
+                waits = [int(one.headers["retry-after"]) for one in refused]
+                assert 1 <= min(waits) <= max(waits) <= 4
             assert sorted(one.result().status_code for one in sent)[:2] == [202, 202]
         assert receiver.send().status_code == 202
     own_bell.stop()

@@ -1,0 +1,82 @@
+"""How many connections there are at most, and which one goes when another comes.
+
+At the bound the connection goes that has kept us waiting for longest: for its next request, for the
+rest of one, or for its reading of our answer. So a crowd that only sits there keeps nobody out.
+"""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from service.door_gate import Gate
+from service.door_turnstile import Turnstile
+
+SHARED = "hookwright"
+"""The key under which the application's state holds a `Shared`."""
+MAX_CONNECTIONS = 20_000
+RESERVED_FILES = 256
+"""Left for the database, the queue, and everything else that is a file here."""
+
+
+class Waited(Protocol):
+    """A connection whose other side we wait for."""
+
+    def end_now(self) -> None:
+        """Cut it off."""
+
+
+class Connections:
+    """The connections of one server that we wait for, longest first."""
+
+    def __init__(self) -> None:
+        self._waited: dict[Waited, None] = {}
+
+    def await_sender(self, connection: Waited) -> None:
+        """Note that it is the other side's turn, from now on."""
+        self._waited.pop(connection, None)
+        self._waited[connection] = None
+
+    def await_us(self, connection: Waited) -> None:
+        """Note that it is our turn, or that the connection is gone."""
+        self._waited.pop(connection, None)
+
+    def make_room(self) -> bool:
+        """Cut off whoever keeps us waiting for longest; False when there is nobody."""
+        longest = next(iter(self._waited), None)
+        if longest is None:
+            return False
+        del self._waited[longest]
+        longest.end_now()
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all connections of a server share. Without a door there is no turnstile."""
+
+    gate: Gate
+    turnstile: Turnstile | None = None
+    connections: Connections = field(default_factory=Connections)
+
+
+def allow_many_files() -> int:
+    """Raise this process's limit of open files as far as it may; gives the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_CONNECTIONS + RESERVED_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+    return most_files()
+
+
+def most_connections() -> int:
+    """Give how many connections this process may have."""
+    return max(1, min(MAX_CONNECTIONS, most_files() - RESERVED_FILES))
+
+
+def most_files() -> int:
+    """Give how many files this process may open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS + RESERVED_FILES if soft == resource.RLIM_INFINITY else soft
