@@ -24,7 +24,7 @@ API_PREFIX = "/api/"
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-# The API answers data, never pages: nothing of it may be framed, guessed at or kept.
+# Nothing may be framed, guessed at or kept, and an answer of the API may load nothing at all.
 _ALWAYS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -33,6 +33,10 @@ _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+
+
+_OWN = frozenset({"Cache-Control", "Content-Security-Policy"})
+"""What a page may say of itself: which of our own files it uses, and what may be kept."""
 
 
 class Envelope:
@@ -71,7 +75,8 @@ class Envelope:
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
                 for name, value in common.items():
-                    headers[name] = value
+                    if name not in _OWN or name not in headers:
+                        headers[name] = value
             await send(message)
 
         try:

@@ -1,0 +1,79 @@
+"""Pages from templates: escaped by default, times as people say them, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from functools import cache
+from http import HTTPStatus
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse
+
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'"
+)
+_MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+_GOOD = frozenset({"succeeded", "made", "resolved", "ingested"})
+_BAD = frozenset({"failed", "dead", "critical", "malformed"})
+_OPEN = frozenset({"in_doubt", "waiting", "open", "warning", "unconfirmed", "acknowledged"})
+
+
+def page(template: str, *, status: int = HTTPStatus.OK, **values: Any) -> HTMLResponse:
+    """Give a page. `now` is among the values: times are told from there."""
+    html = _environment().get_template(template).render(**values)
+    return HTMLResponse(html, status_code=status, headers={"Content-Security-Policy": POLICY})
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(__package__),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(ago=ago, took=took, moment=moment, pretty=pretty, tone=tone)
+    return environment
+
+
+def ago(time: datetime, now: datetime) -> str:
+    """Say how long ago something was: `3 minutes ago`."""
+    return f"{_span(now - time)} ago" if now - time >= _MINUTE else "just now"
+
+
+def took(began: datetime, ended: datetime | None) -> str:
+    """Say how long something took, to the tenth of a second where it was short."""
+    if ended is None:
+        return ""
+    span = ended - began
+    return f"{span.total_seconds():.1f} s" if span < _MINUTE else _span(span)
+
+
+def moment(time: datetime) -> str:
+    """Write a time to the second, in UTC."""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def pretty(value: object) -> str:
+    """Write JSON as people read it."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def tone(state: str) -> str:
+    """Give the colour a state is shown in: good, bad, open or plain."""
+    for name, states in (("good", _GOOD), ("bad", _BAD), ("open", _OPEN)):
+        if state in states:
+            return name
+    return "plain"
+
+
+def _span(span: timedelta) -> str:
+    for unit, name in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
+        if span >= unit:
+            count = span // unit
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    return f"{int(span.total_seconds())} seconds"

@@ -1,0 +1,266 @@
+"""The pages, as a browser meets them: what needs a person, and what is decided there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.ids import new_id
+from service.queue import UnheardQueue
+from service.tokens import Role, revoke_token
+from service.unit_of_work import unit_of_work
+from tests.integration.api.conftest import NOW, Installation, make_delivery
+from tests.integration.api.test_deciding import make_doubt
+from tests.servers import NO_AUTHORITIES
+
+HTML = {"Accept": "text/html,application/xhtml+xml"}
+
+
+class Browser:
+    """Somebody at the pages, with cookies; follows no redirect by itself."""
+
+    def __init__(self, installation: Installation) -> None:
+        url = str(installation.client.base_url.copy_with(path="/"))
+        self.client = httpx.Client(base_url=url, headers=HTML, verify=NO_AUTHORITIES)
+
+    def sign_in(self, token: str, **more: str) -> httpx.Response:
+        return self.client.post("/sign-in", data={"token": token, **more})
+
+    def see(self, path: str = "/") -> str:
+        answer = self.client.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def form_key(self, path: str = "/") -> str:
+        found = re.search(r'name="form_key" value="([0-9a-f]+)"', self.see(path))
+        assert found is not None
+        return found[1]
+
+    def press(self, path: str, do: str, **more: Any) -> httpx.Response:
+        fields = {"form_key": self.form_key(), "do": do, **more}
+        return self.client.post(path, data=fields)
+
+
+@pytest.fixture
+def operator(face: Installation) -> Iterator[Browser]:
+    browser = Browser(face)
+    with browser.client:
+        browser.sign_in(face.token_of(Role.OPERATOR))
+        yield browser
+
+
+@pytest.fixture
+def stranger(face: Installation) -> Iterator[Browser]:
+    browser = Browser(face)
+    with browser.client:
+        yield browser
+
+
+# --- coming in --------------------------------------------------------------------------------
+
+
+def test_who_has_not_signed_in_is_asked_to_and_comes_back(
+    face: Installation, stranger: Browser
+) -> None:
+    path = f"/runs/{make_doubt(face).id}"
+    asked = stranger.client.get(path)
+    assert (asked.status_code, asked.headers["location"]) == (303, f"/sign-in?to={path}")
+    form = stranger.client.get(asked.headers["location"])
+    assert f'name="to" value="{path}"' in form.text
+    back = stranger.sign_in(face.token, to=path)
+    assert (back.status_code, back.headers["location"]) == (303, path)
+
+
+def test_a_visit_is_kept_in_a_cookie_that_scripts_cannot_read(
+    face: Installation, stranger: Browser
+) -> None:
+    cookie = stranger.sign_in(face.token).headers["set-cookie"].lower()
+    assert {"httponly", "samesite=lax", "path=/"} <= set(cookie.split("; "))
+    assert "secure" not in cookie
+    assert face.token.lower() not in cookie
+
+
+def test_behind_https_the_cookie_is_for_https_alone(face: Installation, stranger: Browser) -> None:
+    stranger.client.headers["Host"] = "hooks.example"
+    cookie = stranger.sign_in(face.token).headers["set-cookie"].lower()
+    assert "secure" in cookie.split("; ")
+
+
+def test_a_wrong_token_is_told_and_lets_nobody_in(stranger: Browser) -> None:
+    answer = stranger.sign_in("hw_wrong")
+    assert answer.status_code == 401
+    assert "not known here" in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+def test_tokens_cannot_be_tried_out(stranger: Browser) -> None:
+    answers = [stranger.sign_in(f"hw_{number}") for number in range(11)]
+    assert [answer.status_code for answer in answers] == [401] * 10 + [429]
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["//evil.example/", "https://evil.example/", "/\\evil.example", "/sign-out", "/runs/\n"],
+)
+def test_signing_in_leads_to_a_page_of_ours_alone(
+    face: Installation, stranger: Browser, wanted: str
+) -> None:
+    assert stranger.sign_in(face.token, to=wanted).headers["location"] == "/"
+
+
+def test_a_visit_ends_with_its_token_with_time_and_by_signing_out(
+    face: Installation, operator: Browser
+) -> None:
+    key = operator.form_key()
+    cookies = dict(operator.client.cookies)
+    out = operator.client.post("/sign-out", data={"form_key": key})
+    assert out.headers["location"] == "/sign-in"
+    assert operator.client.get("/").status_code == 303
+    operator.client.cookies.update(cookies)
+    face.now[0] = NOW + timedelta(hours=11)
+    assert operator.client.get("/").status_code == 200
+    face.now[0] = NOW + timedelta(hours=13)
+    assert operator.client.get("/").status_code == 303
+
+
+def test_a_revoked_token_ends_the_visit(face: Installation, operator: Browser) -> None:
+    assert operator.client.get("/").status_code == 200
+    with unit_of_work(face.database, UnheardQueue()) as work:
+        revoke_token(work.session, "test", now=NOW)
+    assert operator.client.get("/").status_code == 303
+
+
+@pytest.mark.parametrize("value", ["", "x", "gAAAAABm", "\u00e9".encode().hex()])
+def test_a_made_up_cookie_is_no_visit(stranger: Browser, value: str) -> None:
+    stranger.client.cookies.set("hookwright_visit", value)
+    assert stranger.client.get("/").status_code == 303
+
+
+# --- what is shown ----------------------------------------------------------------------------
+
+
+def test_nothing_needs_anybody(operator: Browser) -> None:
+    assert "Nothing needs you" in operator.see()
+
+
+def test_what_needs_a_person_is_on_one_page(face: Installation, operator: Browser) -> None:
+    run = make_doubt(face)
+    face.save(make_delivery(state="dead", error="its options are not usable", fault="flt_1a2b"))
+    page = operator.see()
+    assert "checksum.auto_heal" in page
+    assert f"/runs/{run.id}" in page
+    assert "its options are not usable" in page
+    assert "fault=flt_1a2b" in page
+
+
+def test_what_senders_wrote_is_only_text(face: Installation, operator: Browser) -> None:
+    face.save(make_delivery(state="dead", error='<script>alert(1)</script>"><img src=x>'))
+    page = operator.see()
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_page_loads_nothing_from_elsewhere(face: Installation, operator: Browser) -> None:
+    policy = operator.client.get("/").headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'self'")
+    assert "script" not in policy
+    assert "http" not in re.sub(r'value="[^"]*"', "", operator.see())
+    style = operator.client.get("/style.css")
+    assert style.headers["content-type"].startswith("text/css")
+    told = face.client.get("/runs").headers["content-security-policy"]
+    assert told == "default-src 'none'; frame-ancestors 'none'"
+
+
+def test_whoever_reads_no_html_gets_words(stranger: Browser) -> None:
+    answer = stranger.client.get("/", headers={"Accept": "*/*"})
+    assert answer.text.startswith("Hookwright is running.")
+
+
+def test_what_is_not_there_is_told_on_a_page(operator: Browser) -> None:
+    for path in (f"/runs/{new_id()}", "/runs/nothing"):
+        answer = operator.client.get(path)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "There is nothing" in answer.text
+
+
+# --- what is decided --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("do", "status"), [("took_effect", "succeeded"), ("not_made", "pending")])
+def test_a_step_in_doubt_is_settled_with_a_button(
+    face: Installation, operator: Browser, do: str, status: str
+) -> None:
+    run = make_doubt(face)
+    answer = operator.press(f"/runs/{run.id}", do, step="heal", back="/")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/?done={do}")
+    (step,) = face.get(f"/runs/{run.id}")["steps"]
+    assert step["status"] == status
+    assert 'role="status"' in operator.see(answer.headers["location"])
+    again = operator.press(f"/runs/{run.id}", do, step="heal")
+    assert again.status_code == 409
+    assert "is not in doubt" in again.text
+
+
+def test_what_took_effect_is_given_its_output(face: Installation, operator: Browser) -> None:
+    run = make_doubt(face)
+    path = f"/runs/{run.id}"
+    wrong = operator.press(path, "took_effect", step="heal", output="{")
+    assert wrong.status_code == 422
+    assert "no JSON" in wrong.text
+    operator.press(path, "took_effect", step="heal", output='{"batch_id": "b-17"}')
+    (step,) = face.get(path)["steps"]
+    assert step["output"]["batch_id"] == "b-17"
+
+
+@pytest.mark.parametrize(
+    ("headers", "fields"),
+    [
+        ({}, {"form_key": "0" * 64}),
+        ({}, {"form_key": ""}),
+        ({"Origin": "https://evil.example"}, {}),
+        ({"Sec-Fetch-Site": "cross-site"}, {}),
+        ({"Sec-Fetch-Site": "same-site"}, {}),
+    ],
+)
+def test_only_our_own_forms_decide(
+    face: Installation, operator: Browser, headers: dict[str, str], fields: dict[str, str]
+) -> None:
+    run = make_doubt(face)
+    form = {"form_key": operator.form_key(), "do": "not_made", "step": "heal", **fields}
+    answer = operator.client.post(f"/runs/{run.id}", data=form, headers=headers)
+    assert answer.status_code == 403
+    (step,) = face.get(f"/runs/{run.id}")["steps"]
+    assert step["status"] == "in_doubt"
+
+
+def test_a_viewer_looks_and_decides_nothing(face: Installation, stranger: Browser) -> None:
+    run = make_doubt(face)
+    stranger.sign_in(face.token)
+    assert "It took effect" not in stranger.see()
+    assert stranger.press(f"/runs/{run.id}", "not_made", step="heal").status_code == 403
+    (step,) = face.get(f"/runs/{run.id}")["steps"]
+    assert step["status"] == "in_doubt"
+
+
+def test_a_button_of_no_page_is_refused(face: Installation, operator: Browser) -> None:
+    run = make_doubt(face)
+    answer = operator.press(f"/runs/{run.id}", "explode")
+    assert answer.status_code == 422
+    assert "nothing that can be done" in answer.text
+
+
+def test_a_run_is_cancelled_and_retried_on_its_page(face: Installation, operator: Browser) -> None:
+    run = make_doubt(face)
+    path = f"/runs/{run.id}"
+    assert "Cancel the run" in operator.see(path)
+    assert operator.press(path, "cancel").status_code == 303
+    assert face.get(path)["cancel_requested"]
+    assert "Cancel the run" not in operator.see(path)
+    assert operator.press(path, "retry").status_code == 409
