@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI
+from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,6 +18,7 @@ from service.errors import HookwrightError
 from service.web import described, errors
 from service.web.bodies import BoundedBodies
 from service.web.connections import SHARED, Shared
+from service.web.dashboard.app import Pages, is_page
 from service.web.deps import Parts, Viewer
 from service.web.limits import Limiter
 from service.web.middleware import Envelope
@@ -29,6 +31,7 @@ from service.web.routes import (
     events,
     health,
     reconciliations,
+    rejections,
     runs,
     schemas,
     testing,
@@ -93,8 +96,22 @@ class Application:
 def create_app(
     parts: Parts, *, door: Receiving | None = None, limiter: Limiter | None = None
 ) -> Application:
-    """Build the application; without a door it serves the management API alone."""
-    return Application(door, Envelope(BoundedBodies(create_api(parts)), limiter or Limiter()))
+    """Build the application; without a door it serves the management API and the pages alone."""
+    faces = Faces(create_api(parts), Pages(parts).application())
+    return Application(door, Envelope(BoundedBodies(faces), limiter or Limiter()))
+
+
+class Faces:
+    """The management API for programs, and the pages for people."""
+
+    def __init__(self, api: ASGIApp, pages: ASGIApp) -> None:
+        self._api = api
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        to_page = is_page(scope["path"], Headers(scope=scope).get("accept", ""))
+        await (self._pages if to_page else self._api)(scope, receive, send)
 
 
 class Api(FastAPI):
@@ -139,6 +156,7 @@ def _versioned() -> APIRouter:
         configured,
         connecting,
         reconciliations,
+        rejections,
         testing,
         workflows,
     ):
