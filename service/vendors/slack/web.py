@@ -60,7 +60,6 @@ class GuardedWebClient(WebClient):
                 json=given,
                 headers=JSON_HEADERS,
                 safe=api_method in _REPEATABLE,
-                failed_is_undone=True,
             )
         body = answer.json()
         raise_for_word(answer.fit(Answer, body), api_method, safe=answer.safe)
