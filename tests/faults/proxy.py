@@ -66,14 +66,14 @@ class _Connection:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter | None = None
     doomed: bool = False
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    pumps: list[asyncio.Task[None]] = field(default_factory=list)
 
     def reset(self) -> None:
         for half in (self.client, self.server):
             if half is not None:
                 _reset(half)
-        for task in self.tasks:
-            task.cancel()
+        for pump in self.pumps:
+            pump.cancel()
 
 
 class Proxy:
@@ -206,6 +206,7 @@ class Proxy:
 
     async def _close(self) -> None:
         await self._refuse()
+        self._flows.set()
         for connection in list(self._connections):
             connection.reset()
         others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -213,15 +214,12 @@ class Proxy:
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(writer)
-        own = asyncio.current_task()
-        assert own is not None
-        connection.tasks.append(own)
         self._connections.add(connection)
         try:
             await self._flows.wait()
-            await self._join(connection, reader)
-        except OSError:
-            # The server is not there, or it or the client has gone: the other end is told so.
+            if not writer.is_closing():
+                await self._join(connection, reader)
+        except OSError:  # the server is not there
             connection.reset()
         finally:
             self._connections.discard(connection)
@@ -234,12 +232,11 @@ class Proxy:
             LOOPBACK, self.target_port, limit=BUFFER_BYTES
         )
         connection.server = server
-        pumps = [
+        connection.pumps = [
             asyncio.create_task(self._pump(connection, reader, server, upward=True)),
             asyncio.create_task(self._pump(connection, answers, connection.client, upward=False)),
         ]
-        connection.tasks.extend(pumps)
-        await asyncio.gather(*pumps)
+        await asyncio.wait(connection.pumps)
 
     async def _pump(
         self,
@@ -249,26 +246,25 @@ class Proxy:
         *,
         upward: bool,
     ) -> None:
-        while data := await source.read(CHUNK_BYTES):
-            if self._delay_s:
-                await asyncio.sleep(self._delay_s)
-            await self._flows.wait()
-            if connection.doomed and not upward:
-                self._end(connection)
-                return
-            order = next((one for one in self._orders if one.takes(data, upward=upward)), None)
-            if order is not None and not upward:
-                self._end(connection)
-                return
-            target.write(data)
-            await target.drain()
-            if order is not None:
-                connection.doomed = True
-                if not order.answered:
+        try:
+            while data := await source.read(CHUNK_BYTES):
+                if self._delay_s:
+                    await asyncio.sleep(self._delay_s)
+                await self._flows.wait()
+                order = next((one for one in self._orders if one.takes(data, upward=upward)), None)
+                if not upward and (connection.doomed or order is not None):
                     self._end(connection)
                     return
-        with contextlib.suppress(OSError):
+                target.write(data)
+                await target.drain()
+                if order is not None:
+                    connection.doomed = True
+                    if not order.answered:
+                        self._end(connection)
+                        return
             target.write_eof()
+        except OSError:  # one end has gone: the other is told so
+            connection.reset()
 
     def _end(self, connection: _Connection) -> None:
         self.cuts += 1

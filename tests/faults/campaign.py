@@ -1,0 +1,214 @@
+"""One campaign: a load, faults meanwhile, quiet afterwards, and the books balanced."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import repeat
+from pathlib import Path
+
+import httpx
+from sqlalchemy import text
+
+from service.db import Database
+from tests.faults.books import Difference, Rows, Wrong, balance, read_rows
+from tests.faults.house import Site, make_things
+from tests.faults.people import Approver, Doubts, settle_all
+from tests.faults.plan import Plan, Planned, kinds_of, uuid_from
+from tests.faults.report import Line
+from tests.faults.schedule import Fault
+from tests.faults.sending import Ledger, Load
+from tests.faults.striking import Striker
+from tests.faults.twins_record import causes
+from tests.servers import wait_until
+
+QUIET_S = 240.0
+"""How long after the last fault everything may take to come to its end."""
+MOST_TOLD = 20
+SETTLINGS = 5
+"""How often doubts are settled: what goes on then could come into doubt once more."""
+_SUSPECT = re.compile(r"Traceback|effect_made_twice|\"code\": ?\"bug\"|action_raised")
+_EXPECTING = "expect"
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Campaign:
+    """How much is sent and what happens meanwhile; `seconds` is how long the load lasts."""
+
+    name: str
+    seed: int
+    deliveries: int
+    starts: int
+    seconds: float
+    faults: Sequence[Fault] = ()
+    senders: int = 12
+    say: Say = print
+    meanwhile: Callable[[Site, Callable[[], bool]], int] | None = None
+    """What else is done to the site while the load runs; gives how many faults that were."""
+
+
+@dataclass
+class Books:
+    """What a campaign left behind."""
+
+    ledger: Ledger
+    rows: Rows
+    differences: list[Difference]
+    doubts: Doubts
+    quiet_after_s: float
+    timeline: list[str] = field(default_factory=list)
+    struck: int = 0
+
+
+def run_campaign(site: Site, campaign: Campaign) -> Line:
+    """Run it; gives its line. On failure everything is kept to look at, and said where."""
+    began = time.monotonic()
+    line = Line(campaign.name, campaign.seed)
+    try:
+        books = carry_out(site, campaign)
+    except Exception as error:  # the outermost frame: it is told, and everything is kept
+        line.wrong.append(f"{type(error).__name__}: {error}")
+        campaign.say(f"{campaign.name} failed; everything is kept in {site.keep_state()}")
+        raise
+    fill(line, books)
+    line.wrong += suspicious(site)
+    line.seconds = time.monotonic() - began
+    if not line.kept:
+        tell(campaign, books, line)
+        campaign.say(f"everything is kept in {site.keep_state()}")
+    return line
+
+
+def carry_out(site: Site, campaign: Campaign) -> Books:
+    """Send, strike, wait until all is quiet, settle what is in doubt, and balance."""
+    kinds = kinds_of(campaign.seed, campaign.starts)
+    chance = random.Random(f"ids {campaign.seed}")  # noqa: S311  # it must repeat itself
+    things = make_things(site.twins, kinds, (uuid_from(chance) for _ in repeat(None)))
+    plan = Plan(
+        campaign.seed, deliveries=campaign.deliveries, starts=campaign.starts, things=things
+    )
+
+    def then(planned: Planned) -> Planned | None:
+        return plan.coming(planned) if planned.event == _EXPECTING else None
+
+    load = Load(
+        plan,
+        site.door_ports,
+        per_second=campaign.deliveries / campaign.seconds,
+        senders=campaign.senders,
+        seed=campaign.seed,
+        then=then,
+    )
+    approver, striker = Approver(site), Striker(site, campaign.say)
+    approver.start()
+    load.start()
+    try:
+        striker.strike_all(list(campaign.faults), lambda: load.busy)
+        if campaign.meanwhile is not None:
+            striker.struck += campaign.meanwhile(site, lambda: load.busy)
+        ledger = load.join()
+        ended = time.monotonic()
+        doubts = Doubts()
+        stop_ticking(site)
+        wait_quiet(site)
+        quiet_after_s = time.monotonic() - ended
+        for _ in range(SETTLINGS):
+            if not settle_all(site, doubts):
+                break
+            wait_quiet(site)
+    finally:
+        load.stop()
+        approver.stop()
+    rows = read_rows(site.database_url())
+    differences = balance(rows, ledger, causes(site.twins))
+    return Books(ledger, rows, differences, doubts, quiet_after_s, striker.timeline, striker.struck)
+
+
+def stop_ticking(site: Site) -> None:
+    """Let the schedule start nothing more, or it would never be quiet."""
+
+    def stopped() -> bool:
+        try:
+            site.ask("POST", "/workflows/tick/disable")
+        except httpx.HTTPError:
+            return False
+        return True
+
+    wait_until(stopped, 60, what="the schedule is switched off")
+
+
+_WAITING = text(
+    "SELECT (SELECT count(*) FROM deliveries WHERE state = 'received'),"
+    " (SELECT count(*) FROM runs WHERE status IN ('pending', 'running', 'waiting')"
+    "  AND NOT EXISTS (SELECT 1 FROM steps JOIN runs AS within ON within.id = steps.run_id"
+    "   WHERE steps.status = 'in_doubt'"
+    "   AND (within.id = runs.id OR within.root_id = runs.id OR within.root_id = runs.root_id"
+    "    OR within.caller_id = runs.id)))"
+)
+
+
+def wait_quiet(site: Site) -> None:
+    """Wait until nothing goes on any more, but for what is in doubt."""
+    database = Database(site.database_url())
+    try:
+        with database.engine.connect() as connection:
+
+            def quiet() -> bool:
+                received, active = connection.execute(_WAITING).one()
+                connection.rollback()
+                return not received and not active
+
+            wait_until(quiet, QUIET_S, what="everything has come to its end")
+    finally:
+        database.dispose()
+
+
+def fill(line: Line, books: Books) -> None:
+    """Write into a line what a campaign has shown."""
+    counted = Counter(difference.wrong for difference in books.differences)
+    line.faults = books.struck
+    line.acknowledged = books.ledger.acknowledged
+    line.runs = len(books.rows.runs)
+    line.lost, line.doubled = counted[Wrong.LOST], counted[Wrong.DOUBLED]
+    line.doubts = str(books.doubts)
+    line.shown.append(f"quiet {books.quiet_after_s:.0f} s after the last delivery")
+    others = counted.total() - line.lost - line.doubled
+    if others:
+        line.wrong.append(f"{others} things have not come to their end, or nobody asked for them")
+    line.wrong += [f"nobody was told that {cause} is in doubt" for cause in books.doubts.untold]
+
+
+def suspicious(site: Site) -> list[str]:
+    """Give what the processes said that a fault from outside does not explain."""
+    found = []
+    for path in sorted(site.directory.glob("*.log")):
+        lines = path.read_text(errors="replace").splitlines()
+        told = [line for line in lines if _SUSPECT.search(line)]
+        if told:
+            found.append(f"{path.name} has {len(told)} lines such as: {told[0][:600]}")
+    return found
+
+
+def tell(campaign: Campaign, books: Books, line: Line) -> None:
+    """Say everything that helps to find out what went wrong."""
+    campaign.say(f"{campaign.name} is not kept. Seed {campaign.seed}; the faults were:")
+    for fault in books.timeline:
+        campaign.say(f"  {fault}")
+    campaign.say(f"answers to the senders: {dict(books.ledger.statuses)}")
+    for difference in books.differences[:MOST_TOLD]:
+        campaign.say(f"  {difference}")
+    if len(books.differences) > MOST_TOLD:
+        campaign.say(f"  and {len(books.differences) - MOST_TOLD} more")
+    for wrong in line.wrong:
+        campaign.say(f"  {wrong}")
+
+
+def page() -> Path:
+    """The page that the table is kept in."""
+    return Path(__file__).parents[2] / "docs" / "guarantees.md"
