@@ -216,7 +216,7 @@ def _settle(parts: Parts, visit: Visit, run_id: UUID, form: Form) -> None:
         step=form.get("step", ""),
         took_effect=took_effect,
         output=output,
-        who=visit.caller.label,
+        who=visit.caller,
         now=parts.clock(),
         announce=parts.announce,
     )
@@ -229,7 +229,7 @@ def _look_up(parts: Parts, visit: Visit, run_id: UUID, form: Form) -> None:
         parts.actions,
         run_id=run_id,
         step=form.get("step", ""),
-        who=visit.caller.label,
+        who=visit.caller,
         now=parts.clock(),
         announce=parts.announce,
     )
@@ -243,7 +243,7 @@ def _answer(parts: Parts, visit: Visit, run_id: UUID, form: Form) -> None:
         run_id=run_id,
         step=form.get("step", ""),
         approved=approved,
-        by=visit.caller.label,
+        by=visit.caller,
         note=form.get("note", "").strip()[:LONGEST_NOTE] or None,
         now=parts.clock(),
     )
@@ -254,7 +254,7 @@ def _cancel(parts: Parts, visit: Visit, run_id: UUID, _form: Form) -> None:
         parts.database,
         parts.queue,
         run_id=run_id,
-        who=visit.caller.label,
+        who=visit.caller,
         now=parts.clock(),
         announce=parts.announce,
     )

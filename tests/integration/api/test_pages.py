@@ -14,7 +14,14 @@ from schemas.ids import new_id
 from service.queue import UnheardQueue
 from service.tokens import Role, revoke_token
 from service.unit_of_work import unit_of_work
-from tests.integration.api.conftest import NOW, Installation, make_delivery
+from tests.integration.api.conftest import (
+    NOW,
+    Installation,
+    make_delivery,
+    make_event,
+    make_run,
+    make_workflow,
+)
 from tests.integration.api.test_deciding import make_doubt
 from tests.servers import NO_AUTHORITIES
 
@@ -156,6 +163,27 @@ def test_what_needs_a_person_is_on_one_page(face: Installation, operator: Browse
     assert f"/runs/{run.id}" in page
     assert "its options are not usable" in page
     assert "fault=flt_1a2b" in page
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"step": "note", "code": "refused", "message": "GitHub answered 403"},
+        {"step": "", "code": "bug", "message": "could not be carried on", "fault": "flt_3c4d"},
+    ],
+)
+def test_a_failed_run_tells_why_and_goes_on_from_there(
+    face: Installation, operator: Browser, error: dict[str, str]
+) -> None:
+    event = make_event()
+    workflow, version = make_workflow()
+    run = make_run(event, version, status="failed", error=error, ended_at=NOW)
+    face.save(event, workflow, version, run)
+    for path in ("/", f"/runs/{run.id}"):
+        page = operator.see(path)
+        assert error["message"] in page
+        assert error.get("fault", "") in page
+        assert 'value="retry"' in page
 
 
 def test_what_senders_wrote_is_only_text(face: Installation, operator: Browser) -> None:
