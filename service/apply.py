@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from schemas.config import PollConfig, ReconcileConfig, Retention
 from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow
+from service.audit import Who, note
 from service.configuration import Declared
 from service.configuration_faults import FaultyConfigurationError
 from service.configuration_sources import DeclaredConnection, DeclaredSource
@@ -49,7 +50,8 @@ class What(StrEnum):
 
 _POLICY = "policy"
 """A kind that nobody keeps in memory: no mark has to tell of its changes."""
-_NEWS = frozenset({What.CREATED, What.UPDATED, What.REMOVED})
+_VERBS = {What.CREATED: "create", What.UPDATED: "update", What.REMOVED: "remove"}
+_NEWS = frozenset(_VERBS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def apply_configuration(
     prune: bool = False,
     dry_run: bool = False,
     vendors: Sequence[Vendor] = VENDORS,
+    who: Who = "Hookwright",
 ) -> Changes:
     """Make the database say what the file declares and tell what that changed.
 
@@ -103,9 +106,19 @@ def apply_configuration(
         for kind in dict.fromkeys(item.kind for item in items if item.what in _NEWS):
             if kind != _POLICY:
                 bump_mark(work.session, f"{kind}s")
+        _note(work.session, who, items, now)
         if dry_run:
             work.session.rollback()
     return Changes(items, tuple(warn_of_untied(declared, applier.ties, vendors)))
+
+
+def _note(session: Session, who: Who, items: Iterable[Change], now: datetime) -> None:
+    """Note who changed what; of values only which, for they may be secrets."""
+    for item in items:
+        if item.what in _NEWS:
+            noted = {"from_file": True, "fields": list(item.fields)}
+            action = f"{item.kind}.{_VERBS[item.what]}"
+            note(session, who, action, item.name, now=now, details=noted)
 
 
 class _Applier:

@@ -17,6 +17,8 @@ from schemas.run_tables import RunRow, StepRow
 from schemas.storable import storable
 from schemas.tables import DECIDED, EventRow
 from schemas.workflow import StepState, StepStatus
+from service import audit
+from service.audit import Who
 from service.db import Database, Session
 from service.doubts import APPROVAL, record_asked, was
 from service.errors import Conflict, HookwrightError, NotFound
@@ -41,7 +43,7 @@ def decide(
     run_id: UUID,
     step: str,
     approved: bool,
-    by: str,
+    by: Who,
     note: str | None,
     now: datetime,
 ) -> None:
@@ -53,7 +55,11 @@ def decide(
     with unit_of_work(database, queue) as work:
         run, row = _locked(work.session, run_id, step)
         _check_open(work.session, run, row, now)
-        _give(work, run, row, _answer(approved=approved, by=by, note=note, now=now), now)
+        answer = _answer(approved=approved, by=audit.name_of(by), note=note, now=now)
+        _give(work, run, row, answer, now)
+        noted = {"workflow": run.workflow, "step": row.step}
+        action = "run.approve" if approved else "run.reject"
+        audit.note(work.session, by, action, str(run.id), now=now, details=noted)
 
 
 def take_decisions(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TypeAlias
 
 from schemas.events import Json
 from schemas.evidence_tables import AuditEventRow
@@ -15,6 +16,28 @@ from service.db import Session
 from service.tokens import Caller
 
 SUBJECT_LENGTH = 300
+
+Who: TypeAlias = Caller | str
+"""Somebody with a token, of whom is noted what they do, or what of ours acts by itself."""
+
+
+def name_of(who: Who) -> str:
+    """Give the name that is shown to people."""
+    return who if isinstance(who, str) else who.label
+
+
+def note(
+    session: Session,
+    who: Who,
+    action: str,
+    subject: str,
+    *,
+    now: datetime,
+    details: Mapping[str, Json] | None = None,
+) -> None:
+    """Do as `record` when it is somebody with a token, and nothing for what acts by itself."""
+    if isinstance(who, Caller):
+        record(session, who, action, subject, now=now, details=details)
 
 
 def record(

@@ -13,6 +13,7 @@ from schemas.events import Json
 from schemas.ids import new_id
 from schemas.run_tables import RunRow
 from schemas.storable import storable
+from service.audit import Who, name_of, note
 from service.db import Database
 from service.errors import Conflict, Invalid, NotFound
 from service.event_form import event_view
@@ -37,7 +38,7 @@ def start_by_hand(
     *,
     event_id: UUID | None = None,
     key: str | None = None,
-    by: str,
+    by: Who,
 ) -> UUID:
     """Start a workflow: with inputs if it has a `manual` trigger, or anew for a stored event.
 
@@ -45,20 +46,23 @@ def start_by_hand(
     which gives the same run. What the document's conditions say of the event is not asked: who
     starts it has decided. Raises NotFound, Conflict when it is disabled, Invalid.
     """
+    who = name_of(by)
     with unit_of_work(runtime.database, runtime.queue) as work:
         version = _version(runtime, work, name)
         if event_id is None:
-            run = _start_with_inputs(runtime, work, version, inputs or {}, key, by)
+            run = _start_with_inputs(runtime, work, version, inputs or {}, key, who)
         elif inputs:
             raise Invalid("a run is started with inputs or for an event, not both")
         else:
-            run = _start_for_event(runtime, work, version, event_id, by)
-    log.info("run_started_by_hand", workflow=name, run_id=str(run.id), who=by)
+            run = _start_for_event(runtime, work, version, event_id, who)
+        noted = {"run_id": str(run.id), "event_id": None if event_id is None else str(event_id)}
+        note(work.session, by, "workflow.start", name, now=runtime.clock(), details=noted)
+    log.info("run_started_by_hand", workflow=name, run_id=str(run.id), who=who)
     return run.id
 
 
 def switch_workflow(
-    database: Database, queue: Queue, *, name: str, enabled: bool, who: str, now: datetime
+    database: Database, queue: Queue, *, name: str, enabled: bool, who: Who, now: datetime
 ) -> None:
     """Let a workflow start runs, or none any more; the runs it has go on. Raises NotFound."""
     with unit_of_work(database, queue) as work:
@@ -70,7 +74,9 @@ def switch_workflow(
         row.enabled = enabled
         row.updated_at = now
         bump_mark(work.session, MARK)
-    log.info("workflow_switched", workflow=name, enabled=enabled, who=who)
+        action = "workflow.enable" if enabled else "workflow.disable"
+        note(work.session, who, action, name, now=now)
+    log.info("workflow_switched", workflow=name, enabled=enabled, who=name_of(who))
 
 
 def _version(runtime: Runtime, work: UnitOfWork, name: str) -> Version:

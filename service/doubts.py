@@ -22,6 +22,7 @@ from schemas.tables import EffectRow, EffectState
 from schemas.workflow import RunStatus, StepState, StepStatus
 from service import alerts, branches
 from service.actions import AnyAction, VendorAction
+from service.audit import Who, name_of, note
 from service.db import Database, Session
 from service.errors import Conflict, Invalid, NotFound
 from service.own_actions import OwnAction
@@ -48,7 +49,7 @@ def settle_step(
     step: str,
     took_effect: bool,
     output: Mapping[str, Json] | None,
-    who: str,
+    who: Who,
     now: datetime,
     announce: Announce = unheard,
 ) -> None:
@@ -74,11 +75,19 @@ def settle_step(
         if effect is not None:
             _record_effect(effect, known if took_effect else None, now)
         word = "took effect" if took_effect else "not made"
-        details = {"settled": word, "settled_by": who}
+        details = {"settled": word, "settled_by": name_of(who)}
         _resolve(work, run.id, row.step, details, now, announce)
         if goes_on:
             _let_go_on(work, run, now)
-    log.info("step_settled", run_id=str(run.id), step=row.step, took_effect=took_effect, who=who)
+        noted = {"workflow": run.workflow, "step": row.step, "took_effect": took_effect}
+        note(work.session, who, "run.settle", str(run.id), now=now, details=noted)
+    log.info(
+        "step_settled",
+        run_id=str(run.id),
+        step=row.step,
+        took_effect=took_effect,
+        who=name_of(who),
+    )
 
 
 def look_again(
@@ -88,7 +97,7 @@ def look_again(
     *,
     run_id: UUID,
     step: str,
-    who: str,
+    who: Who,
     now: datetime,
     announce: Announce = unheard,
 ) -> None:
@@ -112,10 +121,12 @@ def look_again(
             raise Conflict(f"the run has ended: it {was(run.status)}", hint=hint)
         effect.state, effect.error = EffectState.INTENDED, None
         record_state(row, settle_doubt(state_of(row), took_effect=False, output={}), now)
-        details = {"settled": "looked up again", "settled_by": who}
+        details = {"settled": "looked up again", "settled_by": name_of(who)}
         _resolve(work, run.id, row.step, details, now, announce)
         _let_go_on(work, run, now)
-    log.info("step_looked_up_again", run_id=str(run.id), step=row.step, who=who)
+        noted = {"workflow": run.workflow, "step": row.step}
+        note(work.session, who, "run.look_up", str(run.id), now=now, details=noted)
+    log.info("step_looked_up_again", run_id=str(run.id), step=row.step, who=name_of(who))
 
 
 def settle_by_answer(
@@ -193,7 +204,7 @@ def cancel_run(
     queue: Queue,
     *,
     run_id: UUID,
-    who: str,
+    who: Who,
     now: datetime,
     announce: Announce = unheard,
 ) -> None:
@@ -215,15 +226,17 @@ def cancel_run(
         if run.status not in ACTIVE:
             raise Conflict(f"the run has ended: it {was(run.status)}")
         run.cancel_requested = True
-        run.reason = storable(f"cancelled by {who}")
+        run.reason = storable(f"cancelled by {name_of(who)}")
         run.due_at = now
         for branch_id, step in store.doubtful_steps(work.session, run_id):
-            _resolve(work, branch_id, step, {"cancelled_by": who}, now, announce)
+            _resolve(work, branch_id, step, {"cancelled_by": name_of(who)}, now, announce)
+        noted = {"workflow": run.workflow}
+        note(work.session, who, "run.cancel", str(run_id), now=now, details=noted)
         work.ring(AdvanceRun(run_id))
     # Not in one transaction: a branch that ends holds itself while it waits for what it belongs to.
     with unit_of_work(database, queue) as work:
         branches.end_soon(work, run_id, now)
-    log.info("run_cancel_requested", run_id=str(run_id), who=who)
+    log.info("run_cancel_requested", run_id=str(run_id), who=name_of(who))
 
 
 def _locked(session: Session, run_id: UUID) -> RunRow:

@@ -18,6 +18,7 @@ from schemas.clock import Clock
 from schemas.config import ReconcileConfig
 from schemas.jobs import Reconcile
 from schemas.tables import ReconciliationRow, ReconciliationState, SourceRow
+from service.audit import Who, note
 from service.db import Database, Session
 from service.errors import Conflict, NotFound
 from service.plain_words import in_plain_words
@@ -53,6 +54,7 @@ def ask_for_sources(
     *,
     source: str | None,
     since: timedelta | None,
+    who: Who = "Hookwright",
 ) -> Asked:
     """Begin the comparison of one source, or of every source that can be compared.
 
@@ -76,6 +78,8 @@ def ask_for_sources(
                 asked.passed_over[row.name] = error.message
                 continue
             asked.begun.append(found)
+            noted = {"reconciliation_id": str(found.id)}
+            note(work.session, who, "source.reconcile", row.name, now=clock(), details=noted)
         work.session.flush()
         for found in asked.begun:
             work.session.refresh(found)

@@ -10,6 +10,7 @@ import structlog
 from schemas.events import Json
 from schemas.storable import storable
 from schemas.tables import ConnectionRow, SourceRow, WorkflowRow
+from service.audit import Who, name_of, note
 from service.catalogue import build_catalogue
 from service.configuration_workflows import signatures
 from service.db import Database, Session
@@ -39,7 +40,7 @@ def save_workflow(
     text: str,
     values: Mapping[str, Json],
     *,
-    who: str,
+    who: Who,
     now: datetime,
 ) -> bool:
     """Make a document the current version of a workflow; says whether the workflow is new.
@@ -69,7 +70,10 @@ def save_workflow(
         if changed:
             row.updated_at = now
             bump_mark(session, MARK)
-    log.info("workflow_saved", workflow=name, changed=changed, who=who)
+        if changed or is_new:
+            action = "workflow.create" if is_new else "workflow.update"
+            note(session, who, action, name, now=now)
+    log.info("workflow_saved", workflow=name, changed=changed, who=name_of(who))
     return is_new
 
 

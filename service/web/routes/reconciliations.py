@@ -33,7 +33,7 @@ router = APIRouter(prefix="/reconciliations", tags=["reconciliations"])
     responses=described.problems(HTTPStatus.CONFLICT),
 )
 def begin_reconciliation(
-    parts: AnyParts, _caller: Operator, request: ReconcileRequest
+    parts: AnyParts, caller: Operator, request: ReconcileRequest
 ) -> ReconciliationsBegun:
     """Begin to compare a source, or all, with the vendor's record. Needs the role operator.
 
@@ -46,6 +46,7 @@ def begin_reconciliation(
         parts.clock,
         source=request.source,
         since=request.since,
+        who=caller,
     )
     return ReconciliationsBegun(
         data=[ReconciliationOut.model_validate(row) for row in asked.begun],

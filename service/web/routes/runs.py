@@ -76,7 +76,7 @@ def settle_step(
         step=step,
         took_effect=settlement.took_effect,
         output=settlement.output,
-        who=caller.label,
+        who=caller,
         now=parts.clock(),
         announce=parts.announce,
     )
@@ -104,7 +104,7 @@ def look_up_step(
         parts.actions,
         run_id=run_id,
         step=step,
-        who=caller.label,
+        who=caller,
         now=parts.clock(),
         announce=parts.announce,
     )
@@ -126,7 +126,7 @@ def cancel_run(session: Reading, parts: AnyParts, caller: Operator, run_id: UUID
         parts.database,
         parts.queue,
         run_id=run_id,
-        who=caller.label,
+        who=caller,
         now=parts.clock(),
         announce=parts.announce,
     )
@@ -155,7 +155,7 @@ def decide_step(
         run_id=run_id,
         step=step,
         approved=decision.decision == "approve",
-        by=caller.label,
+        by=caller,
         note=decision.note,
         now=parts.clock(),
     )
@@ -174,7 +174,5 @@ def retry_run(session: Reading, parts: AnyParts, caller: Operator, run_id: UUID)
     What succeeded is kept. Needs the role operator. 409 for any other run, and while a step is in
     doubt.
     """
-    retrying.retry_run(
-        parts.database, parts.queue, run_id=run_id, caller=caller, now=parts.clock()
-    )
+    retrying.retry_run(parts.database, parts.queue, run_id=run_id, caller=caller, now=parts.clock())
     return run_shapes.run_detail(run_details.read_run(session, run_id))

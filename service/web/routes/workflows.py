@@ -90,7 +90,7 @@ def save(
         name,
         request.document,
         request.vars,
-        who=caller.label,
+        who=caller,
         now=parts.clock(),
     )
     response.status_code = HTTPStatus.CREATED if is_new else HTTPStatus.OK
@@ -144,7 +144,7 @@ def start_run(
         request.inputs,
         event_id=request.event,
         key=idempotency_key,
-        by=caller.label,
+        by=caller,
     )
     return run_shapes.run_detail(run_details.read_run(session, run_id))
 
@@ -173,7 +173,7 @@ def _switch(
         parts.queue,
         name=name,
         enabled=enabled,
-        who=caller.label,
+        who=caller,
         now=parts.clock(),
     )
     return shapes.workflow_detail(*details.read_workflow(session, name), parts.settings)
