@@ -10,6 +10,7 @@ import contextlib
 import gc
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -18,10 +19,10 @@ import pytest
 import pytest_socket
 import redis
 
-from schemas.tables import METADATA
 from service.db import Database
 from tests import servers
-from tests.servers import PostgresServer, RedisServer, created_database
+from tests.databases import KeptPostgres, KeptSqlite, make_tables
+from tests.servers import PostgresServer, RedisServer, created_database, memory
 
 UNIT_TESTS = Path(__file__).parent / "unit"
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
@@ -83,6 +84,21 @@ def postgres_url(postgres_main_url: str, postgres_template: str) -> Iterator[str
         yield url
 
 
+@pytest.fixture(scope="session")
+def kept_postgres(postgres_main_url: str, postgres_template: str) -> Iterator[KeptPostgres]:
+    """The PostgreSQL database that one test after another is lent."""
+    kept = KeptPostgres(postgres_main_url, postgres_template)
+    yield kept
+    kept.end()
+
+
+@pytest.fixture
+def postgres_database(kept_postgres: KeptPostgres) -> Iterator[Database]:
+    """A PostgreSQL database with every table and no rows."""
+    with kept_postgres.lent() as database:
+        yield database
+
+
 @pytest.fixture
 def empty_postgres_url(postgres_main_url: str) -> Iterator[str]:
     """The address of a fresh PostgreSQL database without tables."""
@@ -116,6 +132,20 @@ def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
     return f"sqlite:///{path}"
 
 
+@pytest.fixture(scope="session")
+def kept_sqlite(sqlite_template: Path) -> Iterator[KeptSqlite]:
+    """The SQLite file that one test after another is lent; in memory, where there is room."""
+    with tempfile.TemporaryDirectory(prefix="hw-", dir=memory()) as folder:
+        yield KeptSqlite(Path(folder), sqlite_template)
+
+
+@pytest.fixture
+def sqlite_database(kept_sqlite: KeptSqlite) -> Iterator[Database]:
+    """A SQLite database with every table and no rows."""
+    with kept_sqlite.lent() as database:
+        yield database
+
+
 @pytest.fixture
 def empty_sqlite_url(tmp_path: Path) -> str:
     """The address of a SQLite file that does not exist yet."""
@@ -126,25 +156,10 @@ def empty_sqlite_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """The address of a fresh database with every table: the test runs once on each kind."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    """A fresh database with every table: the test runs once on each kind."""
-    database = Database(database_url)
-    yield database
-    database.dispose()
-
-
-def make_tables(url: str) -> None:
-    """Create every table in an empty database."""
-    database = Database(url)
-    METADATA.create_all(database.engine)
-    database.dispose()
+def database(request: pytest.FixtureRequest) -> Database:
+    """A database with every table and no rows: the test runs once on each kind."""
+    database: Database = request.getfixturevalue(f"{request.param}_database")
+    return database
 
 
 # --- Redis ------------------------------------------------------------------------------------

@@ -32,6 +32,14 @@ STOP_SECONDS = 20.0
 NOBODY = "nobody"
 ROOM_BYTES = 2 * 1024**3
 
+_DURABLE = {"fsync": "on"}
+_FORGETFUL = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    # What it costs to run at once what a moment later is dropped.
+    "autovacuum": "off",
+}
 T = TypeVar("T")
 
 NO_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -70,12 +78,12 @@ def _wheel_directory(package: str) -> Path:
     return Path(spec.origin).parent
 
 
-def _memory() -> Path | None:
+def memory() -> Path | None:
     """Give a directory in memory, where there is one with room for a database."""
-    memory = Path("/dev/shm")  # noqa: S108  # only the parent of what mkdtemp makes
-    if not os.access(memory, os.W_OK):
+    shared = Path("/dev/shm")  # noqa: S108  # only the parent of what mkdtemp makes
+    if not os.access(shared, os.W_OK):
         return None
-    return memory if shutil.disk_usage(memory).free > ROOM_BYTES else None
+    return shared if shutil.disk_usage(shared).free > ROOM_BYTES else None
 
 
 class Server(ABC):
@@ -84,7 +92,7 @@ class Server(ABC):
     stop_signal = signal.SIGTERM
 
     def __init__(self, *, on_disk: bool = True) -> None:
-        self.directory = Path(tempfile.mkdtemp(prefix="hw-", dir=None if on_disk else _memory()))
+        self.directory = Path(tempfile.mkdtemp(prefix="hw-", dir=None if on_disk else memory()))
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -181,7 +189,7 @@ class PostgresServer(Server):
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "max_connections": "200",
-            "fsync": "on" if durable else "off",
+            **(_DURABLE if durable else _FORGETFUL),
             "log_min_messages": "fatal",
             **settings,
         }

@@ -128,12 +128,10 @@ def api(database: Database, serve: Callable[..., str]) -> Iterator[Installation]
 
 
 @pytest.fixture
-def face(sqlite_url: str, serve: Callable[..., str]) -> Iterator[Installation]:
+def face(sqlite_database: Database, serve: Callable[..., str]) -> Iterator[Installation]:
     """An installation on SQLite: for what the HTTP face does by itself."""
-    database = Database(sqlite_url)
-    with installed(database, serve) as found:
+    with installed(sqlite_database, serve) as found:
         yield found
-    database.dispose()
 
 
 @pytest.fixture
