@@ -134,10 +134,11 @@ class AlertQuestion(TimedQuestion):
 
 
 class RejectionQuestion(TimedQuestion):
-    """Which refused requests."""
+    """Which refused requests. `source` also finds what was sent to a name that is no source's."""
 
     source: str | None = None
     reason: str | None = None
+    cause: str | None = Field(default=None, max_length=40)
 
 
 # --- answers ----------------------------------------------------------------------------------
@@ -146,6 +147,7 @@ class RejectionQuestion(TimedQuestion):
 class DeliveryOut(Answer):
     """A delivery in a list. `replays`: how often it was read anew by hand.
 
+    `rejection_id`: it was refused at first, and accepted when that request was verified again.
     `fault`: what the traceback of its `error` is found by in the log.
     """
 
@@ -161,6 +163,7 @@ class DeliveryOut(Answer):
     error: str | None
     fault: str | None
     replays: int
+    rejection_id: UUID | None
 
 
 class EventRef(Answer):
@@ -416,7 +419,13 @@ class AlertOut(Answer):
 
 
 class RejectionOut(Answer):
-    """A refused request in a list. `count`: how many like it were refused."""
+    """A refused request in a list. `count`: how many like it were refused.
+
+    `reason` and `detail` are what the door said, `cause` and `diagnosis` what was found out
+    afterwards (null: not looked into yet). `address` is the name it was sent to where that was no
+    source's. `complete`: nothing was cut, so that it can be verified again; once it has proven
+    authentic, `delivery_id` is the delivery that it is.
+    """
 
     id: UUID
     source: str
@@ -424,8 +433,14 @@ class RejectionOut(Answer):
     reason: str
     detail: str
     remote: str
+    address: str | None
     body_bytes: int
     count: int
+    complete: bool
+    cause: str | None
+    diagnosis: str | None
+    delivery_id: UUID | None
+    accepted_at: datetime | None
 
 
 class RejectionDetail(RejectionOut):

@@ -211,8 +211,6 @@ _LISTS = {
 
 
 def _list_hint(kind: str) -> str:
-    if kind == "rejection":
-        return "GET /api/v1/rejections shows the ids"
     return f"`hookwright {kind} list` shows the ids"
 
 

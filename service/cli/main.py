@@ -35,7 +35,10 @@ _COMMANDS = {
     "send": Entry("sending", "send", "Send a signed sample as a vendor would."),
     "tail": Entry("following", "tail", "Follow what happens."),
     "run": Entry("deciding", "run", "Runs: executions of workflows."),
-    "delivery": Entry("showing", "delivery", "Deliveries: requests as they came."),
+    "delivery": Entry("rejections", "delivery", "Deliveries: requests as they came."),
+    "rejection": Entry(
+        "rejections", "rejection", "Rejections: requests that were refused, and why."
+    ),
     "event": Entry("showing", "event", "Events: normalised facts."),
     "effect": Entry(
         "effects", "effect", "Effects: what was changed outside, and what is in doubt."

@@ -231,7 +231,10 @@ def delivery_show(api: ApiClient, *, delivery_id: str, as_json: bool) -> None:
             "id": found["id"],
             "source": f"{found['source']} ({found['vendor']})",
             "received": moment(found["received_at"]),
-            "verdict": found["verdict"],
+            "verdict": found["verdict"]
+            if found["rejection_id"] is None
+            else f"{found['verdict']} later: it was refused at first, as rejection "
+            f"{found['rejection_id']}",
             "state": state(found["state"]),
             "error": found["error"],
             "key": found["delivery_key"],

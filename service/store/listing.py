@@ -104,10 +104,13 @@ def list_alerts(session: Session, question: AlertQuestion) -> Page[AlertRow]:
 
 def list_rejections(session: Session, question: RejectionQuestion) -> Page[RejectionRow]:
     """Give refused requests, without their bodies."""
-    statement = select(RejectionRow).options(*_without(RejectionRow.body, RejectionRow.headers))
+    statement = select(RejectionRow).options(
+        *_without(RejectionRow.body, RejectionRow.headers, RejectionRow.sealed)
+    )
     statement = statement.where(
-        *equal(RejectionRow.source, question.source),
+        *sent_to(question.source),
         *equal(RejectionRow.reason, question.reason),
+        *equal(RejectionRow.cause, question.cause),
         *between(RejectionRow.received_at, question),
     )
     return page_of(session, statement, RejectionRow, question)
@@ -190,6 +193,13 @@ def _without(*columns: Any) -> list[ExecutableOption]:
 def equal(column: object, value: object | None) -> list[ColumnElement[bool]]:
     """Give the condition that a column has this value; none without a value."""
     return [] if value is None else [col(column) == value]
+
+
+def sent_to(name: str | None) -> list[ColumnElement[bool]]:
+    """Narrow refused requests to those that were sent to this name, whether a source's or not."""
+    if name is None:
+        return []
+    return [or_(col(RejectionRow.source) == name, col(RejectionRow.address) == name)]
 
 
 def _waiting_for(kind: WaitKind | None) -> list[ColumnElement[bool]]:

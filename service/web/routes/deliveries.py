@@ -1,4 +1,4 @@
-"""`/api/v1/deliveries` and `/api/v1/rejections`: what came in, and what was refused."""
+"""`/api/v1/deliveries`: what came in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from schemas import api
 from schemas.bulk import ReplayOut, ReplayRequest
-from schemas.tables import DeliveryRow, RejectionRow
+from schemas.tables import DeliveryRow
 from service import replay
 from service.store import details, listing
 from service.web import described, shapes
@@ -65,17 +65,3 @@ def replay_delivery(
         shadow=request.shadow,
     )
     return shapes.replayed(details.read(session, DeliveryRow, delivery_id), replayed)
-
-
-@router.get("/rejections", tags=["rejections"])
-def list_rejections(
-    session: Reading, question: Annotated[api.RejectionQuestion, Query()]
-) -> api.Page[api.RejectionOut]:
-    """List refused requests, newest first."""
-    return shapes.page(listing.list_rejections(session, question), api.RejectionOut.model_validate)
-
-
-@router.get("/rejections/{rejection_id}", tags=["rejections"])
-def read_rejection(session: Reading, rejection_id: UUID) -> api.RejectionDetail:
-    """Read a refused request and why it was refused."""
-    return shapes.rejection_detail(details.read(session, RejectionRow, rejection_id))
