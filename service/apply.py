@@ -17,6 +17,7 @@ from service.configuration_sources import DeclaredConnection, DeclaredSource
 from service.configuration_workflows import DeclaredWorkflow
 from service.db import Database, Session
 from service.errors import ConfigurationError
+from service.missing_connections import missing_connections
 from service.queue import Queue
 from service.retention import POLICY, current_retention, plain_retention
 from service.secretbox import SecretBox
@@ -66,10 +67,19 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Everything that was done, kind by kind, and in `warnings` what should be looked at."""
+    """Everything that was done, kind by kind, and what should be looked at.
+
+    `untied` tells of sources without an account, `missing` of accounts that workflows need.
+    """
 
     items: tuple[Change, ...]
-    warnings: tuple[str, ...] = ()
+    untied: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Everything that should be looked at."""
+        return self.untied + self.missing
 
     @property
     def changed(self) -> bool:
@@ -90,13 +100,15 @@ def apply_configuration(
     now: datetime,
     prune: bool = False,
     dry_run: bool = False,
+    shadow: bool = False,
     vendors: Sequence[Vendor] = VENDORS,
     who: Who = "Hookwright",
 ) -> Changes:
     """Make the database say what the file declares and tell what that changed.
 
     `prune` removes what an earlier file declared and this one does not; a workflow is then only
-    switched off, for its runs are history. `dry_run` only tells. Raises Unavailable.
+    switched off, for its runs are history. `dry_run` only tells. `shadow`: the installation makes
+    no effects, and needs fewer connections. Raises Unavailable.
     """
     with unit_of_work(database, queue) as work:
         # Changing this row first lets two processes that apply at the same time take turns.
@@ -107,9 +119,12 @@ def apply_configuration(
             if kind != _POLICY:
                 bump_mark(work.session, f"{kind}s")
         _note(work.session, who, items, now)
+        work.session.flush()
+        missing = missing_connections(work.session, vendors, shadow=shadow)
         if dry_run:
             work.session.rollback()
-    return Changes(items, tuple(warn_of_untied(declared, applier.ties, vendors)))
+    untied = warn_of_untied(declared, applier.ties, vendors)
+    return Changes(items, tuple(untied), tuple(missing))
 
 
 def _note(session: Session, who: Who, items: Iterable[Change], now: datetime) -> None:

@@ -37,8 +37,8 @@ LOCK_AIM_S = 0.04
 """How long a portion may hold its locks; on SQLite nobody else writes meanwhile."""
 LOOK_AIM_S = 0.2
 """How long rows are gone through that stay, before others have their turn."""
-FIRST_ROWS = 50
-FEWEST_ROWS = 5
+FIRST_ROWS = 100
+FEWEST_ROWS = 50
 MOST_ROWS = 500
 MOST_ARCHIVED_CHARS = 8 * 1024 * 1024
 LOOK_BACK_SHARE = 0.9

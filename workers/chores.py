@@ -15,6 +15,7 @@ import structlog
 
 from service.errors import HookwrightError
 from service.faults import note_fault
+from service.queue_policy import warn_of_eviction
 from service.retention import Remover
 from service.runtime import Runtime
 from service.sealing import seal_rows
@@ -40,9 +41,15 @@ class Chore:
     perform: Callable[[Runtime], bool]
 
 
+def _watch_queue(runtime: Runtime) -> bool:
+    warn_of_eviction(runtime.queue, clock=runtime.clock)
+    return False
+
+
 CHORES: tuple[Chore, ...] = (
     Chore("sealing", timedelta(seconds=10), seal_rows),
     Chore("retention", timedelta(minutes=10), Remover().remove_portion),
+    Chore("queue_policy", timedelta(minutes=5), _watch_queue),
 )
 
 

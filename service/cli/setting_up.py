@@ -15,7 +15,7 @@ from service.errors import ConfigurationError
 from service.first_configuration import write_first_configuration
 from service.queue import DramatiqQueue, make_broker
 from service.secretbox import SecretBox
-from service.settings import environment, load_settings
+from service.settings import Effects, environment, load_settings
 from service.store import schema
 
 
@@ -96,6 +96,7 @@ def apply_command(*, file: Path | None, dry_run: bool, prune: bool, as_json: boo
             now=utc_now(),
             prune=prune,
             dry_run=dry_run,
+            shadow=settings.effects is Effects.SHADOW,
         )
     finally:
         database.dispose()

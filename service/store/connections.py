@@ -18,3 +18,8 @@ def of_vendor(session: Session, vendor: str, *, limit: int) -> Sequence[Connecti
     """Give connections of a vendor, at most `limit`."""
     statement = select(ConnectionRow).where(ConnectionRow.vendor == vendor).limit(limit)
     return session.exec(statement).all()
+
+
+def every_connection(session: Session) -> Sequence[ConnectionRow]:
+    """Give all connections, by name."""
+    return session.exec(select(ConnectionRow).order_by(ConnectionRow.name)).all()

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 
 from schemas.api import Health
 from service.errors import Unavailable
+from service.queue_policy import ask_queue
 from service.store import schema
 from service.web.deps import AnyParts, Parts
 
@@ -48,6 +49,10 @@ def look(parts: Parts) -> dict[str, str]:
         found |= {"database": "unavailable", "migrations": "unknown"}
     try:
         parts.queue.ping()
+        facts = ask_queue(parts.queue, clock=parts.clock)
     except Unavailable:
         found["queue"] = "unavailable"
+    else:
+        if facts is not None and facts.evicts:
+            found["queue"] = "may evict"
     return found

@@ -376,3 +376,38 @@ def test_how_long_rows_are_kept_is_known_to_every_worker(apply: Apply, database:
     assert (retention.runs, retention.archive_directory) == (timedelta(days=200), "/srv/old")
     assert apply(CONFIGURATION).items[-1].fields == ("runs", "archive")
     assert not apply(CONFIGURATION).changed
+
+
+NEEDING = """\
+name: {name}
+on: [{{event: test_run.failed}}]
+mode: {mode}
+steps:
+  - {{id: note, uses: slack.message, {connection}with: {{text: x}}}}
+  - {{id: state, uses: github.pull_request, with: {{repo: a/b, number: 1}}}}
+  - {{id: go, approval: {{ask: slack, text: x, {connection}}}}}
+"""
+
+
+def test_workflows_that_need_an_account_that_is_not_there_are_named(
+    apply: Apply, folder: Path
+) -> None:
+    for name, mode, connection in (
+        ("one", "live", ""),
+        ("two", "live", "connection: slack"),
+        ("three", "shadow", ""),
+    ):
+        written = connection and f"{connection}, "
+        text = NEEDING.format(name=name, mode=mode, connection=written)
+        (folder / "workflows" / f"{name}.yaml").write_text(text)
+    slack = "  - {name: slack, vendor: slack, credentials: {bot_token: {value: xoxb-one}}}\n"
+    (github,) = apply().missing
+    assert github == (
+        "the workflows `one`, `three`, `two` need a connection of GitHub, and there is none: add "
+        "one under `connections:` with `vendor: github`"
+    )
+    two = CONFIGURATION.replace("polls:\n", f"{slack.replace('slack,', 'chat,', 1)}polls:\n")
+    told_again, several = sorted(apply(two).missing, reverse=True)
+    assert told_again == github
+    assert "`one` needs a connection of Slack, and there are several: name one of chat" in several
+    assert apply(two, shadow=True).missing == (github,)
