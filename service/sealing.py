@@ -126,20 +126,17 @@ def note_removed(runtime: Runtime, session: Session, table: str, ids: Collection
                 seal.pruned_at = now
 
 
-def change_key(runtime: Runtime) -> str:
+def change_key(session: Session, box: SecretBox, *, now: datetime) -> str:
     """Let the seals from now on be signed with a new key, which the old one vouches for.
 
     Gives the new key's id. Raises ConfigurationError when the old one cannot be opened.
     """
-    now = runtime.clock()
-    with unit_of_work(runtime.database, runtime.queue) as work:
-        session = work.session
-        store.take_turn(session)
-        newest = store.newest(session)
-        old = current_key(session, _box(runtime), newest, now=now)
-        new = make_key(session, _box(runtime), now=now)
-        _append(session, old, newest, NEW_KEY, NO_ID, NO_ID, (), now, bytes.fromhex(new.id))
-        store.retire(session, old.id, now)
+    store.take_turn(session)
+    newest = store.newest(session)
+    old = current_key(session, box, newest, now=now)
+    new = make_key(session, box, now=now)
+    _append(session, old, newest, NEW_KEY, NO_ID, NO_ID, (), now, bytes.fromhex(new.id))
+    store.retire(session, old.id, now)
     return new.id
 
 

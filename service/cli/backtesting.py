@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from schemas.clock import utc_now
@@ -21,6 +20,7 @@ from service.backtest_report import Kind, Report
 from service.backtesting import Beside, read_beside
 from service.catalogue import build_catalogue
 from service.cli.output import console, json_option, moment, print_json, print_table
+from service.cli.progress import bar
 from service.configuration_workflows import signatures
 from service.db import Database, Session
 from service.errors import ConfigurationError, NotFound
@@ -108,7 +108,10 @@ def workflow_backtest(
     try:
         with reading(database) as session:
             new, beside = _candidates(session, document)
-        with database.session(read_only=True) as session, _bar(shown=not as_json) as progress:
+        with (
+            database.session(read_only=True) as session,
+            bar("playing", "events", shown=not as_json) as progress,
+        ):
             report = backtest(
                 session,
                 new,
@@ -156,31 +159,6 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise NotFound(f"{file} cannot be read: {error}") from error
-
-
-class _bar:  # noqa: N801  # used as a function in `with`
-    """A progress bar where a terminal is there; gives the function that moves it."""
-
-    def __init__(self, *, shown: bool) -> None:
-        target = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("playing"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("events"),
-            TimeRemainingColumn(),
-            console=target,
-            transient=True,
-            disable=not (shown and target.is_terminal),
-        )
-
-    def __enter__(self) -> Callable[[int, int], None]:
-        self._progress.start()
-        task = self._progress.add_task("", total=None)
-        return lambda done, total: self._progress.update(task, completed=done, total=total)
-
-    def __exit__(self, *_error: object) -> None:
-        self._progress.stop()
 
 
 def _tell(report: Report) -> None:

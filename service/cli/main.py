@@ -57,6 +57,10 @@ _COMMANDS = {
         "reconciling", "reconcile", "Find what a vendor sent and we never got, and have it."
     ),
     "token": Entry("tokens", "token", "Tokens of the API."),
+    "audit": Entry("auditing", "audit", "Audit: who did what."),
+    "verify": Entry(
+        "verifying", "verify", "Find out whether a stored row was altered, removed or added."
+    ),
 }
 
 _LOGGING = frozenset({"up", "serve", "work"})

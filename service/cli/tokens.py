@@ -11,6 +11,8 @@ import click
 from schemas.clock import utc_now
 from schemas.config import parse_duration
 from schemas.tables import TokenRow
+from service import audit
+from service.cli.machine import this_user
 from service.cli.output import json_option, moment, print_json, print_table
 from service.db import Database
 from service.errors import ConfigurationError, Invalid
@@ -35,7 +37,7 @@ def token_command() -> None:
 def create(*, role: str, label: str, expires: str | None, as_json: bool) -> None:
     """Make a token. It is shown this once."""
     now = utc_now()
-    with _writing() as work:
+    with writing() as work:
         row, token = create_token(
             work.session,
             label=label,
@@ -43,6 +45,8 @@ def create(*, role: str, label: str, expires: str | None, as_json: bool) -> None
             now=now,
             expires_at=None if expires is None else now + _span(expires),
         )
+        noted = {"label": label, "role": role, "expires": expires}
+        audit.record(work.session, this_user(), "token.create", str(row.id), now=now, details=noted)
         shown = {**_shape(row), "token": token}
     if as_json:
         print_json(shown)
@@ -76,8 +80,12 @@ def list_tokens(*, as_json: bool) -> None:
 @json_option
 def revoke(*, name: str, as_json: bool) -> None:
     """Revoke the token with this id, beginning or label."""
-    with _writing() as work:
-        shown = _shape(revoke_token(work.session, name, now=utc_now()))
+    now = utc_now()
+    with writing() as work:
+        row = revoke_token(work.session, name, now=now)
+        noted = {"label": row.label, "role": row.role}
+        audit.record(work.session, this_user(), "token.revoke", str(row.id), now=now, details=noted)
+        shown = _shape(row)
     if as_json:
         print_json(shown)
     else:
@@ -98,7 +106,8 @@ def _opened() -> Iterator[Database]:
 
 
 @contextmanager
-def _writing() -> Iterator[UnitOfWork]:
+def writing() -> Iterator[UnitOfWork]:
+    """Open a transaction on the installation's database. Raises ConfigurationError, Unavailable."""
     queue = DramatiqQueue(make_broker(None))
     with _opened() as database, unit_of_work(database, queue) as work:
         yield work

@@ -24,6 +24,7 @@ from service.web.limits import Limiter
 from service.web.middleware import Envelope
 from service.web.routes import (
     alerts,
+    audit_events,
     configured,
     connecting,
     deliveries,
@@ -148,6 +149,7 @@ def create_api(parts: Parts) -> FastAPI:
 def _versioned() -> APIRouter:
     router = APIRouter(prefix=API_ROOT, dependencies=[Viewer])
     for part in (
+        audit_events,
         deliveries,
         events,
         effects,
