@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from importlib.resources import files
 from urllib.parse import parse_qsl, quote
@@ -15,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from service import approvals, doubts, retrying
 from service.errors import (
     HookwrightError,
     Invalid,
@@ -27,17 +25,16 @@ from service.store import run_details
 from service.unit_of_work import reading
 from service.web import run_shapes
 from service.web.dashboard import visit as visits
+from service.web.dashboard.deciding import Asked, Form, decide, told
 from service.web.dashboard.needs import may_look_up, read_needs
 from service.web.dashboard.rendering import page
 from service.web.dashboard.visit import Visit
 from service.web.deps import Parts
 from service.web.limits import Limiter
 
-Form = Mapping[str, str]
-PATHS = ("/sign-in", "/sign-out", "/runs/", "/style.css")
+PATHS = ("/sign-in", "/sign-out", "/style.css", "/runs/", "/deliveries/", "/alerts/", "/refused")
 SIGN_INS_A_MINUTE = 10
 MOST_FIELDS = 20
-LONGEST_NOTE = 2000
 
 
 def is_page(path: str, accept: str) -> bool:
@@ -58,8 +55,12 @@ class Pages:
         return Starlette(
             routes=[
                 Route("/", self._page(self.needs)),
-                Route("/runs/{run_id:uuid}", self._page(self.run)),
-                Route("/runs/{run_id:uuid}", self._form(self.decide), methods=["POST"]),
+                Route("/runs/{ident:uuid}", self._page(self.run)),
+                *(
+                    Route(f"/{kind}/{{ident:uuid}}", self._form(self.decide), methods=["POST"])
+                    for kind in ("runs", "deliveries", "alerts")
+                ),
+                Route("/refused", self._form(self.decide), methods=["POST"]),
                 Route("/sign-in", self.sign_in_page),
                 Route("/sign-in", self.sign_in, methods=["POST"]),
                 Route("/sign-out", self._form(self.sign_out), methods=["POST"]),
@@ -79,7 +80,7 @@ class Pages:
 
     def run(self, request: Request, visit: Visit) -> Response:
         """Show a run, or a branch of one, and what can be decided on it."""
-        run_id: UUID = request.path_params["run_id"]
+        run_id: UUID = request.path_params["ident"]
         with reading(self._parts.database) as session:
             run = run_shapes.run_detail(run_details.read_run(session, run_id))
         effects = {effect.step: effect for effect in run.effects}
@@ -105,15 +106,12 @@ class Pages:
     # --- what is decided ----------------------------------------------------------------------
 
     def decide(self, request: Request, visit: Visit, form: Form) -> Response:
-        """Do what a button says: settle, look up, approve, reject, cancel, retry."""
-        run_id: UUID = request.path_params["run_id"]
-        do = form.get("do", "")
-        decide = _DECISIONS.get(do)
-        if decide is None:
-            raise Invalid("this form says nothing that can be done")
-        decide(self._parts, visit, run_id, form)
-        back = "/" if form.get("back") == "/" else f"/runs/{run_id}"
-        return _see(f"{back}?done={do}")
+        """Do what a button says, and show the page it was on."""
+        ident: UUID | None = request.path_params.get("ident")
+        count = decide(Asked(self._parts, visit, ident, form))
+        is_on_run = request.url.path.startswith("/runs/") and form.get("back") != "/"
+        back = request.url.path if is_on_run else "/"
+        return _see(f"{back}?done={form['do']}&count={count or 0}")
 
     # --- coming and going ---------------------------------------------------------------------
 
@@ -185,7 +183,7 @@ class Pages:
             status = HTTPStatus(error.status)
         elif isinstance(error, RateLimited):
             status = HTTPStatus.TOO_MANY_REQUESTS
-        back = request.url.path if request.method == "POST" else "/"
+        back = request.url.path if request.url.path.startswith("/runs/") else "/"
         return page("problem.html", message=message, hint=hint, back=back, status=status)
 
     def _on_nothing(self, _request: Request, _error: Exception) -> Response:
@@ -196,94 +194,6 @@ class Pages:
             back="/",
             status=HTTPStatus.NOT_FOUND,
         )
-
-
-def _settle(parts: Parts, visit: Visit, run_id: UUID, form: Form) -> None:
-    took_effect = form["do"] == "took_effect"
-    output = None
-    if took_effect and form.get("output", "").strip():
-        try:
-            output = json.loads(form["output"])
-        except ValueError as error:
-            raise Invalid(f"what later steps read is no JSON: {error}") from error
-        if not isinstance(output, dict):
-            raise Invalid('what later steps read is an object: {"name": "value"}')
-    doubts.settle_step(
-        parts.database,
-        parts.queue,
-        parts.actions,
-        run_id=run_id,
-        step=form.get("step", ""),
-        took_effect=took_effect,
-        output=output,
-        who=visit.caller,
-        now=parts.clock(),
-        announce=parts.announce,
-    )
-
-
-def _look_up(parts: Parts, visit: Visit, run_id: UUID, form: Form) -> None:
-    doubts.look_again(
-        parts.database,
-        parts.queue,
-        parts.actions,
-        run_id=run_id,
-        step=form.get("step", ""),
-        who=visit.caller,
-        now=parts.clock(),
-        announce=parts.announce,
-    )
-
-
-def _answer(parts: Parts, visit: Visit, run_id: UUID, form: Form) -> None:
-    approved = form["do"] == "approve"
-    approvals.decide(
-        parts.database,
-        parts.queue,
-        run_id=run_id,
-        step=form.get("step", ""),
-        approved=approved,
-        by=visit.caller,
-        note=form.get("note", "").strip()[:LONGEST_NOTE] or None,
-        now=parts.clock(),
-    )
-
-
-def _cancel(parts: Parts, visit: Visit, run_id: UUID, _form: Form) -> None:
-    doubts.cancel_run(
-        parts.database,
-        parts.queue,
-        run_id=run_id,
-        who=visit.caller,
-        now=parts.clock(),
-        announce=parts.announce,
-    )
-
-
-def _retry(parts: Parts, visit: Visit, run_id: UUID, _form: Form) -> None:
-    retrying.retry_run(
-        parts.database, parts.queue, run_id=run_id, caller=visit.caller, now=parts.clock()
-    )
-
-
-_DECISIONS: Mapping[str, Callable[[Parts, Visit, UUID, Form], None]] = {
-    "took_effect": _settle,
-    "not_made": _settle,
-    "look_up": _look_up,
-    "approve": _answer,
-    "reject": _answer,
-    "cancel": _cancel,
-    "retry": _retry,
-}
-_DONE = {
-    "took_effect": "It took effect: the run goes on.",
-    "not_made": "It was not made: it is tried again.",
-    "look_up": "It is looked up once more.",
-    "approve": "Approved: the run goes on.",
-    "reject": "Rejected: the run goes on.",
-    "cancel": "The run ends before its next step.",
-    "retry": "The run goes on from where it ended.",
-}
 
 
 async def _read(request: Request) -> dict[str, str]:
@@ -306,5 +216,5 @@ def _local(path: str | None) -> str:
 
 
 def _done(request: Request) -> str | None:
-    """Give the sentence that says what the last button did; no text of the address is shown."""
-    return _DONE.get(request.query_params.get("done", ""))
+    asked = request.query_params
+    return told(asked.get("done", ""), asked.get("count", ""))

@@ -22,11 +22,12 @@ from schemas.workflow import RunStatus, WaitKind
 from service.actions import AnyAction, VendorAction
 from service.db import Session
 from service.store import effects, listing, run_details
+from service.store.refused_groups import RefusedGroup, refused_groups
 from service.store.run_details import Waiting
 
 MOST = 20
 """How many of a kind are shown; the page says when there are more."""
-FAILED_SINCE = timedelta(days=1)
+LATELY = timedelta(days=1)
 _UNREAD = (DeliveryState.DEAD, DeliveryState.MALFORMED, DeliveryState.UNCONFIRMED)
 
 
@@ -69,12 +70,13 @@ class Needs:
     deliveries: Sequence[DeliveryRow]
     runs: Sequence[RunRow]
     alerts: Sequence[AlertRow]
+    refused: Sequence[RefusedGroup]
     more: frozenset[str]
 
     @property
     def count(self) -> int:
         """How many things are shown."""
-        shown = (self.doubts, self.decisions, self.deliveries, self.runs, self.alerts)
+        shown = (self.doubts, self.decisions, self.deliveries, self.runs, self.alerts, self.refused)
         return sum(len(kind) for kind in shown)
 
 
@@ -92,7 +94,7 @@ def read_needs(session: Session, actions: Mapping[str, AnyAction], now: datetime
         deliveries += found.rows
         if found.has_more:
             more.add("deliveries")
-    since = now - FAILED_SINCE
+    since = now - LATELY
     runs = listing.list_runs(
         session, api.RunQuestion(status=RunStatus.FAILED, since=since, limit=MOST)
     )
@@ -103,7 +105,8 @@ def read_needs(session: Session, actions: Mapping[str, AnyAction], now: datetime
         more.add("alerts")
     # An alert of a step in doubt would say the same thing a second time.
     others = [row for row in alerts.rows if not row.key.startswith("in-doubt:")]
-    return Needs(doubts, decisions, deliveries, runs.rows, others, frozenset(more))
+    refused = refused_groups(session, since=since, limit=MOST)
+    return Needs(doubts, decisions, deliveries, runs.rows, others, refused, frozenset(more))
 
 
 def _waiting(

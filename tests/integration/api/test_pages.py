@@ -17,9 +17,12 @@ from service.unit_of_work import unit_of_work
 from tests.integration.api.conftest import (
     NOW,
     Installation,
+    make_alert,
     make_delivery,
     make_event,
+    make_rejection,
     make_run,
+    make_source,
     make_workflow,
 )
 from tests.integration.api.test_deciding import make_doubt
@@ -227,7 +230,7 @@ def test_a_step_in_doubt_is_settled_with_a_button(
 ) -> None:
     run = make_doubt(face)
     answer = operator.press(f"/runs/{run.id}", do, step="heal", back="/")
-    assert (answer.status_code, answer.headers["location"]) == (303, f"/?done={do}")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/?done={do}&count=0")
     (step,) = face.get(f"/runs/{run.id}")["steps"]
     assert step["status"] == status
     assert 'role="status"' in operator.see(answer.headers["location"])
@@ -292,3 +295,48 @@ def test_a_run_is_cancelled_and_retried_on_its_page(face: Installation, operator
     assert face.get(path)["cancel_requested"]
     assert "Cancel the run" not in operator.see(path)
     assert operator.press(path, "retry").status_code == 409
+
+
+def test_an_alert_is_taken_on_and_is_over_with_a_button(
+    face: Installation, operator: Browser
+) -> None:
+    alert = make_alert()
+    face.save(alert)
+    for do, state in (("acknowledge", "acknowledged"), ("resolve", "resolved")):
+        assert operator.press(f"/alerts/{alert.id}", do).status_code == 303
+        assert face.get(f"/alerts/{alert.id}")["state"] == state
+
+
+def test_a_dead_delivery_is_read_anew_with_a_button(face: Installation, operator: Browser) -> None:
+    delivery = make_delivery(vendor="vibeview", state="dead", error="broken", body=b"{}")
+    face.save(make_source(), delivery)
+    assert "Read it anew" in operator.see()
+    answer = operator.press(f"/deliveries/{delivery.id}", "replay")
+    assert answer.status_code == 303, answer.text
+    assert face.get(f"/deliveries/{delivery.id}")["replays"] == 1
+
+
+def test_what_was_refused_is_shown_by_reason_and_verified_again(
+    face: Installation, operator: Browser
+) -> None:
+    for number in range(3):
+        row = make_rejection(source="vibeview", reason="signature", detail=f"try {number}")
+        row.received_at = NOW + timedelta(seconds=number)
+        face.save(row)
+    face.save(make_rejection(source="-", reason="unknown_source"))
+    assert "Refused" not in operator.see()
+    face.save(make_source())
+    page = operator.see()
+    assert "3 requests" in page
+    assert "try 2" in page
+    assert "unknown" not in page
+    answer = operator.press("/refused", "verify_again", source="vibeview", reason="signature")
+    assert answer.headers["location"] == "/?done=verify_again&count=0"
+    assert "accepted now: 0" in operator.see(answer.headers["location"])
+
+
+@pytest.mark.parametrize("count", ["<b>", "-1", "9" * 400])
+def test_the_address_says_nothing_on_a_page(operator: Browser, count: str) -> None:
+    page = operator.client.get("/", params={"done": "verify_again", "count": count}).text
+    assert "accepted now: 0" in page
+    assert 'role="status"' not in operator.client.get("/", params={"done": "explode"}).text
