@@ -28,6 +28,13 @@ class IngestDeliveries:
 
 
 @dataclass(frozen=True, slots=True)
+class IngestOneByOne(IngestDeliveries):
+    """The same for deliveries that a worker has perhaps been lost with: each by itself."""
+
+    actor: ClassVar[str] = "ingest_one_by_one"
+
+
+@dataclass(frozen=True, slots=True)
 class AdvanceRun:
     """Carry one run on until it ends or has to wait."""
 
@@ -40,6 +47,17 @@ class AdvanceRun:
     def from_ids(cls, ids: Mapping[str, Any]) -> Self:
         """Read the job back from its message: ids as text under the field's name."""
         return cls(UUID(ids["run_id"]))
+
+
+@dataclass(frozen=True, slots=True)
+class AdvanceRunInBulk(AdvanceRun):
+    """The same for a run that is one of many: nobody waits for just this one.
+
+    A new run, a branch that begins, and what the sweeper finds in a backlog.
+    """
+
+    actor: ClassVar[str] = "advance_run_in_bulk"
+    queue: ClassVar[str] = "bulk_runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +80,7 @@ class ReadBackDelivery:
     """Ask the vendor what a delivery that proves little really speaks of."""
 
     actor: ClassVar[str] = "read_back_delivery"
-    queue: ClassVar[str] = "polls"
+    queue: ClassVar[str] = "read_backs"
 
     delivery_id: UUID
 
@@ -87,10 +105,20 @@ class Reconcile:
         return cls(UUID(ids["reconciliation_id"]))
 
 
-Job = IngestDeliveries | AdvanceRun | PerformPoll | ReadBackDelivery | Reconcile
+Job = (
+    IngestDeliveries
+    | IngestOneByOne
+    | AdvanceRun
+    | AdvanceRunInBulk
+    | PerformPoll
+    | ReadBackDelivery
+    | Reconcile
+)
 JOBS: tuple[type[Job], ...] = (
     IngestDeliveries,
+    IngestOneByOne,
     AdvanceRun,
+    AdvanceRunInBulk,
     PerformPoll,
     ReadBackDelivery,
     Reconcile,

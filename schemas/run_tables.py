@@ -42,12 +42,24 @@ class RunRow(Table, table=True):
 
     `replay` is 0 for the run that an event started by itself, and counts those that were started
     for it anew; `started_by` says by whom, `bulk_job_id` with which work in bulk.
+
+    Since it last came further, `rings` counts how often the sweeper rang for it, `losses` how many
+    workers were lost with it.
     """
 
     __tablename__ = "runs"
     __table_args__ = (
         UniqueConstraint("event_id", "workflow_version_id", "replay"),
         Index("ix_runs_status_due_at", "status", "due_at"),
+        # In a backlog what is due is looked for workflow by workflow.
+        Index(
+            "ix_runs_workflow_status_due_at",
+            "workflow",
+            "status",
+            "due_at",
+            postgresql_where=Column("due_at").is_not(None),
+            sqlite_where=Column("due_at").is_not(None),
+        ),
         Index("ix_runs_lease_owner", "lease_owner"),
         Index(
             "uq_runs_parent_id_container_number", "parent_id", "container", "number", unique=True
@@ -99,6 +111,8 @@ class RunRow(Table, table=True):
     started_by: str | None = text_column(default=None)
     bulk_job_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
     item: Any = Field(default=None, sa_type=JSON_TYPE, nullable=True)
+    rings: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    losses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
     @property
     def run_id(self) -> UUID:

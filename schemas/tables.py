@@ -129,7 +129,10 @@ class ConnectionRow(Table, table=True):
 
 
 class PollRow(Table, table=True):
-    """A question asked again and again, and how far its answers have been read."""
+    """A question asked again and again, and how far its answers have been read.
+
+    `losses` counts the workers that were lost in a row while they asked it.
+    """
 
     __tablename__ = "polls"
 
@@ -145,6 +148,7 @@ class PollRow(Table, table=True):
     lease_until: datetime | None = time_column(null=True)
     asked_at: datetime | None = time_column(null=True)
     failures: int = 0
+    losses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     error: str | None = Field(default=None, sa_type=Text)
     enabled: bool = Field(default=True, sa_type=Boolean)
     from_file: bool = Field(default=False, sa_type=Boolean)
@@ -186,13 +190,16 @@ class DeliveryRow(Table, table=True):
     """One HTTP request as it came. Headers and body are never changed.
 
     `rejection_id` is the refused request that it was accepted from later, `replays` how often it
-    was read anew by hand. `fault` names the log line with the traceback of its `error`.
+    was read anew by hand. `fault` names the log line with the traceback of its `error`. `rings`
+    counts how often the sweeper rang for it, `losses` how many workers began with it alone, or to
+    ask its vendor, and did not come back.
     """
 
     __tablename__ = "deliveries"
     __table_args__ = (
         UniqueConstraint("source_id", "delivery_key"),
-        Index("ix_deliveries_state_due_at", "state", "due_at"),
+        # What waits is looked for source by source: one that is busy hides no other.
+        Index("ix_deliveries_state_source_id_due_at", "state", "source_id", "due_at"),
     )
 
     id: UUID = id_column()
@@ -210,6 +217,8 @@ class DeliveryRow(Table, table=True):
     fault: str | None = text_column(STATE_LENGTH, default=None)
     replays: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     rejection_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
+    rings: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    losses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
 
 
 DECIDED = "approval.decided"
@@ -393,7 +402,8 @@ class ReconciliationRow(Table, table=True):
 
     `position` says how far the record has been read: `{"record": 0, "page": …}`. `missing` entries
     were not here; of these `asked` were asked for again, `filled` are here now, `unfilled` are not
-    to be had. `due_at` is when a worker takes it on (None: it has ended).
+    to be had. `due_at` is when a worker takes it on (None: it has ended); `losses` counts the
+    workers that were lost in a row with it.
     """
 
     __tablename__ = "reconciliations"
@@ -413,6 +423,7 @@ class ReconciliationRow(Table, table=True):
     filled: int = 0
     unfilled: int = 0
     failures: int = 0
+    losses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     error: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = time_column()
     ended_at: datetime | None = time_column(null=True)

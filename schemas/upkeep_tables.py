@@ -24,9 +24,10 @@ class BulkJobRow(Table, table=True):
     """One thing done to everything that a filter finds, at a rate, with its progress.
 
     `kind` says what is done (schemas/bulk.py); `question` is the filter as it was asked. `total` is
-    what the filter found when the job began, and may be an estimate while `position`, how far it
-    has come, is None. `per_second` bounds how many are begun in a second. `due_at` is when a worker
-    takes it on (None: it has ended).
+    what the filter found when the job was asked for, `position` how far it has come and what could
+    not be done. `per_second` bounds how many are begun in a second. `key`: who asks again with the
+    same is given this job. `due_at` is when a worker takes it on (None: it has ended). `failures`
+    counts the workers in a row that were lost or stopped without having done anything.
     """
 
     __tablename__ = "bulk_jobs"
@@ -37,12 +38,14 @@ class BulkJobRow(Table, table=True):
     per_second: float
     state: str = text_column(STATE_LENGTH)
     by: str = text_column()
+    key: str | None = text_column(300, default=None, unique=True)
     total: int = 0
     done: int = 0
     skipped: int = 0
     failed: int = 0
     position: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     failures: int = 0
+    losses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     error: str | None = Field(default=None, sa_type=Text)
     created_at: datetime = time_column()
     started_at: datetime | None = time_column(null=True)

@@ -316,4 +316,4 @@ def _skip(runtime: Runtime, work: UnitOfWork, row: RunRow, reason: str, now: dat
 def _release(row: RunRow) -> None:
     row.lease_owner = None
     row.lease_until = None
-    row.failures = 0
+    row.failures = row.rings = 0

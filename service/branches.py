@@ -14,7 +14,7 @@ import structlog
 from schemas.document import EachStep, Step
 from schemas.events import Json
 from schemas.ids import new_id
-from schemas.jobs import AdvanceRun
+from schemas.jobs import AdvanceRun, AdvanceRunInBulk
 from schemas.run_tables import RunRow, SpreadRow, StepRow
 from schemas.storable import bounded
 from schemas.workflow import RunStatus
@@ -90,7 +90,7 @@ def resume(work: UnitOfWork, run: LoadedRun, step: Step, now: datetime) -> None:
     """Let the branches of a step go on whose run was retried, and as many more as may begin."""
     due_at = now + RING_AGAIN
     for branch_id in store.wake_resting(work.session, run.row.id, step.id, due_at=due_at):
-        work.ring(AdvanceRun(branch_id))
+        work.ring(AdvanceRunInBulk(branch_id))
     row = store.lock_spread(work.session, run.row.id, step.id)
     while after_branch(step, row.tally, cancelled=False) is AfterBranch.BEGIN_NEXT:
         _begin_next(work, run.row, run.root, step, row, now)
@@ -159,7 +159,7 @@ def _begin(
         item=item,
     )
     work.session.add(branch)
-    work.ring(AdvanceRun(branch.id))
+    work.ring(AdvanceRunInBulk(branch.id))
 
 
 def _collect(work: UnitOfWork, parent: RunRow, root: RunRow, step: Step) -> None:

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,15 @@ class Database:
                 connection.execute(text("SELECT 1"))
         except DBAPIError as error:
             raise Unavailable(f"the database does not answer: {first_line(error)}") from error
+
+    def time(self) -> datetime:
+        """Give the time by the database server's clock (PostgreSQL). Raises Unavailable."""
+        try:
+            with self.engine.connect() as connection:
+                moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        except DBAPIError as error:
+            raise Unavailable(f"the database does not answer: {first_line(error)}") from error
+        return moment
 
     def dispose(self) -> None:
         """Close every connection."""

@@ -19,6 +19,7 @@ from schemas.tables import DeliveryRow, DeliveryState, EventRow, SourceRow
 from service.db import in_short, is_outage
 from service.errors import Unavailable
 from service.faults import note_fault
+from service.losses import MOST_LOSSES, said_of
 from service.own_events import KEY_LENGTH, SUBJECT_LENGTH
 from service.routing import account_of_untied, store_and_route
 from service.runtime import Runtime
@@ -30,8 +31,8 @@ log = structlog.get_logger(__name__)
 
 MOST_FAILURES = 5
 FIRST_PAUSE = timedelta(seconds=5)
-RING_READ_BACK_AGAIN = timedelta(seconds=90)
-"""Asking a vendor may take as long as a call may; then a lost bell is rung again."""
+RING_READ_BACK_AGAIN = timedelta(seconds=10)
+"""A lost bell is rung again after this time; whoever is asking the vendor then goes on."""
 TYPE_LENGTH = 200
 MOST_REASON = 2000
 """Characters of what is said of a delivery."""
@@ -54,6 +55,32 @@ def ingest_deliveries(runtime: Runtime, ids: Sequence[UUID]) -> int:
         # One of them is to blame, and nobody can tell which before each has its own transaction.
         log.warning("ingest_failed", deliveries=len(ids), reason=in_short(error))
     return sum(_ingest_alone(runtime, delivery_id) for delivery_id in ids)
+
+
+def ingest_one_by_one(runtime: Runtime, ids: Sequence[UUID]) -> int:
+    """Do the same for deliveries of which one may be taking its workers down; gives how many.
+
+    That a delivery was begun is written down before, so that it is told from the others when this
+    worker is lost with it. Raises Unavailable when it is away.
+    """
+    done = 0
+    for delivery_id in ids:
+        with unit_of_work(runtime.database, runtime.queue) as work:
+            losses = store.count_begun(work.session, delivery_id)
+            if losses is None:
+                continue
+            if losses > MOST_LOSSES:
+                _set_aside(work, delivery_id, losses - 1)
+                continue
+        done += _ingest_alone(runtime, delivery_id)
+        with unit_of_work(runtime.database, runtime.queue) as work:
+            store.count_returned(work.session, delivery_id)
+    return done
+
+
+def _set_aside(work: UnitOfWork, delivery_id: UUID, losses: int) -> None:
+    for row in store.lock_received(work.session, [delivery_id]):
+        mark_dead(row, Unread(f"{said_of(losses)} while it was read"))
 
 
 def _ingest_alone(runtime: Runtime, delivery_id: UUID) -> int:

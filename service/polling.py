@@ -25,6 +25,7 @@ from service.errors import (
 )
 from service.faults import note_fault
 from service.ingest import account, make_event
+from service.losses import MOST_LOSSES, said_of
 from service.routing import store_and_route
 from service.runtime import Runtime
 from service.store import leased
@@ -37,6 +38,9 @@ log = structlog.get_logger(__name__)
 LONGEST_PAUSE = timedelta(minutes=5)
 """After faults a poll is put off, but no longer than this (or its own interval): a vendor that is
 back should not go unasked for an hour."""
+
+AFTER_LOSSES = timedelta(hours=1)
+"""A poll that took its workers down rests so long before it may do so again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +98,9 @@ def _take(runtime: Runtime, poll_id: UUID, owner: str) -> Question | None:
         row = store.claim(work.session, poll_id, owner=owner, now=now, ttl=leased.LEASE)
         if row is None:
             return None
+        if row.losses >= MOST_LOSSES:
+            _postpone(row, now, f"{said_of(row.losses)} while asking", None, least=AFTER_LOSSES)
+            return None
         try:
             connection_row = runtime.connections.by_name(work.session, row.connection)
             vendor = runtime.vendors[connection_row.vendor]
@@ -148,7 +155,13 @@ def _later(
             _postpone(row, runtime.clock(), reason, error)
 
 
-def _postpone(row: PollRow, now: datetime, reason: str, error: HookwrightError | None) -> None:
+def _postpone(
+    row: PollRow,
+    now: datetime,
+    reason: str,
+    error: HookwrightError | None,
+    least: timedelta = timedelta(),
+) -> None:
     every = timedelta(seconds=row.every_seconds)
     retry_after = error.retry_after if isinstance(error, Transient) else None
     if isinstance(error, RateLimited) and retry_after is not None:
@@ -158,7 +171,7 @@ def _postpone(row: PollRow, now: datetime, reason: str, error: HookwrightError |
         pause = min(every * 2 ** min(row.failures, 16), max(LONGEST_PAUSE, every))
         row.failures += 1
     row.error = reason[:2000]
-    row.due_at = now + max(pause, retry_after or timedelta())
+    row.due_at = now + max(pause, least, retry_after or timedelta())
     row.lease_owner = row.lease_until = None
     log.warning(
         "poll_failed", poll=row.name, reason=reason, failures=row.failures, again_at=row.due_at

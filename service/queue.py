@@ -1,11 +1,15 @@
-"""The doorbell: rings workers for rows that wait. Losing a ring loses time, never work."""
+"""The doorbell: rings workers for rows that wait. Losing a ring loses time, never work.
+
+A queue is kept short: it holds what workers do in the next seconds, and all the rest waits as rows,
+from which the sweeper fills it up with a fair share for everybody (workers/sweeps.py).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -18,7 +22,17 @@ from dramatiq.errors import DramatiqError
 from dramatiq.middleware import Middleware, Retries, ShutdownNotifications, TimeLimit
 from redis.exceptions import RedisError
 
-from schemas.jobs import JOBS, Job
+from schemas.jobs import (
+    JOBS,
+    AdvanceRun,
+    AdvanceRunInBulk,
+    IngestDeliveries,
+    IngestOneByOne,
+    Job,
+    PerformPoll,
+    ReadBackDelivery,
+    Reconcile,
+)
 from service.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -26,6 +40,21 @@ log = structlog.get_logger(__name__)
 SILENCE_AFTER_FAILURE_S = 1.0
 """After a failed ring, this long no further ring is tried: the sweeper rings for us anyway,
 and the door must not wait for a dead Redis with every group."""
+
+MOST_WAITING: Mapping[type[Job], int] = {
+    IngestDeliveries: 40,
+    IngestOneByOne: 40,
+    AdvanceRun: 512,
+    AdvanceRunInBulk: 128,
+    PerformPoll: 128,
+    ReadBackDelivery: 128,
+    Reconcile: 128,
+}
+"""How long a queue may be for jobs of this kind to be put into it: some seconds of work. An ingest
+job has up to 100 deliveries. Jobs that are not in `BULK` are held to it by the sweeper alone."""
+BULK: frozenset[type[Job]] = frozenset({IngestDeliveries, AdvanceRunInBulk, ReadBackDelivery})
+"""Jobs that come in masses and that nobody waits for one by one. They are dropped when the queue is
+long: their rows wait, and a source or workflow that is busy cannot stand in front of all others."""
 
 CONNECT_TIMEOUT_S = 0.5
 ANSWER_TIMEOUT_S = 5.0
@@ -36,6 +65,13 @@ class Queue(Protocol):
 
     def ring(self, jobs: Sequence[Job]) -> None:
         """Ask for these jobs. Never raises: rows wait, and the sweeper rings again."""
+
+    def room(self, job: type[Job]) -> int:
+        """Give how many of these jobs the sweeper may ring for now. Never raises.
+
+        0 as long as the queue is more than half full, so that it is filled up with many at once and
+        each gets its share; and 0 when it does not answer.
+        """
 
     def ping(self) -> None:
         """Ask for a sign of life. Raises Unavailable."""
@@ -50,6 +86,21 @@ class InProcessBroker(StubBroker):
     def __init__(self, *, middleware: list[Middleware]) -> None:
         super().__init__(middleware=middleware)
         self.dead_letters_by_queue = defaultdict(_Dropping)
+
+    def get_declared_delay_queues(self) -> set[str]:
+        """Give none; see QuietRedisBroker."""
+        return set()
+
+
+class QuietRedisBroker(RedisBroker):
+    """Dramatiq's broker over Redis, without queues for delayed messages.
+
+    What waits for its time is a row. A worker would ask Redis ten times a second for each of them.
+    """
+
+    def get_declared_delay_queues(self) -> set[str]:
+        """Give none, so that no worker asks for them."""
+        return set()
 
 
 class _Dropping(list[Any]):
@@ -74,7 +125,7 @@ def make_broker(redis_url: str | None, *, namespace: str = "hookwright") -> dram
             socket_connect_timeout=CONNECT_TIMEOUT_S,
             socket_timeout=ANSWER_TIMEOUT_S,
         )
-        broker = RedisBroker(  # type: ignore[no-untyped-call]  # dramatiq gives no types here
+        broker = QuietRedisBroker(  # type: ignore[no-untyped-call]  # dramatiq gives no types here
             client=client, namespace=namespace, middleware=middleware
         )
     for queue in sorted({job.queue for job in JOBS}):
@@ -94,19 +145,51 @@ class DramatiqQueue:
 
     def ring(self, jobs: Sequence[Job]) -> None:
         """Ask for these jobs. Never raises: rows wait, and the sweeper rings again."""
-        if self._monotonic() < self._silent_until:
+        if self._is_silent():
             return
         try:
+            lengths: dict[str, int] = {}
             for job in jobs:
+                if type(job) in BULK:
+                    if job.queue not in lengths:
+                        lengths[job.queue] = self._length(job.queue)
+                    if lengths[job.queue] >= MOST_WAITING[type(job)]:
+                        continue
+                    lengths[job.queue] += 1
                 self.broker.enqueue(to_message(job))
         except (RedisError, DramatiqError, OSError) as error:
-            self._silent_until = self._monotonic() + SILENCE_AFTER_FAILURE_S
-            log.warning(
-                "queue_ring_failed",
-                jobs=len(jobs),
-                error=str(error),
-                consequence="nothing is lost; the sweeper rings again when the queue is back",
-            )
+            self._fall_silent(error, jobs=len(jobs))
+
+    def room(self, job: type[Job]) -> int:
+        """Give how many of these jobs the sweeper may ring for now. Never raises."""
+        if self._is_silent():
+            return 0
+        try:
+            length = self._length(job.queue)
+        except (RedisError, OSError) as error:
+            self._fall_silent(error, jobs=0)
+            return 0
+        most = MOST_WAITING[job]
+        return most - length if length <= most // 2 else 0
+
+    def _length(self, queue: str) -> int:
+        if isinstance(self.broker, RedisBroker):
+            length: int = self.broker.client.llen(f"{self.broker.namespace}:{queue}")
+            return length
+        waiting: int = self.broker.queues[queue].qsize()
+        return waiting
+
+    def _is_silent(self) -> bool:
+        return self._monotonic() < self._silent_until
+
+    def _fall_silent(self, error: Exception, *, jobs: int) -> None:
+        self._silent_until = self._monotonic() + SILENCE_AFTER_FAILURE_S
+        log.warning(
+            "queue_ring_failed",
+            jobs=jobs,
+            error=str(error),
+            consequence="nothing is lost; the sweeper rings again when the queue is back",
+        )
 
     def ping(self) -> None:
         """Ask for a sign of life. Raises Unavailable."""
@@ -127,6 +210,10 @@ class UnheardQueue:
 
     def ring(self, jobs: Sequence[Job]) -> None:
         """Do nothing: the rows wait."""
+
+    def room(self, _job: type[Job]) -> int:
+        """There is no room: nobody would hear it."""
+        return 0
 
     def ping(self) -> None:
         """There is nothing that could be away."""

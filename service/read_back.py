@@ -33,21 +33,27 @@ from service.errors import (
 )
 from service.faults import note_fault
 from service.ingest import (
+    RING_READ_BACK_AGAIN,
+    Unread,
     account_of,
     as_it_came,
     make_event,
+    mark_dead,
     mark_ingested,
     read_delivery,
 )
+from service.losses import MOST_LOSSES, said_of
 from service.routing import store_and_route
 from service.runtime import Runtime
 from service.store import deliveries as store
+from service.store import leases
 from service.unit_of_work import UnitOfWork, unit_of_work
 from service.vendors.base import CallContext, Delivery, ReadBack
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=90)
+LEASE = timedelta(seconds=8)
+"""How long nobody else asks when a worker is lost; one that lives keeps it for longer."""
 GIVE_UP = timedelta(hours=1)
 """After this time since it came, a delivery whose vendor cannot be asked is taken at its word."""
 LONGEST_WAIT = timedelta(hours=24)
@@ -75,9 +81,13 @@ def read_back_delivery(runtime: Runtime, delivery_id: UUID) -> None:
 
     Safe to run twice and at the same time: the facts that are read are stored once.
     """
-    hint = _take(runtime, delivery_id)
-    if hint is None:
-        return
+    with runtime.holding(LEASE) as owner:
+        hint = _take(runtime, delivery_id, owner)
+        if hint is not None:
+            _ask(runtime, delivery_id, owner, hint)
+
+
+def _ask(runtime: Runtime, delivery_id: UUID, owner: str, hint: Hint) -> None:
     context = CallContext(
         http=hint.connection.http,
         credentials=hint.connection.credentials,
@@ -91,50 +101,85 @@ def read_back_delivery(runtime: Runtime, delivery_id: UUID) -> None:
         raise
     except ValueError as error:
         # Nobody gets an event past the vendor by leaving out what it could be asked for.
-        _after(runtime, delivery_id, Refused(f"it names nothing that can be looked up: {error}"))
+        refused = Refused(f"it names nothing that can be looked up: {error}")
+        _after(runtime, delivery_id, owner, refused)
     except HookwrightError as error:
-        _after(runtime, delivery_id, error)
+        _after(runtime, delivery_id, owner, error)
     except Exception as error:  # noqa: BLE001  # note_fault logs it
         # The outermost frame around a vendor's code: one delivery must not stop the others.
         fault = note_fault(error, "read_back_raised", delivery_id=str(delivery_id))
-        _after(runtime, delivery_id, Bug(f"{type(error).__name__} while it was looked up"), fault)
+        bug = Bug(f"{type(error).__name__} while it was looked up")
+        _after(runtime, delivery_id, owner, bug, fault)
     else:
-        _store(runtime, delivery_id, drafts)
+        _store(runtime, delivery_id, owner, drafts)
 
 
-def _take(runtime: Runtime, delivery_id: UUID) -> Hint | None:
+def _take(runtime: Runtime, delivery_id: UUID, owner: str) -> Hint | None:
     with unit_of_work(runtime.database, runtime.queue) as work:
-        found = store.lock_one_received(work.session, delivery_id)
-        if found is None:
+        now, name = runtime.clock(), _lease_name(delivery_id)
+        if not leases.acquire(work.session, name, owner, now=now, ttl=LEASE):
             return None
-        row, source = found
-        vendor = runtime.vendors.get(row.vendor)
-        incoming = None if vendor is None else vendor.incoming
-        if (
-            vendor is None
-            or incoming is None
-            or incoming.read_back is None
-            or source.connection is None
-        ):
-            row.due_at = runtime.clock()
-            return None
-        try:
-            options = incoming.options.model_validate(source.options)
-            connection = runtime.connections.open(
-                runtime.connections.by_name(work.session, source.connection), vendor
-            )
-        except (ConfigurationError, ValidationError) as error:
-            _put_off(runtime, work, row, source, f"its vendor cannot be asked: {error}", None)
-            return None
-        row.due_at = runtime.clock() + LEASE
-        return Hint(as_it_came(row), incoming.read_back, options, connection)
+        hint = _prepare(runtime, work, delivery_id)
+        if hint is None:
+            leases.release(work.session, name, owner)
+        return hint
+
+
+def _prepare(runtime: Runtime, work: UnitOfWork, delivery_id: UUID) -> Hint | None:
+    """Give what is to be asked, and note that it was begun; None when nothing is asked now."""
+    found = store.lock_one_received(work.session, delivery_id)
+    if found is None:
+        return None
+    row, source = found
+    vendor = runtime.vendors.get(row.vendor)
+    incoming = None if vendor is None else vendor.incoming
+    if (
+        vendor is None
+        or incoming is None
+        or incoming.read_back is None
+        or source.connection is None
+    ):
+        row.due_at = runtime.clock()
+        return None
+    try:
+        options = incoming.options.model_validate(source.options)
+        connection = runtime.connections.open(
+            runtime.connections.by_name(work.session, source.connection), vendor
+        )
+    except (ConfigurationError, ValidationError) as error:
+        _put_off(runtime, work, row, source, f"its vendor cannot be asked: {error}", None)
+        return None
+    row.losses += 1
+    if row.losses > MOST_LOSSES:
+        said = said_of(row.losses - 1)
+        mark_dead(row, Unread(f"{said} while its vendor was asked"))
+        return None
+    row.due_at = runtime.clock() + RING_READ_BACK_AGAIN
+    return Hint(as_it_came(row), incoming.read_back, options, connection)
+
+
+def _found(work: UnitOfWork, delivery_id: UUID, owner: str) -> tuple[DeliveryRow, SourceRow] | None:
+    """Lock the delivery when its vendor has answered; None when it waits no more."""
+    leases.release(work.session, _lease_name(delivery_id), owner)
+    found = store.lock_one_received(work.session, delivery_id)
+    if found is not None:
+        found[0].losses = 0
+    return found
+
+
+def _lease_name(delivery_id: UUID) -> str:
+    return f"read-back:{delivery_id}"
 
 
 def _after(
-    runtime: Runtime, delivery_id: UUID, error: HookwrightError, fault: str | None = None
+    runtime: Runtime,
+    delivery_id: UUID,
+    owner: str,
+    error: HookwrightError,
+    fault: str | None = None,
 ) -> None:
     with unit_of_work(runtime.database, runtime.queue) as work:
-        found = store.lock_one_received(work.session, delivery_id)
+        found = _found(work, delivery_id, owner)
         if found is None:
             return
         row, source = found
@@ -181,9 +226,9 @@ def _believe(
     store_and_route(runtime, work, read_delivery(runtime, row, source))
 
 
-def _store(runtime: Runtime, delivery_id: UUID, drafts: list[EventDraft]) -> None:
+def _store(runtime: Runtime, delivery_id: UUID, owner: str, drafts: list[EventDraft]) -> None:
     with unit_of_work(runtime.database, runtime.queue) as work:
-        found = store.lock_one_received(work.session, delivery_id)
+        found = _found(work, delivery_id, owner)
         if found is None:
             return
         row, source = found

@@ -39,6 +39,7 @@ from service.errors import (
 from service.faults import note_fault
 from service.gaps import Comparison, close_by_reading, close_page, entry_of, note_arrivals
 from service.ingest import as_it_came
+from service.losses import MOST_LOSSES, said_of
 from service.reconcile_request import connection_of
 from service.runtime import Runtime
 from service.store import leased
@@ -119,6 +120,9 @@ def _take(runtime: Runtime, reconciliation_id: UUID, owner: str) -> Taken | None
         now = runtime.clock()
         row = store.claim(work.session, reconciliation_id, owner=owner, now=now, ttl=leased.LEASE)
         if row is None:
+            return None
+        if row.losses >= MOST_LOSSES:
+            _end(row, now, f"{said_of(row.losses)} while it was compared")
             return None
         row.state = ReconciliationState.RUNNING
         source = work.session.get(SourceRow, row.source_id)

@@ -66,4 +66,4 @@ def release(run: LoadedRun, *, due_at: datetime | None) -> None:
     run.row.due_at = due_at
     run.row.lease_owner = None
     run.row.lease_until = None
-    run.row.failures = 0
+    run.row.failures = run.row.rings = 0

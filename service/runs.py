@@ -27,6 +27,7 @@ from service.effects import Call, Result, Turn
 from service.ending import finish, give_up
 from service.errors import Unavailable
 from service.faults import note_fault
+from service.losses import MOST_LOSSES, SUSPECT_AFTER_RINGS, said_of
 from service.own_actions import OwnAction
 from service.resting import await_person, release, rest
 from service.routing import announcer
@@ -58,7 +59,7 @@ from service.workflows.transitions import after_attempt
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=15)
+LEASE = timedelta(seconds=8)
 """How long a run stays with a worker that says nothing; workers/scheduler.py renews it."""
 TURN = timedelta(milliseconds=500)
 OUTAGE_PATIENCE_S = 60.0
@@ -115,17 +116,55 @@ def advance_run(runtime: Runtime, run_id: UUID) -> None:
 
 
 def _take(runtime: Runtime, run_id: UUID, lease: str) -> Begun | Again | None:
+    version: Version | None = None
     with unit_of_work(runtime.database, runtime.queue) as work:
-        now = runtime.clock()
-        run = store.claim(work.session, run_id, owner=lease, now=now, ttl=LEASE)
+        run = _claim(runtime, work, run_id, lease)
+        if run is None:
+            return None
+        losses = run.row.losses
+        if losses == 0 and run.row.rings <= SUSPECT_AFTER_RINGS:
+            version = runtime.versions.open(run.row.workflow, run.version)
+            if not admission.stands_before_gate(work, run, version):
+                return _go_on(runtime, work, run)
+    if losses >= MOST_LOSSES:
+        _fail(
+            runtime, run_id, lease, RunError(step="", code="worker_lost", message=said_of(losses))
+        )
+        return None
+    if version is None:
+        return _take_with_care(runtime, run_id, lease)
+    return _pass_gates(runtime, run_id, version, lease)
+
+
+def _take_with_care(runtime: Runtime, run_id: UUID, lease: str) -> Begun | Again | None:
+    """Go on when the taking is committed: it counts, should this worker be lost with it too."""
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        run = store.reload_held(work.session, run_id, owner=lease)
         if run is None:
             return None
         version = runtime.versions.open(run.row.workflow, run.version)
         if not admission.stands_before_gate(work, run, version):
             return _go_on(runtime, work, run)
+    return _pass_gates(runtime, run_id, version, lease)
+
+
+def _pass_gates(
+    runtime: Runtime, run_id: UUID, version: Version, lease: str
+) -> Begun | Again | None:
     if not admission.pass_gates(runtime, run_id, version, lease):
         return None
     return _resume(runtime, run_id, lease)
+
+
+def _claim(runtime: Runtime, work: UnitOfWork, run_id: UUID, lease: str) -> LoadedRun | None:
+    return store.claim(
+        work.session,
+        run_id,
+        owner=lease,
+        now=runtime.clock(),
+        ttl=LEASE,
+        lost=runtime.may_take_over(),
+    )
 
 
 def _resume(runtime: Runtime, run_id: UUID, lease: str) -> Begun | Again | None:
@@ -163,6 +202,8 @@ def _settle(
         record = effects.record if begun.decision is not None else questions.record
         outcome = record(work.session, begun.call, result, now=now)
         run = store.reload_held(work.session, run_id, owner=lease)
+        if run is not None:
+            run.row.rings = run.row.losses = 0
         if run is not None and begun.decision is not None:
             state = _record_outcome(runtime, work, run, begun.decision, outcome)
             if state.status is StepStatus.FAILED:
@@ -427,14 +468,10 @@ def _hand_over(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> None:
 def _set_aside(runtime: Runtime, run_id: UUID, lease: str, error: Exception) -> None:
     """Try again later, and after some tries fail the run: a poisoned run must not stop others."""
     with unit_of_work(runtime.database, runtime.queue) as work:
-        now = runtime.clock()
-        admission.lock_gates_of(work, run_id, now)
-        run = store.reload_held(work.session, run_id, owner=lease)
-        if run is None:
-            # The taking of the run was itself rolled back with what went wrong.
-            run = store.claim(work.session, run_id, owner=lease, now=now, ttl=LEASE)
+        run = _hold(runtime, work, run_id, lease)
         if run is None:
             return
+        now = runtime.clock()
         failures = run.row.failures + 1
         if failures < MOST_FAILURES:
             release(run, due_at=now + FIRST_PAUSE * 2 ** (failures - 1))
@@ -444,7 +481,30 @@ def _set_aside(runtime: Runtime, run_id: UUID, lease: str, error: Exception) -> 
         failed = RunError(
             step="", code="bug", message=storable(message)[:2000], fault=note_fault(error)
         )
-        give_up(runtime, work, run, Finish(RunStatus.FAILED, failed), now)
-        # Its branches, if any are under way, have nobody any more who waits for them.
-        run.row.cancel_requested = True
-        branches.end_soon(work, run.root.id, now)
+        _end_as_failed(runtime, work, run, failed, now)
+
+
+def _fail(runtime: Runtime, run_id: UUID, lease: str, error: RunError) -> None:
+    log.error("run_set_aside", run_id=str(run_id), reason=error.message)
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        run = _hold(runtime, work, run_id, lease)
+        if run is not None:
+            _end_as_failed(runtime, work, run, error, runtime.clock())
+
+
+def _hold(runtime: Runtime, work: UnitOfWork, run_id: UUID, lease: str) -> LoadedRun | None:
+    """Lock a run, and before it the gates that it may leave."""
+    admission.lock_gates_of(work, run_id, runtime.clock())
+    # The taking of the run may itself have been rolled back with what went wrong.
+    return store.reload_held(work.session, run_id, owner=lease) or _claim(
+        runtime, work, run_id, lease
+    )
+
+
+def _end_as_failed(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, error: RunError, now: datetime
+) -> None:
+    give_up(runtime, work, run, Finish(RunStatus.FAILED, error), now)
+    # Its branches, if any are under way, have nobody any more who waits for them.
+    run.row.cancel_requested = True
+    branches.end_soon(work, run.root.id, now)

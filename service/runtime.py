@@ -29,6 +29,12 @@ from service.versions import Versions
 
 UNSURE_S = 0.5
 """So long before a lease ends nothing is begun any more by what it holds."""
+SILENCE_S = 3.0
+"""The scheduler asks the database twice a second. When nothing came back for so long, the database
+was away, or this process was stopped."""
+HOLD_BACK_S = 6.0
+"""So long after such a silence nothing is taken over from workers that seem lost: they may have
+heard nothing either, and renew their leases now."""
 
 
 @dataclass(slots=True)
@@ -64,6 +70,9 @@ class Runtime:
     actions: Mapping[str, AnyAction] = field(init=False)
     _leases: dict[str, _Lease] = field(init=False, default_factory=dict)
     _leases_lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+
+    _heard_at: float | None = field(init=False, default=None)
+    _hold_back_until: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         self.actions = index_actions(self.vendors.values())
@@ -107,6 +116,23 @@ class Runtime:
         with self._leases_lock:
             kept = self._leases.get(lease)
         return kept is not None and self.monotonic() < kept.until - UNSURE_S
+
+    def database_answered(self) -> None:
+        """Note that the database answers; told twice a second by whoever wants to take over."""
+        now = self.monotonic()
+        if self._heard_at is None or now - self._heard_at > SILENCE_S:
+            self._hold_back_until = now + HOLD_BACK_S
+        self._heard_at = now
+
+    def may_take_over(self) -> bool:
+        """Say whether a lease that ran out tells that its worker is lost.
+
+        It tells nothing just after the database was away.
+        """
+        if self._heard_at is None:
+            return True
+        now = self.monotonic()
+        return now - self._heard_at <= SILENCE_S and now >= self._hold_back_until
 
     def run_url(self, run_id: UUID) -> str | None:
         """Give where people see a run; None when the installation does not know its address."""

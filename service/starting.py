@@ -12,7 +12,7 @@ from schemas.columns import NAME_LENGTH
 from schemas.document import Document
 from schemas.events import EventDraft, Json, Origin
 from schemas.ids import new_id
-from schemas.jobs import AdvanceRun
+from schemas.jobs import AdvanceRun, AdvanceRunInBulk
 from schemas.run_tables import RunRow, TurnRow
 from schemas.storable import storable
 from schemas.tables import EventRow
@@ -33,8 +33,8 @@ from service.workflows.matching import matches
 from service.workflows.own_steps import MOST_DEPTH
 from service.workflows.scope import start_scope
 
-RING_AGAIN = timedelta(seconds=10)
-"""A new run is rung for again after this long, should its first bell be lost."""
+RING_AGAIN = timedelta(seconds=2)
+"""A new run is rung for again after this long: its bell was lost, or dropped as one of many."""
 MOST_REASON = 2000
 """Characters of what is said of a run."""
 STARTED_BY_HAND = "workflow.started"
@@ -150,7 +150,8 @@ def begin(
     )
     for run in stored:
         if run.status == RunStatus.PENDING:
-            work.ring(AdvanceRun(run.id))
+            in_bulk = gathers or run.bulk_job_id is not None
+            work.ring(AdvanceRunInBulk(run.id) if in_bulk else AdvanceRun(run.id))
     gather(work, gathered, now)
     return stored
 

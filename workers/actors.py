@@ -6,13 +6,15 @@ from datetime import timedelta
 
 from schemas.jobs import (
     AdvanceRun,
+    AdvanceRunInBulk,
     IngestDeliveries,
+    IngestOneByOne,
     PerformPoll,
     ReadBackDelivery,
     Reconcile,
 )
 from service.errors import Unavailable
-from service.ingest import ingest_deliveries
+from service.ingest import ingest_deliveries, ingest_one_by_one
 from service.polling import perform_poll
 from service.read_back import read_back_delivery
 from service.reconcile import reconcile
@@ -23,6 +25,10 @@ from workers.declare import Declared
 
 def _ingest(runtime: Runtime, job: IngestDeliveries) -> None:
     ingest_deliveries(runtime, job.delivery_ids)
+
+
+def _ingest_one_by_one(runtime: Runtime, job: IngestOneByOne) -> None:
+    ingest_one_by_one(runtime, job.delivery_ids)
 
 
 def _advance(runtime: Runtime, job: AdvanceRun) -> None:
@@ -41,10 +47,25 @@ def _reconcile(runtime: Runtime, job: Reconcile) -> None:
     reconcile(runtime, job.reconciliation_id)
 
 
+SOMEBODY_WAITS = 0
+IN_BULK = 10
+"""All that comes in masses has one priority, so that no kind of it can hold up another."""
+
 ACTORS: tuple[Declared, ...] = (
     Declared(
         job=IngestDeliveries,
         perform=_ingest,
+        priority=IN_BULK,
+        retries=0,
+        first_pause=timedelta(seconds=1),
+        longest_pause=timedelta(seconds=5),
+        time_limit=timedelta(minutes=2),
+        expected=(Unavailable,),
+    ),
+    Declared(
+        job=IngestOneByOne,
+        perform=_ingest_one_by_one,
+        priority=IN_BULK,
         retries=0,
         first_pause=timedelta(seconds=1),
         longest_pause=timedelta(seconds=5),
@@ -54,6 +75,17 @@ ACTORS: tuple[Declared, ...] = (
     Declared(
         job=AdvanceRun,
         perform=_advance,
+        priority=SOMEBODY_WAITS,
+        retries=0,
+        first_pause=timedelta(seconds=1),
+        longest_pause=timedelta(seconds=5),
+        time_limit=timedelta(minutes=30),
+        expected=(Unavailable,),
+    ),
+    Declared(
+        job=AdvanceRunInBulk,
+        perform=_advance,
+        priority=IN_BULK,
         retries=0,
         first_pause=timedelta(seconds=1),
         longest_pause=timedelta(seconds=5),
@@ -63,6 +95,7 @@ ACTORS: tuple[Declared, ...] = (
     Declared(
         job=PerformPoll,
         perform=_poll,
+        priority=IN_BULK,
         retries=0,
         first_pause=timedelta(seconds=1),
         longest_pause=timedelta(seconds=5),
@@ -72,6 +105,7 @@ ACTORS: tuple[Declared, ...] = (
     Declared(
         job=ReadBackDelivery,
         perform=_read_back,
+        priority=IN_BULK,
         retries=0,
         first_pause=timedelta(seconds=1),
         longest_pause=timedelta(seconds=5),
@@ -81,6 +115,7 @@ ACTORS: tuple[Declared, ...] = (
     Declared(
         job=Reconcile,
         perform=_reconcile,
+        priority=IN_BULK,
         retries=0,
         first_pause=timedelta(seconds=1),
         longest_pause=timedelta(seconds=5),

@@ -17,6 +17,7 @@ from service.runtime import Runtime
 class Declared:
     """An actor that is not bound to a broker yet.
 
+    `priority`: of what a worker has fetched, the smaller number is performed first.
     `retries` are Dramatiq's own: few, because rows remember and the sweeper rings again.
     `time_limit` is longer than everything the actor may wait for inside.
     `expected` are errors that are logged without traceback: the row says what happens next.
@@ -24,6 +25,7 @@ class Declared:
 
     job: type[Job]
     perform: Callable[[Runtime, Any], None]
+    priority: int
     retries: int
     first_pause: timedelta
     longest_pause: timedelta
@@ -40,6 +42,7 @@ class Declared:
             actor_name=self.job.actor,
             queue_name=self.job.queue,
             broker=broker,
+            priority=self.priority,
             max_retries=self.retries,
             min_backoff=_milliseconds(self.first_pause),
             max_backoff=_milliseconds(self.longest_pause),

@@ -11,10 +11,13 @@ import dramatiq
 import structlog
 from dramatiq.worker import Worker
 
+from service.database_clock import DatabaseClock
 from service.db import Database
 from service.queue import DramatiqQueue
 from service.runtime import Runtime, make_runtime
 from service.settings import Settings
+from service.store import leased, leases, runs
+from service.unit_of_work import unit_of_work
 from workers.actors import ACTORS
 from workers.chores import CHORES, Housekeeper
 from workers.scheduler import Scheduler
@@ -64,10 +67,12 @@ class Running:
 
     def _end(self, began: float) -> None:
         self.housekeeper.stop()
-        self.scheduler.stop()
+        self.scheduler.stop_ringing()
         limit = self.runtime.settings.shutdown_seconds * STEPS_SHARE
         left = max(0.0, began + limit - time.monotonic())
         self.worker.stop(timeout=int(left * 1000))
+        # Until here the leases of the calls under way are kept: nobody may begin them once more.
+        self.scheduler.stop()
 
 
 def setup(broker: dramatiq.Broker, runtime: Runtime) -> None:
@@ -76,12 +81,19 @@ def setup(broker: dramatiq.Broker, runtime: Runtime) -> None:
         actor.bind(broker, runtime)
 
 
-def start(settings: Settings, database: Database, broker: dramatiq.Broker) -> Running:
+def start(
+    settings: Settings, database: Database, broker: dramatiq.Broker, *, alone: bool = False
+) -> Running:
     """Start the workers and the scheduler in this process.
 
-    Raises ConfigurationError when there is no secret key.
+    `alone`: it is certain that no other process works on this database. What the one before it held
+    goes on at once. Raises ConfigurationError when there is no secret key.
     """
     runtime = make_runtime(settings, database, DramatiqQueue(broker))
+    clock = None if database.is_sqlite else DatabaseClock(database)
+    if clock is not None:
+        clock.adjust()
+        runtime.clock = clock
     setup(broker, runtime)
     settings.make_data_dir()
     heartbeat_file = settings.data_dir / HEARTBEAT_FILE
@@ -91,10 +103,21 @@ def start(settings: Settings, database: Database, broker: dramatiq.Broker) -> Ru
         worker_threads=settings.worker_threads,
         worker_timeout=IN_PROCESS_WORKER_TIMEOUT_MS if in_process else REDIS_WORKER_TIMEOUT_MS,
     )
-    scheduler = Scheduler(runtime, heartbeat_file=heartbeat_file)
+    if alone:
+        _free_all(runtime)
+    scheduler = Scheduler(runtime, heartbeat_file=heartbeat_file, alone=alone, clock=clock)
     worker.start()
     scheduler.start()
     housekeeper = Housekeeper(runtime, CHORES, scheduler.is_leader)
     housekeeper.start()
     log.info("workers_started", threads=settings.worker_threads, owner=runtime.owner)
     return Running(runtime, worker, scheduler, housekeeper, heartbeat_file)
+
+
+def _free_all(runtime: Runtime) -> None:
+    """Take everything from the process before this one: it is known to be gone."""
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        now = runtime.clock()
+        runs.free_all(work.session, now=now)
+        leased.free_all(work.session, now=now)
+        leases.free_all(work.session)

@@ -1,39 +1,35 @@
 """The sweeper and the timers: one leader rings for rows whose time has come.
 
 Waits, retries, polls and lost bells look the same from here: a row with a due time. The leader is
-whoever holds a lease in the database; when it dies, another takes over after `LEADER_LEASE`.
-Every process also keeps the leases of the runs it carries on.
+whoever holds a lease in the database; when it dies, another takes over after `LEADER_LEASE`. What
+is rung for is in sweeps.py. Every process also keeps the leases of what it carries on.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from uuid import UUID
 
 import structlog
 
-from schemas.jobs import AdvanceRun, IngestDeliveries, PerformPoll, Reconcile
+from service.database_clock import DatabaseClock
 from service.db import Session
-from service.errors import HookwrightError
+from service.errors import HookwrightError, Unavailable
+from service.faults import note_fault
 from service.reconcile_request import start_due
 from service.runs import LEASE
 from service.runtime import Runtime
 from service.scheduling import keep_in_step
 from service.scheduling import start_due as start_schedules
-from service.store import (
-    deliveries,
-    gates,
-    leased,
-    leases,
-    polls,
-    reconciliations,
-    runs,
-    schedules,
-)
-from service.unit_of_work import unit_of_work
+from service.store import gates, leased, leases, reconciliations, runs, schedules
+from service.unit_of_work import reading, unit_of_work
 from service.versions import Version
+from workers.sweeps import RING_AGAIN, SWEEPS, Moment, Sweep
 
 log = structlog.get_logger(__name__)
 
@@ -41,40 +37,67 @@ LEADER = "scheduler"
 LEADER_LEASE = timedelta(seconds=5)
 RENEW_AFTER = timedelta(seconds=2)
 TICK_S = 0.5
-HEARTBEAT_S = 4.0
-RING_AGAIN = timedelta(seconds=10)
-"""How soon a row is rung for again when nobody came: the bound on a lost bell."""
+BACKLOG_TICK_S = 0.1
+"""While more waits than a queue takes, it is looked this often whether there is room again."""
+HEARTBEAT_S = 2.0
+AGAIN_S = 0.25
+"""After a heartbeat that failed: the database may be back any moment."""
+FAULT_PAUSE_S = 10.0
+"""So long a part of the timers that failed by a fault of ours is left out."""
 TIDY_EVERY = timedelta(minutes=1)
 BATCH = 500
-JOB_SIZE = 100
+
+
+@dataclass(slots=True)
+class _Found:
+    """What one look into the database has found."""
+
+    due: dict[Sweep, Sequence[UUID]] = field(default_factory=dict)
+    compare: bool = False
+    versions: Sequence[Version] | None = None
+    schedules: Sequence[UUID] = ()
 
 
 class Scheduler:
-    """Two threads: one rings while it is the leader, one keeps this process's leases."""
+    """Two threads: one rings while it is the leader, one keeps this process's leases.
 
-    def __init__(self, runtime: Runtime, *, heartbeat_file: Path | None = None) -> None:
+    `clock` is kept in step with the database's. `alone`: no other process works on this database,
+    so that what the one before it has rung for is rung for again at once.
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        *,
+        heartbeat_file: Path | None = None,
+        sweeps: Sequence[Sweep] = SWEEPS,
+        alone: bool = False,
+        clock: DatabaseClock | None = None,
+    ) -> None:
         self._runtime = runtime
         self._heartbeat_file = heartbeat_file
-        self._stop = threading.Event()
-        self._renew_at = datetime.min.replace(tzinfo=UTC)
-        self._leads_until = datetime.min.replace(tzinfo=UTC)
-        self._tidy_at = datetime.min.replace(tzinfo=UTC)
+        self._clock = clock
+        self._sweeps = sweeps
+        self._alone = alone
+        self._early = set(sweeps) if alone else set[Sweep]()
+        self._backlog: set[Sweep] = set()
+        self._left_out_until: dict[str, float] = {}
+        self._no_ringing = threading.Event()
+        self._no_beating = threading.Event()
+        self._renew_at = self._leads_until = self._tidy_at = datetime.min.replace(tzinfo=UTC)
         self._versions: Sequence[Version] | None = None
-        self._threads = (
-            threading.Thread(target=self._every, args=(TICK_S, self.ring_due), name="scheduler"),
-            threading.Thread(target=self._every, args=(HEARTBEAT_S, self.beat), name="heartbeat"),
-        )
+        self._ringing = threading.Thread(target=self._ring, name="scheduler")
+        self._beating = threading.Thread(target=self._beat, name="heartbeat")
 
     def start(self) -> None:
         """Begin to ring and to beat."""
-        for thread in self._threads:
-            thread.start()
+        self._ringing.start()
+        self._beating.start()
 
-    def stop(self) -> None:
-        """End both threads and give the leadership back."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+    def stop_ringing(self) -> None:
+        """Ring no more and give the leadership back; what this process holds is still kept."""
+        self._no_ringing.set()
+        self._ringing.join()
         runtime = self._runtime
         try:
             with unit_of_work(runtime.database, runtime.queue) as work:
@@ -82,56 +105,158 @@ class Scheduler:
         except HookwrightError:
             log.warning("leadership_not_returned", consequence="it runs out by itself")
 
-    def ring_due(self) -> int:
-        """Ring for everything that is due, if this process is the leader; gives how much."""
-        runtime = self._runtime
-        now = runtime.clock()
-        with unit_of_work(runtime.database, runtime.queue) as work:
-            session = work.session
-            if not self._leads(session, now):
-                return 0
-            due = deliveries.ring_due(session, now=now, again=RING_AGAIN, limit=BATCH)
-            for start in range(0, len(due), JOB_SIZE):
-                work.ring(IngestDeliveries(tuple(due[start : start + JOB_SIZE])))
-            due_runs = runs.ring_due(session, now=now, again=RING_AGAIN, limit=BATCH)
-            for run_id in due_runs:
-                work.ring(AdvanceRun(run_id))
-            due_polls = polls.ring_due(session, now=now, again=RING_AGAIN, limit=BATCH)
-            for poll_id in due_polls:
-                work.ring(PerformPoll(poll_id))
-            begun = start_due(runtime, work, now=now, limit=BATCH)
-            compared = reconciliations.ring_due(session, now=now, again=RING_AGAIN, limit=BATCH)
-            for reconciliation_id in compared:
-                work.ring(Reconcile(reconciliation_id))
-            versions = runtime.versions.current(session)
-            if versions is not self._versions:
-                keep_in_step(session, versions, now=now)
-            due_schedules = schedules.due(session, now=now, limit=BATCH)
-            if now >= self._tidy_at:
-                gates.forget_gates(session, now=now, limit=BATCH)
-                self._tidy_at = now + TIDY_EVERY
-            rung = len(due) + len(due_runs) + len(due_polls) + begun + len(compared)
-        self._versions = versions
-        return rung + start_schedules(runtime, due_schedules)
+    def stop(self) -> None:
+        """End both threads."""
+        if not self._no_ringing.is_set():
+            self.stop_ringing()
+        self._no_beating.set()
+        self._beating.join()
 
-    def _leads(self, session: Session, now: datetime) -> bool:
-        # Two leaders for a moment would only ring twice, so a lease that is still good is not
-        # renewed with every tick: an idle installation should not write all the time.
-        if now < self._renew_at:
-            return True
-        leads = leases.acquire(session, LEADER, self._runtime.owner, now=now, ttl=LEADER_LEASE)
-        if leads:
-            self._renew_at = now + RENEW_AFTER
-            self._leads_until = now + LEADER_LEASE
-        return leads
+    # --- the leader ---------------------------------------------------------------------------
 
     def is_leader(self) -> bool:
         """Say whether this process is the one that rings, as far as it can know by itself."""
         return self._runtime.clock() < self._leads_until
 
+    def _leads(self, now: datetime) -> bool:
+        # Two leaders for a moment would only ring twice, so a lease that is still good is not
+        # renewed with every tick: an idle installation should not write all the time.
+        if now < self._renew_at:
+            return True
+        runtime = self._runtime
+        with unit_of_work(runtime.database, runtime.queue) as work:
+            leads = leases.acquire(work.session, LEADER, runtime.owner, now=now, ttl=LEADER_LEASE)
+        if leads:
+            self._renew_at = now + RENEW_AFTER
+            self._leads_until = now + LEADER_LEASE
+        return leads
+
+    # --- ringing ------------------------------------------------------------------------------
+
+    def ring_due(self) -> int:
+        """Ring for everything that is due, if this process is the leader; gives how much."""
+        now = self._runtime.clock()
+        if not self._leads(now):
+            return 0
+        limits = {sweep: self._limit(sweep) for sweep in self._sweeps}
+        found = self._look(now, limits)
+        rung = sum(
+            self._try(sweep.name, partial(self._sweep, sweep, ids, limits[sweep], now))
+            for sweep, ids in found.due.items()
+        )
+        if found.compare:
+            rung += self._try("comparisons", partial(self._start_comparisons, now))
+        if found.versions is not None and found.versions is not self._versions:
+            self._try("schedules in step", partial(self._keep_in_step, found.versions, now))
+        if found.schedules:
+            start = partial(start_schedules, self._runtime, found.schedules)
+            rung += self._try("schedules", start)
+        if now >= self._tidy_at:
+            self._tidy_at = now + TIDY_EVERY
+            self._try("gates", partial(self._forget_gates, now))
+        return rung
+
+    def _limit(self, sweep: Sweep) -> int:
+        """Give how many rows are worth looking for: none while the queue is long."""
+        if sweep not in self._backlog:
+            return sweep.most
+        return self._runtime.queue.room(sweep.job) * sweep.size
+
+    def _look(self, now: datetime, limits: dict[Sweep, int]) -> _Found:
+        """Look once for everything, by reading alone."""
+        found = _Found()
+        runtime = self._runtime
+        parts: dict[str, Callable[[Session], None]] = {}
+        for sweep, limit in limits.items():
+            if limit:
+                parts[sweep.name] = partial(self._find, found, sweep, limit, now)
+        parts["comparisons"] = partial(_find_comparisons, found, now)
+        parts["schedules"] = partial(_find_schedules, found, runtime, now)
+        parts = {name: find for name, find in parts.items() if not self._is_left_out(name)}
+        try:
+            with reading(runtime.database) as session:
+                for find in parts.values():
+                    find(session)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001  # the part it came from fails again, and is told
+            for name, find in parts.items():
+                self._try(name, partial(self._look_alone, find))
+        return found
+
+    def _look_alone(self, find: Callable[[Session], None]) -> int:
+        with reading(self._runtime.database) as session:
+            find(session)
+        return 0
+
+    def _find(
+        self, found: _Found, sweep: Sweep, limit: int, now: datetime, session: Session
+    ) -> None:
+        found.due[sweep] = sweep.find(session, self._moment(sweep, now), limit)
+
+    def _moment(self, sweep: Sweep, now: datetime) -> Moment:
+        by = now + RING_AGAIN if sweep in self._early else now
+        return Moment(by=by, until=now + RING_AGAIN, lost=self._runtime.may_take_over())
+
+    def _sweep(self, sweep: Sweep, ids: Sequence[UUID], limit: int, now: datetime) -> int:
+        """Put off what was found, as far as there is room for it, and ring for it."""
+        room = limit
+        if ids and sweep not in self._backlog:
+            room = self._runtime.queue.room(sweep.job) * sweep.size
+        if len(ids) >= min(limit, room):
+            self._backlog.add(sweep)
+        else:
+            self._backlog.discard(sweep)
+            self._early.discard(sweep)
+        taken = ids[:room]
+        if not taken:
+            return 0
+        runtime = self._runtime
+        with unit_of_work(runtime.database, runtime.queue) as work:
+            for job in sweep.put_off(work.session, taken, self._moment(sweep, now)):
+                work.ring(job)
+        return len(taken)
+
+    def _start_comparisons(self, now: datetime) -> int:
+        runtime = self._runtime
+        with unit_of_work(runtime.database, runtime.queue) as work:
+            return start_due(runtime, work, now=now, limit=BATCH)
+
+    def _keep_in_step(self, versions: Sequence[Version], now: datetime) -> int:
+        runtime = self._runtime
+        with unit_of_work(runtime.database, runtime.queue) as work:
+            keep_in_step(work.session, versions, now=now)
+        self._versions = versions
+        return 0
+
+    def _forget_gates(self, now: datetime) -> int:
+        runtime = self._runtime
+        with unit_of_work(runtime.database, runtime.queue) as work:
+            return gates.forget_gates(work.session, now=now, limit=BATCH)
+
+    def _is_left_out(self, name: str) -> bool:
+        return self._runtime.monotonic() < self._left_out_until.get(name, 0.0)
+
+    def _try(self, name: str, act: Callable[[], int]) -> int:
+        """Do a part of the work. What is wrong with it must not stop the other parts."""
+        if self._is_left_out(name):
+            return 0
+        try:
+            return act()
+        except Unavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # note_fault logs it
+            note_fault(error, "sweep_faulty", part=name)
+            self._left_out_until[name] = self._runtime.monotonic() + FAULT_PAUSE_S
+            return 0
+
+    # --- leases -------------------------------------------------------------------------------
+
     def beat(self) -> None:
         """Keep what this process is working on, and show that it is alive."""
         runtime = self._runtime
+        if self._clock is not None:
+            self._clock.adjust()
         held = runtime.leases()
         if held:
             began = runtime.monotonic()
@@ -139,17 +264,43 @@ class Scheduler:
                 now = runtime.clock()
                 renewed = runs.extend_leases(work.session, held, now=now, ttl=LEASE)
                 renewed |= leased.extend(work.session, held, now=now, ttl=leased.LEASE)
+                renewed |= leases.extend(work.session, held, now=now, ttl=LEASE)
             runtime.renewed(renewed, began)
         if self._heartbeat_file is not None:
             self._heartbeat_file.touch()
 
-    def _every(self, seconds: float, act: Callable[[], object]) -> None:
-        while not self._stop.is_set():
-            try:
-                act()
-            except HookwrightError as error:
-                log.warning("scheduler_paused", error=error.message, again_in_s=seconds)
-            except Exception:
-                # The outermost frame of the thread: a fault must not end the timers for good.
-                log.exception("scheduler_faulty", again_in_s=seconds)
-            self._stop.wait(seconds)
+    # --- threads ------------------------------------------------------------------------------
+
+    def _ring(self) -> None:
+        while not self._no_ringing.is_set():
+            if self._go_on(self.ring_due, TICK_S) and not self._alone:
+                self._runtime.database_answered()
+            self._no_ringing.wait(BACKLOG_TICK_S if self._backlog else TICK_S)
+
+    def _beat(self) -> None:
+        while not self._no_beating.is_set():
+            is_good = self._go_on(self.beat, AGAIN_S)
+            self._no_beating.wait(HEARTBEAT_S if is_good else AGAIN_S)
+
+    @staticmethod
+    def _go_on(act: Callable[[], object], again_in_s: float) -> bool:
+        """Act, whatever comes of it; False when it could not be done."""
+        try:
+            act()
+        except HookwrightError as error:
+            log.warning("scheduler_paused", error=error.message, again_in_s=again_in_s)
+        except Exception as error:  # noqa: BLE001  # note_fault logs it
+            # The outermost frame of the thread: a fault must not end the timers for good.
+            note_fault(error, "scheduler_faulty", again_in_s=again_in_s)
+        else:
+            return True
+        return False
+
+
+def _find_comparisons(found: _Found, now: datetime, session: Session) -> None:
+    found.compare = reconciliations.sources_are_due(session, now=now)
+
+
+def _find_schedules(found: _Found, runtime: Runtime, now: datetime, session: Session) -> None:
+    found.versions = runtime.versions.current(session)
+    found.schedules = schedules.due(session, now=now, limit=BATCH)

@@ -15,6 +15,7 @@ depends_on = None
 JSON = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
 TIME = sa.DateTime(timezone=True)
 IN_DOUBT = sa.text("state = 'in_doubt'")
+IS_DUE = sa.text("due_at IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -35,6 +36,21 @@ def upgrade() -> None:
     op.add_column("rejections", sa.Column("diagnosis", sa.String(length=500), nullable=True))
     op.add_column("rejections", sa.Column("delivery_id", sa.Uuid(), nullable=True))
     op.add_column("rejections", sa.Column("accepted_at", TIME, nullable=True))
+    _count("deliveries", "rings", "losses")
+    _count("runs", "rings", "losses")
+    _count("polls", "losses")
+    _count("reconciliations", "losses")
+    op.drop_index("ix_deliveries_state_due_at", table_name="deliveries")
+    op.create_index(
+        "ix_deliveries_state_source_id_due_at", "deliveries", ["state", "source_id", "due_at"]
+    )
+    op.create_index(
+        "ix_runs_workflow_status_due_at",
+        "runs",
+        ["workflow", "status", "due_at"],
+        postgresql_where=IS_DUE,
+        sqlite_where=IS_DUE,
+    )
     op.create_index(
         "ix_effects_intended_at_in_doubt",
         "effects",
@@ -50,12 +66,14 @@ def upgrade() -> None:
         sa.Column("per_second", sa.Float(), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("by", sa.String(length=200), nullable=False),
+        sa.Column("key", sa.String(length=300), nullable=True),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("done", sa.Integer(), nullable=False),
         sa.Column("skipped", sa.Integer(), nullable=False),
         sa.Column("failed", sa.Integer(), nullable=False),
         sa.Column("position", JSON, nullable=True),
         sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("losses", sa.Integer(), server_default="0", nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("started_at", TIME, nullable=True),
@@ -64,6 +82,7 @@ def upgrade() -> None:
         sa.Column("lease_owner", sa.String(length=200), nullable=True),
         sa.Column("lease_until", TIME, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bulk_jobs")),
+        sa.UniqueConstraint("key", name=op.f("uq_bulk_jobs_key")),
     )
     op.create_index("ix_bulk_jobs_due_at", "bulk_jobs", ["due_at"])
     op.create_table(
@@ -117,10 +136,18 @@ def upgrade() -> None:
     )
 
 
+def _count(table: str, *columns: str) -> None:
+    for column in columns:
+        op.add_column(table, sa.Column(column, sa.Integer(), server_default="0", nullable=False))
+
+
 def downgrade() -> None:
     for table in ("sealing_keys", "seals", "audit_events", "policies", "bulk_jobs"):
         op.drop_table(table)
     op.drop_index("ix_effects_intended_at_in_doubt", table_name="effects")
+    op.drop_index("ix_runs_workflow_status_due_at", table_name="runs")
+    op.drop_index("ix_deliveries_state_source_id_due_at", table_name="deliveries")
+    op.create_index("ix_deliveries_state_due_at", "deliveries", ["state", "due_at"])
     for table, columns in (
         (
             "rejections",
@@ -134,8 +161,10 @@ def downgrade() -> None:
                 "complete",
             ),
         ),
-        ("runs", ("bulk_job_id", "started_by")),
-        ("deliveries", ("rejection_id", "replays", "fault")),
+        ("runs", ("losses", "rings", "bulk_job_id", "started_by")),
+        ("deliveries", ("losses", "rings", "rejection_id", "replays", "fault")),
+        ("polls", ("losses",)),
+        ("reconciliations", ("losses",)),
     ):
         for column in columns:
             op.drop_column(table, column)

@@ -58,7 +58,7 @@ def up_command(*, as_json: bool) -> int:
         _apply(settings, database, queue)
         keep_local_token(settings.data_dir, database, queue, now=utc_now())
         application = web.make_application(settings, database, queue)
-        running = workers.start(settings, database, queue.broker)
+        running = workers.start(settings, database, queue.broker, alone=database.is_sqlite)
         try:
             tell = _banner(settings, database, as_json=as_json)
             good = web.serve(

@@ -20,8 +20,9 @@ from schemas.tables import DeliveryState
 from service.errors import Unavailable
 
 COLUMNS = "id, source_id, source, vendor, delivery_key, received_at, headers, body"
-SWEEP_AFTER = timedelta(seconds=5)
-"""A new delivery is due this long after it came: the sweeper rings again when the bell was lost."""
+SWEEP_AFTER = timedelta(seconds=2)
+"""A new delivery is due this long after it came: the sweeper rings when the bell was lost, or
+dropped because many wait."""
 
 _IN_VAIN = (DeliveryState.DEAD, DeliveryState.UNCONFIRMED)
 ENDED_IN_VAIN = ", ".join(f"'{state.value}'" for state in _IN_VAIN)

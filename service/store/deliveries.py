@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import update
@@ -95,19 +94,25 @@ def store_events(session: Session, rows: Sequence[EventRow]) -> list[EventRow]:
     return new
 
 
-def ring_due(session: Session, *, now: datetime, again: timedelta, limit: int) -> list[UUID]:
-    """Give deliveries that wait past their time, and let them wait for `again` from now on."""
-    due = (
-        select(DeliveryRow.id)
-        .where(DeliveryRow.state == DeliveryState.RECEIVED, col(DeliveryRow.due_at) <= now)
-        .order_by(col(DeliveryRow.due_at))
-        .limit(limit)
-    )
+def count_begun(session: Session, id_: UUID) -> int | None:
+    """Count a worker that begins with a delivery and may be lost with it; gives the new count.
+
+    None when it waits no more.
+    """
+    return _count(session, id_, 1)
+
+
+def count_returned(session: Session, id_: UUID) -> None:
+    """Take back what was counted: the worker is still there."""
+    _count(session, id_, -1)
+
+
+def _count(session: Session, id_: UUID, by: int) -> int | None:
     statement = (
         update(DeliveryRow)
-        .where(col(DeliveryRow.id).in_(due), col(DeliveryRow.state) == DeliveryState.RECEIVED)
-        .values(due_at=now + again)
-        .returning(col(DeliveryRow.id))
+        .where(col(DeliveryRow.id) == id_, col(DeliveryRow.state) == DeliveryState.RECEIVED)
+        .values(losses=col(DeliveryRow.losses) + by)
+        .returning(col(DeliveryRow.losses))
         .execution_options(synchronize_session=False)
     )
-    return list(session.execute(statement).scalars())
+    return session.execute(statement).scalar_one_or_none()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_
+from sqlalchemy import or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, delete
 
@@ -33,3 +34,20 @@ def release(session: Session, name: str, owner: str) -> None:
     session.execute(
         delete(LeaseRow).where(col(LeaseRow.name) == name, col(LeaseRow.owner) == owner)
     )
+
+
+def extend(session: Session, owners: Sequence[str], *, now: datetime, ttl: timedelta) -> set[str]:
+    """Keep all leases of these owners for another `ttl`; gives which have one."""
+    kept = session.execute(
+        update(LeaseRow)
+        .where(col(LeaseRow.owner).in_(owners))
+        .values(until=now + ttl)
+        .returning(col(LeaseRow.owner))
+        .execution_options(synchronize_session=False)
+    )
+    return set(kept.scalars())
+
+
+def free_all(session: Session) -> None:
+    """Forget every lease: whoever had one is known to be gone."""
+    session.execute(delete(LeaseRow))

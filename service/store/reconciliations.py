@@ -32,7 +32,7 @@ def claim(
 ) -> ReconciliationRow | None:
     """Take a comparison for this worker. None when it has ended or another has it."""
     return leased.claim(
-        session, ReconciliationRow, reconciliation_id, _waits(), owner=owner, now=now, ttl=ttl
+        session, ReconciliationRow, reconciliation_id, owner=owner, now=now, ttl=ttl
     )
 
 
@@ -41,24 +41,25 @@ def held(session: Session, reconciliation_id: UUID, owner: str) -> Reconciliatio
     return leased.held(session, ReconciliationRow, reconciliation_id, owner)
 
 
-def ring_due(session: Session, *, now: datetime, again: timedelta, limit: int) -> list[UUID]:
-    """Give comparisons that are due, and let them wait for `again` from now on."""
-    return leased.ring_due(session, ReconciliationRow, _waits(), now=now, again=again, limit=limit)
-
-
-def _waits() -> ColumnElement[bool]:
-    return col(ReconciliationRow.ended_at).is_(None)
+def sources_are_due(session: Session, *, now: datetime) -> bool:
+    """Say whether a source's record is to be compared now by its schedule."""
+    due = select(SourceRow.id).where(*_is_due(now))
+    return session.exec(due.limit(1)).first() is not None
 
 
 def due_sources(session: Session, *, now: datetime, limit: int) -> Sequence[SourceRow]:
     """Lock sources whose record is to be compared now by their schedule."""
     return session.exec(
         select(SourceRow)
-        .where(col(SourceRow.reconcile_due_at) <= now, col(SourceRow.enabled).is_(True))
+        .where(*_is_due(now))
         .order_by(col(SourceRow.reconcile_due_at))
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
+
+
+def _is_due(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    return col(SourceRow.reconcile_due_at) <= now, col(SourceRow.enabled).is_(True)
 
 
 def take_turn(session: Session, source_id: UUID) -> None:

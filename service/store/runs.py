@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, or_, update
+from sqlalchemy import case, delete, false, or_, update
 from sqlmodel import Session, col, select
 
 from schemas.run_tables import AttemptRow, RunEventRow, RunRow, SpreadRow, StepRow, WaitRow
@@ -75,17 +75,33 @@ def store_runs(session: Session, rows: Sequence[RunRow]) -> list[RunRow]:
 
 
 def claim(
-    session: Session, run_id: UUID, *, owner: str, now: datetime, ttl: timedelta
+    session: Session,
+    run_id: UUID,
+    *,
+    owner: str,
+    now: datetime,
+    ttl: timedelta,
+    lost: bool = True,
 ) -> LoadedRun | None:
-    """Take a run that has not ended for this worker. None when it ended or another has it."""
+    """Take a run that has not ended for this worker. None when it ended or another has it.
+
+    `lost`: also one whose worker said nothing for too long. Its `losses` say how many workers were
+    lost since it last came further.
+    """
+    is_over = col(RunRow.lease_until) < now if lost else false()
     statement = (
         update(RunRow)
         .where(
             col(RunRow.id) == run_id,
             col(RunRow.status).in_(ACTIVE),
-            or_(col(RunRow.lease_until).is_(None), col(RunRow.lease_until) < now),
+            or_(col(RunRow.lease_until).is_(None), is_over),
         )
-        .values(lease_owner=owner, lease_until=now + ttl, due_at=now + ttl)
+        .values(
+            lease_owner=owner,
+            lease_until=now + ttl,
+            due_at=now + ttl,
+            losses=case((col(RunRow.lease_owner).is_(None), 0), else_=col(RunRow.losses) + 1),
+        )
         .returning(col(RunRow.id))
         .execution_options(synchronize_session=False)
     )
@@ -228,24 +244,11 @@ def extend_leases(
     return {owner for _, owner in free if owner is not None}
 
 
-def ring_due(session: Session, *, now: datetime, again: timedelta, limit: int) -> list[UUID]:
-    """Give runs that want to be carried on, and let them wait for `again` from now on.
-
-    One that is locked is at work this moment, and is looked at the next time.
-    """
-    due = (
-        select(RunRow.id)
-        .where(col(RunRow.status).in_(ACTIVE), col(RunRow.due_at) <= now)
-        .order_by(col(RunRow.due_at))
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+def free_all(session: Session, *, now: datetime) -> None:
+    """Take every run from its worker: they are known to be gone."""
+    session.execute(
+        update(RunRow)
+        .where(col(RunRow.lease_owner).is_not(None))
+        .values(lease_until=now - timedelta(seconds=1), due_at=now)
+        .execution_options(synchronize_session=False)
     )
-    found = list(session.exec(due).all())
-    if found:
-        session.execute(
-            update(RunRow)
-            .where(col(RunRow.id).in_(found))
-            .values(due_at=now + again)
-            .execution_options(synchronize_session=False)
-        )
-    return found

@@ -54,7 +54,7 @@ from service.workflows.waiting import call_answer
 
 MOST_ATTEMPTS = 100_000
 """Attempts and branches of one simulation."""
-LEASE = timedelta(seconds=15)
+LEASE = timedelta(seconds=8)
 """How long nobody goes on after a worker was lost."""
 
 

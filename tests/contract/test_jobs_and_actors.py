@@ -9,7 +9,9 @@ import pytest
 from schemas.jobs import (
     JOBS,
     AdvanceRun,
+    AdvanceRunInBulk,
     IngestDeliveries,
+    IngestOneByOne,
     Job,
     PerformPoll,
     ReadBackDelivery,
@@ -20,7 +22,9 @@ from workers.actors import ACTORS
 
 EXAMPLES: list[Job] = [
     IngestDeliveries((uuid4(), uuid4())),
+    IngestOneByOne((uuid4(),)),
     AdvanceRun(uuid4()),
+    AdvanceRunInBulk(uuid4()),
     PerformPoll(uuid4()),
     ReadBackDelivery(uuid4()),
     Reconcile(uuid4()),

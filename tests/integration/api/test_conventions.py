@@ -198,6 +198,9 @@ def test_a_queue_that_is_away_is_told_and_deliveries_are_still_taken(
         def ring(self, jobs: list[Job]) -> None:
             """Nobody hears it."""
 
+        def room(self, _job: type[Job]) -> int:
+            return 0
+
         def ping(self) -> None:
             raise Unavailable
 

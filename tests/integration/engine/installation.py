@@ -26,6 +26,7 @@ from schemas.tables import (
 from service.connections import Connections
 from service.db import Database
 from service.ingest import ingest_deliveries
+from service.queue import MOST_WAITING
 from service.runs import advance_run
 from service.runtime import Runtime
 from service.secretbox import SecretBox
@@ -167,6 +168,9 @@ class Bell:
 
     def ring(self, jobs: Sequence[Job]) -> None:
         self.rung.extend(jobs)
+
+    def room(self, job: type[Job]) -> int:
+        return MOST_WAITING[job]
 
     def ping(self) -> None:
         """Always there."""

@@ -6,12 +6,13 @@ from datetime import timedelta
 
 import pytest
 
-from schemas.jobs import AdvanceRun, IngestDeliveries, PerformPoll
+from schemas.jobs import AdvanceRunInBulk, IngestDeliveries, PerformPoll
 from schemas.tables import PollRow
 from service.runs import LEASE, advance_run
 from service.vendors.base import Done
 from tests.integration.engine.installation import Installation, Made
-from workers.scheduler import LEADER_LEASE, RING_AGAIN, Scheduler
+from workers.scheduler import LEADER_LEASE, Scheduler
+from workers.sweeps import RING_AGAIN
 
 
 def test_a_delivery_whose_bell_was_lost_is_rung_for_again_and_again(
@@ -44,7 +45,7 @@ def test_runs_and_polls_are_rung_for_when_they_are_due(installation: Installatio
     installation.bell.rung.clear()
     installation.now += timedelta(seconds=30)
     Scheduler(installation.runtime).ring_due()
-    assert installation.bell.rung == [AdvanceRun(run_id), PerformPoll(poll_id)]
+    assert installation.bell.rung == [AdvanceRunInBulk(run_id), PerformPoll(poll_id)]
 
 
 def test_a_run_that_has_ended_is_not_rung_for(installation: Installation) -> None:

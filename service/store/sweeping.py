@@ -1,0 +1,146 @@
+"""Rows whose time has come: found so that everybody gets a share, and put off while rung for.
+
+Deliveries are shared out between their sources, runs between their workflows. Whoever has few rows
+that wait has all of them found; whoever has many shares what is left. It goes from one owner to the
+next through an index that tells them apart, so that 200,000 rows of one cost the others nothing.
+What somebody has locked is at work this moment, and is looked at the next time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import zip_longest
+from typing import Any, NamedTuple, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, update
+from sqlalchemy.orm import Mapped
+from sqlmodel import Session, col, select
+
+from schemas.run_tables import RunRow
+from schemas.tables import DeliveryRow, DeliveryState
+from schemas.workflow import RunStatus
+from service.store.insert import in_parts
+
+MOST_OWNERS = 100
+"""Owners whose rows are found at once; of more, others are chosen each time."""
+LEAST_SHARE = 20
+UNDER_WAY = (RunStatus.RUNNING.value, RunStatus.WAITING.value)
+NEW = (RunStatus.PENDING.value,)
+
+Owner = TypeVar("Owner")
+Row = TypeVar("Row", DeliveryRow, RunRow)
+
+
+class Rung(NamedTuple):
+    """A row that is rung for; `rings` counts how often that was since it last came further."""
+
+    id: UUID
+    rings: int
+
+
+def due_deliveries(session: Session, *, by: datetime, limit: int) -> list[UUID]:
+    """Give deliveries that wait past their time, with a share for each source."""
+    received = col(DeliveryRow.state) == DeliveryState.RECEIVED.value
+
+    def of(source_id: UUID, most: int) -> Sequence[UUID]:
+        waits = select(DeliveryRow.id).where(
+            received, DeliveryRow.source_id == source_id, col(DeliveryRow.due_at) <= by
+        )
+        return session.exec(waits.order_by(col(DeliveryRow.due_at)).limit(most)).all()
+
+    return _share_out(_owners(session, col(DeliveryRow.source_id), received), of, limit)
+
+
+def due_runs(
+    session: Session, statuses: Sequence[str], *, by: datetime, limit: int, lost: bool
+) -> list[UUID]:
+    """Give runs of these statuses that want to be carried on.
+
+    They come as they became due; when there are too many, with a share for each workflow. `lost`:
+    also those whose worker said nothing for too long.
+    """
+    due = select(RunRow.id).where(col(RunRow.status).in_(statuses), col(RunRow.due_at) <= by)
+    if not lost:
+        due = due.where(col(RunRow.lease_owner).is_(None))
+    due = due.order_by(col(RunRow.due_at))
+    found = session.exec(due.limit(limit)).all()
+    if len(found) < limit:
+        return list(found)
+
+    def of(workflow: str, most: int) -> Sequence[UUID]:
+        return session.exec(due.where(RunRow.workflow == workflow).limit(most)).all()
+
+    return _share_out(
+        _owners(session, col(RunRow.workflow), col(RunRow.due_at).is_not(None)), of, limit
+    )
+
+
+def put_off_deliveries(
+    session: Session, ids: Sequence[UUID], *, by: datetime, until: datetime
+) -> list[Rung]:
+    """Let those of these deliveries that are still due wait for `until`, and give them."""
+    waits = col(DeliveryRow.state) == DeliveryState.RECEIVED.value
+    return _put_off(session, DeliveryRow, ids, waits, by=by, until=until)
+
+
+def put_off_runs(
+    session: Session, ids: Sequence[UUID], statuses: Sequence[str], *, by: datetime, until: datetime
+) -> list[Rung]:
+    """Let those of these runs that are still due wait for `until`, and give them."""
+    waits = col(RunRow.status).in_(statuses)
+    return _put_off(session, RunRow, ids, waits, by=by, until=until)
+
+
+def _put_off(
+    session: Session,
+    model: type[Row],
+    ids: Sequence[UUID],
+    waits: ColumnElement[bool],
+    *,
+    by: datetime,
+    until: datetime,
+) -> list[Rung]:
+    """Put rows off, and give them in the order of `ids`."""
+    rung: dict[UUID, int] = {}
+    for part in in_parts(ids):
+        due = select(model.id).where(col(model.id).in_(part), waits, col(model.due_at) <= by)
+        free = session.exec(due.order_by(col(model.id)).with_for_update(skip_locked=True)).all()
+        put_off = session.execute(
+            update(model)
+            .where(col(model.id).in_(free))
+            .values(due_at=until, rings=col(model.rings) + 1)
+            .returning(col(model.id), col(model.rings))
+            .execution_options(synchronize_session=False)
+        )
+        rung.update((row_id, rings) for row_id, rings in put_off)
+    return [Rung(row_id, rung[row_id]) for row_id in ids if row_id in rung]
+
+
+def _owners(session: Session, owner: Mapped[Any], waits: ColumnElement[bool]) -> list[Any]:
+    """Give whose rows wait: each is found from the one before by one look into the index."""
+    first = select(owner).where(waits).order_by(owner).limit(1).scalar_subquery()
+    known = select(first.label("owner")).cte("owners", recursive=True)
+    after = select(owner).where(waits, owner > known.c.owner).order_by(owner).limit(1)
+    known = known.union_all(select(after.scalar_subquery()).where(known.c.owner.is_not(None)))
+    found = session.execute(select(known.c.owner).where(known.c.owner.is_not(None)))
+    return list(found.scalars())
+
+
+def _share_out(
+    owners: Sequence[Owner], of: Callable[[Owner, int], Sequence[UUID]], limit: int
+) -> list[UUID]:
+    """Give rows of each owner by turns. `of` gives an owner's rows, at most so many."""
+    if len(owners) > MOST_OWNERS:
+        owners = random.sample(owners, MOST_OWNERS)
+    # Twice the equal share, because what some leave others may have.
+    most = min(limit, max(LEAST_SHARE, 2 * limit // max(1, len(owners))))
+    lots = [of(owner, most) for owner in owners]
+    return list(_by_turns(lots))[:limit]
+
+
+def _by_turns(lots: Sequence[Sequence[UUID]]) -> Iterator[UUID]:
+    for turn in zip_longest(*lots):
+        yield from (one for one in turn if one is not None)
