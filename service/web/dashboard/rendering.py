@@ -15,6 +15,8 @@ POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
+LONGEST_VALUE = 8_000
+"""Characters of one value on a page."""
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _GOOD = frozenset({"succeeded", "made", "resolved", "ingested"})
 _BAD = frozenset({"failed", "dead", "critical", "malformed"})
@@ -59,8 +61,12 @@ def moment(time: datetime) -> str:
 
 
 def pretty(value: object) -> str:
-    """Write JSON as people read it."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """Write JSON as people read it, as far as a page can hold it."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    if len(text) <= LONGEST_VALUE:
+        return text
+    left = len(text) - LONGEST_VALUE
+    return f"{text[:LONGEST_VALUE]}\n… {left:,} more characters: `hookwright run show ID --json`"
 
 
 def tone(state: str) -> str:
