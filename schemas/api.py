@@ -401,6 +401,14 @@ class Settlement(BaseModel):
     output: dict[str, Json] | None = None
 
 
+class AlertNote(BaseModel):
+    """What is kept beside an alert that somebody takes on or resolves."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    note: str | None = Field(default=None, max_length=2000)
+
+
 class AlertOut(Answer):
     """An alert."""
 
@@ -448,6 +456,22 @@ class RejectionDetail(RejectionOut):
 
     headers: list[tuple[str, str]]
     body: Body
+
+
+class FailuresOut(Answer):
+    """How much has failed and waits for somebody.
+
+    `failed_runs` began in the last 24 hours. Everything else is counted however old it is.
+    """
+
+    dead_deliveries: int
+    malformed_deliveries: int
+    unconfirmed_deliveries: int
+    failed_runs: int
+    effects_in_doubt: int
+    open_gaps: int
+    failing_polls: int
+    open_alerts: int
 
 
 class SourceOut(Answer):

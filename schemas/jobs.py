@@ -105,6 +105,21 @@ class Reconcile:
         return cls(UUID(ids["reconciliation_id"]))
 
 
+@dataclass(frozen=True, slots=True)
+class PerformBulk:
+    """Go on doing one thing to everything that a filter finds."""
+
+    actor: ClassVar[str] = "perform_bulk"
+    queue: ClassVar[str] = "polls"
+
+    bulk_job_id: UUID
+
+    @classmethod
+    def from_ids(cls, ids: Mapping[str, Any]) -> Self:
+        """Read the job back from its message: ids as text under the field's name."""
+        return cls(UUID(ids["bulk_job_id"]))
+
+
 Job = (
     IngestDeliveries
     | IngestOneByOne
@@ -113,6 +128,7 @@ Job = (
     | PerformPoll
     | ReadBackDelivery
     | Reconcile
+    | PerformBulk
 )
 JOBS: tuple[type[Job], ...] = (
     IngestDeliveries,
@@ -122,4 +138,5 @@ JOBS: tuple[type[Job], ...] = (
     PerformPoll,
     ReadBackDelivery,
     Reconcile,
+    PerformBulk,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID
 from pydantic import Field
 
 from schemas.events import AlertFacts, EventDraft
+from schemas.storable import storable
 from schemas.tables import AlertRow, AlertState
 from service.errors import Conflict, NotFound
 from service.own_events import Announce
@@ -110,21 +112,25 @@ def open_alert(
 
 
 def acknowledge_alert(
-    work: UnitOfWork, alert_id: UUID, *, who: str, now: datetime, announce: Announce
+    work: UnitOfWork,
+    alert_id: UUID,
+    *,
+    who: str,
+    now: datetime,
+    announce: Announce,
+    note: str | None = None,
 ) -> AlertOutputs:
     """Record that somebody has taken an open alert on; once is enough.
 
     Raises NotFound, and Conflict when it is resolved.
     """
-    row = store.locked(work.session, alert_id)
-    if row is None:
-        raise NotFound("there is no alert with this id")
+    row = _lock(work, alert_id)
     if row.state == AlertState.RESOLVED:
         raise Conflict("the alert is resolved")
     changed = row.state == AlertState.OPEN
     if changed:
         row.state = AlertState.ACKNOWLEDGED
-        row.details = {**row.details, "acknowledged_by": who}
+        row.details = {**row.details, **_said("acknowledged_by", who, note)}
         row.changes += 1
         row.changed_at = now
         _tell(work, row, ACKNOWLEDGED, announce)
@@ -138,8 +144,41 @@ def resolve_alert(
     row = store.unresolved(work.session, params.key)
     if row is None:
         return AlertOutputs(id=None, state=None, severity=None, changed=False, opened_at=None)
+    return _resolve(work, row, params.details, now, announce)
+
+
+def resolve_one(
+    work: UnitOfWork,
+    alert_id: UUID,
+    *,
+    who: str,
+    now: datetime,
+    announce: Announce,
+    note: str | None = None,
+) -> AlertOutputs:
+    """Record that somebody says an alert is over; once is enough. Raises NotFound."""
+    row = _lock(work, alert_id)
+    if row.state == AlertState.RESOLVED:
+        return _outputs(row, changed=False)
+    return _resolve(work, row, _said("resolved_by", who, note), now, announce)
+
+
+def _lock(work: UnitOfWork, alert_id: UUID) -> AlertRow:
+    row = store.locked(work.session, alert_id)
+    if row is None:
+        raise NotFound("there is no alert with this id")
+    return row
+
+
+def _said(what: str, who: str, note: str | None) -> dict[str, Any]:
+    return {what: who} if note is None else {what: who, "note": storable(note)}
+
+
+def _resolve(
+    work: UnitOfWork, row: AlertRow, details: Mapping[str, Any], now: datetime, announce: Announce
+) -> AlertOutputs:
     row.state = AlertState.RESOLVED
-    row.details = {**row.details, **params.details}
+    row.details = {**row.details, **details}
     row.resolved_at = row.changed_at = now
     row.changes += 1
     _tell(work, row, RESOLVED, announce)

@@ -29,6 +29,7 @@ from schemas.jobs import (
     IngestDeliveries,
     IngestOneByOne,
     Job,
+    PerformBulk,
     PerformPoll,
     ReadBackDelivery,
     Reconcile,
@@ -49,6 +50,7 @@ MOST_WAITING: Mapping[type[Job], int] = {
     PerformPoll: 128,
     ReadBackDelivery: 128,
     Reconcile: 128,
+    PerformBulk: 128,
 }
 """How long a queue may be for jobs of this kind to be put into it: some seconds of work. An ingest
 job has up to 100 deliveries. Jobs that are not in `BULK` are held to it by the sweeper alone."""

@@ -9,10 +9,12 @@ from schemas.jobs import (
     AdvanceRunInBulk,
     IngestDeliveries,
     IngestOneByOne,
+    PerformBulk,
     PerformPoll,
     ReadBackDelivery,
     Reconcile,
 )
+from service.bulk import perform_bulk
 from service.errors import Unavailable
 from service.ingest import ingest_deliveries, ingest_one_by_one
 from service.polling import perform_poll
@@ -45,6 +47,10 @@ def _read_back(runtime: Runtime, job: ReadBackDelivery) -> None:
 
 def _reconcile(runtime: Runtime, job: Reconcile) -> None:
     reconcile(runtime, job.reconciliation_id)
+
+
+def _bulk(runtime: Runtime, job: PerformBulk) -> None:
+    perform_bulk(runtime, job.bulk_job_id)
 
 
 SOMEBODY_WAITS = 0
@@ -120,6 +126,16 @@ ACTORS: tuple[Declared, ...] = (
         first_pause=timedelta(seconds=1),
         longest_pause=timedelta(seconds=5),
         time_limit=timedelta(minutes=15),
+        expected=(Unavailable,),
+    ),
+    Declared(
+        job=PerformBulk,
+        perform=_bulk,
+        priority=IN_BULK,
+        retries=0,
+        first_pause=timedelta(seconds=1),
+        longest_pause=timedelta(seconds=5),
+        time_limit=timedelta(minutes=5),
         expected=(Unavailable,),
     ),
 )

@@ -19,10 +19,12 @@ from schemas.jobs import (
     IngestDeliveries,
     IngestOneByOne,
     Job,
+    PerformBulk,
     PerformPoll,
     Reconcile,
 )
 from schemas.tables import PollRow, ReconciliationRow
+from schemas.upkeep_tables import BulkJobRow
 from service.db import Session
 from service.losses import SUSPECT_AFTER_RINGS
 from service.queue import MOST_WAITING
@@ -127,5 +129,6 @@ SWEEPS: tuple[Sweep, ...] = (
     _sweep_of_runs("new runs", sweeping.NEW, AdvanceRunInBulk),
     _sweep_of_leased("polls", PollRow, PerformPoll, PerformPoll),
     _sweep_of_leased("reconciliations", ReconciliationRow, Reconcile, Reconcile),
+    _sweep_of_leased("work in bulk", BulkJobRow, PerformBulk, PerformBulk),
 )
 """Every kind of row that waits for a job; one more is a line here."""

@@ -54,11 +54,17 @@ class ApiClient:
         raise _translate(answer)
 
     def post(
-        self, path: str, body: Mapping[str, object] | None = None, *, timeout_s: float = TIMEOUT_S
+        self,
+        path: str,
+        body: Mapping[str, object] | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        key: str | None = None,
     ) -> Any:
-        """Send a decision and give the answer's JSON."""
+        """Send a decision and give the answer's JSON. `key`: who asks again asks for the same."""
+        headers = {} if key is None else {"Idempotency-Key": key}
         try:
-            answer = self._http.post(path, json=body, timeout=timeout_s)
+            answer = self._http.post(path, json=body, headers=headers, timeout=timeout_s)
         except httpx.TransportError as error:
             raise nothing_answers(self.url, error) from error
         if answer.is_success:
@@ -207,6 +213,8 @@ _LISTS = {
     "event": "events",
     "effect": "effects",
     "rejection": "rejections",
+    "alert": "alerts",
+    "bulk": "bulk-jobs",
 }
 
 

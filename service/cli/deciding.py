@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
 import click
 
+from service.cli.bulk_asking import (
+    as_filter,
+    in_bulk,
+    no_wait_option,
+    rate_option,
+    since_option,
+    until_option,
+    yes_option,
+)
 from service.cli.client import ApiClient, find_id, remote
 from service.cli.output import json_option, print_json
 from service.cli.showing import run_command
@@ -172,21 +182,68 @@ def run_approve(
 
 @run_command.command(
     "retry",
-    short_help="Let a run that ended badly go on.",
-    epilog="Example: hookwright run retry 0197c9bb",
+    short_help="Let one, or many, that ended badly go on.",
+    epilog="Example: hookwright run retry --status failed --workflow heal-failed-run --since 24h",
 )
-@click.argument("run_id", metavar="RUN")
+@click.argument("run_id", metavar="[RUN]", required=False)
+@click.option(
+    "--status",
+    "statuses",
+    multiple=True,
+    type=click.Choice(["failed", "cancelled"]),
+    help="Without a RUN: all in this state (may be given twice).",
+)
+@click.option("--workflow", metavar="NAME", help="Only of this workflow.")
+@since_option
+@until_option
+@rate_option
+@click.option("--dry-run", is_flag=True, help="Only say how many there are.")
+@yes_option
+@no_wait_option
 @json_option
 @remote
-def run_retry(api: ApiClient, *, run_id: str, as_json: bool) -> None:
-    """Let a run that failed or was cancelled go on from the step at which it ended.
+def run_retry(
+    api: ApiClient,
+    *,
+    run_id: str | None,
+    statuses: tuple[str, ...],
+    workflow: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    rate: float,
+    dry_run: bool,
+    yes: bool,
+    no_wait: bool,
+    as_json: bool,
+) -> int:
+    """Let runs that failed or were cancelled go on from the step at which they ended.
 
     What succeeded is kept; of the branches of a step only those that did not succeed begin again.
-    The beginning of RUN is enough.
+    With a RUN (its beginning is enough) that one; else all that are in a state, in the background.
     """
+    wanted = {"workflow": workflow, "since": since, "until": until}
+    if run_id is None:
+        if not statuses:
+            message = "give a RUN, or say which: --status failed"
+            raise click.UsageError(message)
+        return in_bulk(
+            api,
+            "/runs/retry",
+            {"filter": as_filter(wanted) | {"status": list(statuses)}, "per_second": rate},
+            things=("run", "runs"),
+            question="",
+            dry_run=dry_run,
+            yes=yes,
+            wait=not no_wait,
+            as_json=as_json,
+        )
+    if statuses or dry_run or any(wanted.values()):
+        message = "give either a RUN or a filter"
+        raise click.UsageError(message)
     found = find_id(api, "run", run_id)
     told = api.post(f"/runs/{found}/retry")
     if as_json:
         print_json(told)
-        return
-    click.echo(f"the run goes on; `hookwright run show {found}` says how")
+    else:
+        click.echo(f"the run goes on; `hookwright run show {found}` says how")
+    return 0

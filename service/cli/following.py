@@ -12,6 +12,7 @@ import click
 from rich.text import Text
 
 from service.cli.client import PAGE, ApiClient, remote
+from service.cli.marks import by_whom, why_run
 from service.cli.output import console, json_option, moment, print_line, state
 from service.errors import Unreachable, VendorBroken
 
@@ -122,9 +123,11 @@ def _run(row: dict[str, Any]) -> Text:
     at = row["ended_at"] or row["started_at"] or row["created_at"]
     line = Text(f"{moment(at)}  ").append_text(state(row["status"]))
     line.append(f"  {row['workflow']}", style="bold").append(f"  {row['id']}")
+    if mark := by_whom(row):
+        line.append(f"  {mark}", style="yellow")
     if row["error"]:
         # Of a run that failed people want to know what went wrong, not why it was begun.
-        return line.append(f"  {row['error'].get('message') or row['error']}", style="red")
+        return line.append(f"  {why_run(row)}", style="red")
     return line.append(f"  {row['reason']}" if row["reason"] else "", style="bright_black")
 
 

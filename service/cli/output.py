@@ -56,6 +56,7 @@ _GIVE_WAY = (
     "from file",
     "origin",
     "subject",
+    "why",
     "took",
     "vendor",
     "polls",
@@ -65,7 +66,18 @@ _GIVE_WAY = (
     "type",
 )
 _SHORTENED = frozenset(
-    {"key", "asks", "description", "reconciles", "polls", "subject", "title", "workflow", "type"}
+    {
+        "why",
+        "key",
+        "asks",
+        "description",
+        "reconciles",
+        "polls",
+        "subject",
+        "title",
+        "workflow",
+        "type",
+    }
 )
 _SECONDS_A_MINUTE = 60
 _SECONDS_AN_HOUR = 3600
@@ -192,6 +204,11 @@ def between(start: str | None, end: str | None) -> float | None:
     if start is None or end is None:
         return None
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+def reason_with_fault(reason: str | None, fault: str | None) -> str | None:
+    """Give why something failed, with what its traceback is found by."""
+    return reason if fault is None else f"{reason} (fault={fault})"
 
 
 def _cell(value: Any) -> Text:

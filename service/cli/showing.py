@@ -10,6 +10,7 @@ import click
 
 from schemas.workflow import WaitKind
 from service.cli.client import ApiClient, find_id, find_one, find_workflow, remote
+from service.cli.marks import replay_mark, to_do_delivery, why_delivery, why_run
 from service.cli.output import (
     between,
     console,
@@ -32,6 +33,8 @@ MOST_LINES = 40
 LONGEST_LINE = 200
 """Characters of such a line."""
 
+_ONLY_IF_ANY = frozenset({"why", "mark"})
+
 limit_option = click.option(
     "--limit", metavar="N", type=click.IntRange(1), default=20, help="How many at most."
 )
@@ -47,12 +50,26 @@ def list_rows(
     as_json: bool,
     **filters: object,
 ) -> None:
-    """Print what a list of the API holds, newest first: a table of `cells`, or the rows as JSON."""
+    """Print what a list of the API holds, newest first: a table of `cells`, or the rows as JSON.
+
+    The columns `why` and `mark` are left out where none of the rows has anything there.
+    """
     rows = list(api.rows(path, limit, filters))
     if as_json:
         print_json(rows)
-    else:
-        print_table(columns, [cells(row) for row in rows], empty="nothing yet")
+        return
+    table = [cells(row) for row in rows]
+    # A column that says nothing of any of them only takes room.
+    shown = [
+        at
+        for at, name in enumerate(columns)
+        if name not in _ONLY_IF_ANY or any(row[at] for row in table)
+    ]
+    print_table(
+        [columns[at] for at in shown],
+        [[row[at] for at in shown] for row in table],
+        empty="nothing yet",
+    )
 
 
 def _newest(api: ApiClient, kind: str, path: str, **filters: object) -> str:
@@ -71,7 +88,9 @@ def _print_runs(runs: Sequence[Row]) -> None:
     for run in runs:
         status = state(run["status"])
         status.pad_right(statuses - len(run["status"]))
-        console().print("  ", status, f"  {run['workflow']:<{names}}  {run['id']}", sep="")
+        mark = replay_mark(run)
+        line = f"  {run['workflow']:<{names}}  {run['id']}{mark and f'  {mark}'}"
+        console().print("  ", status, line, sep="")
 
 
 # --- runs -------------------------------------------------------------------------------------
@@ -108,7 +127,7 @@ def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None
         api,
         "/runs",
         limit,
-        ["id", "workflow", "status", "began", "took"],
+        ["id", "workflow", "status", "began", "took", "mark", "why"],
         lambda row: [
             row["id"],
             row["workflow"],
@@ -116,6 +135,8 @@ def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None
             moment(row["created_at"]),
             None if (took := between(row["created_at"], row["ended_at"])) is None
             else duration(took),
+            replay_mark(row),
+            why_run(row),
         ],
         as_json=as_json,
         **filters,
@@ -198,13 +219,14 @@ def delivery_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str |
         api,
         "/deliveries",
         limit,
-        ["id", "source", "state", "received", "bytes", "key"],
+        ["id", "source", "state", "received", "bytes", "why", "key"],
         lambda row: [
             row["id"],
             row["source"],
             state(row["state"]),
             moment(row["received_at"]),
             row["body_bytes"],
+            why_delivery(row),
             row["delivery_key"],
         ],
         as_json=as_json,
@@ -236,8 +258,9 @@ def delivery_show(api: ApiClient, *, delivery_id: str, as_json: bool) -> None:
             else f"{found['verdict']} later: it was refused at first, as rejection "
             f"{found['rejection_id']}",
             "state": state(found["state"]),
-            "error": found["error"],
+            **_why(found),
             "key": found["delivery_key"],
+            **({"replayed": _times(found["replays"])} if found.get("replays") else {}),
         }
     )
     out = console()
@@ -251,6 +274,20 @@ def delivery_show(api: ApiClient, *, delivery_id: str, as_json: bool) -> None:
         out.print(f"  {name}: {value}", markup=False)
     out.print(f"\n[bold]body[/] ({found['body_bytes']} bytes, {found['body']['encoding']})")
     out.print(found["body"]["content"], markup=False)
+
+
+def _why(delivery: Row) -> dict[str, object]:
+    """Give why a delivery gave no events, and what to do now."""
+    told = {
+        "error": delivery["error"],
+        "fault": delivery.get("fault"),
+        "to do": to_do_delivery(delivery),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 # --- events, alerts ---------------------------------------------------------------------------

@@ -10,7 +10,15 @@ from typing import Any
 from rich.text import Text
 
 from service.cli.branch_lines import SIGNS, branch_lines, step_path, waiting_lines
-from service.cli.output import STATE_STYLES, between, console, duration, moment
+from service.cli.marks import by_whom
+from service.cli.output import (
+    STATE_STYLES,
+    between,
+    console,
+    duration,
+    moment,
+    reason_with_fault,
+)
 
 __all__ = ["SIGNS", "render_run", "step_path"]
 
@@ -79,6 +87,8 @@ def _head(run: Row) -> Iterator[Text]:
     if run["retries"]:
         times = "once" if run["retries"] == 1 else f"{run['retries']} times"
         line.append(f"  retried {times}", style="yellow")
+    if mark := by_whom(run):
+        line.append(f"  {mark}", style="yellow")
     yield line
     yield _railed(Text(f"run {run['id']}", style=_FAINT))
     if run["path"]:
@@ -242,7 +252,8 @@ def _given(params: Row) -> Iterator[Text]:
 
 
 def _fault(error: Row) -> Text:
-    return Text(f"{error.get('code', 'error')}: {_in_line(str(error.get('message', '')))}", "red")
+    told = reason_with_fault(_in_line(str(error.get("message", ""))), error.get("fault"))
+    return Text(f"{error.get('code', 'error')}: {told}", "red")
 
 
 def _end(run: Row) -> Iterator[Text]:
@@ -260,6 +271,8 @@ def _end(run: Row) -> Iterator[Text]:
     yield line
     if run["error"]:
         yield Text("   ").append_text(_fault(run["error"]))
+        if fault := run["error"].get("fault"):
+            yield Text(f"   look in the log for fault={fault}, and report it", _FAINT)
         if run["root_id"] == run["id"]:
             yield Text(f"   to go on from there: hookwright run retry {run['id']}", _FAINT)
     for name, value in (run["output"] or {}).items() if _is_map(run["output"]) else ():

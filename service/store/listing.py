@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_
@@ -20,7 +20,6 @@ from schemas.api import (
     Question,
     RejectionQuestion,
     RunQuestion,
-    TimedQuestion,
 )
 from schemas.reconciling import ReconciliationQuestion
 from schemas.run_tables import RunRow, WaitRow
@@ -40,6 +39,20 @@ from schemas.workflow import WaitKind
 from service.paging import Page, read_cursor, write_cursor
 
 Row = TypeVar("Row", bound=SQLModel)
+
+
+class Timed(Protocol):
+    """What may be narrowed by time."""
+
+    @property
+    def since(self) -> datetime | None:
+        """Nothing before this."""
+
+    @property
+    def until(self) -> datetime | None:
+        """Nothing from this on."""
+
+
 _ESCAPE = "\\"
 
 
@@ -50,7 +63,7 @@ def list_deliveries(session: Session, question: DeliveryQuestion) -> Page[Delive
         *equal(DeliveryRow.source, question.source),
         *equal(DeliveryRow.vendor, question.vendor),
         *equal(DeliveryRow.state, question.state),
-        *_contains(question.q, DeliveryRow.delivery_key),
+        *contains(question.q, DeliveryRow.delivery_key),
         *between(DeliveryRow.received_at, question),
     )
     return page_of(session, statement, DeliveryRow, question)
@@ -72,7 +85,7 @@ def list_events(session: Session, question: EventQuestion) -> Page[EventRow]:
         *equal(EventRow.vendor, question.vendor),
         *equal(EventRow.source, question.source),
         *equal(EventRow.subject, question.subject),
-        *_contains(question.q, EventRow.subject, EventRow.type, EventRow.vendor_type),
+        *contains(question.q, EventRow.subject, EventRow.type, EventRow.vendor_type),
         *between(EventRow.received_at, question),
     )
     return page_of(session, statement, EventRow, question)
@@ -213,7 +226,7 @@ def _waiting_for(kind: WaitKind | None) -> list[ColumnElement[bool]]:
     return [col(RunRow.id).in_(waiting)]
 
 
-def between(column: datetime, question: TimedQuestion) -> list[ColumnElement[bool]]:
+def between(column: datetime, question: Timed) -> list[ColumnElement[bool]]:
     """Give the conditions that a column lies in the time that was asked for."""
     conditions: list[ColumnElement[bool]] = []
     if question.since is not None:
@@ -232,7 +245,8 @@ def like(column: str, pattern: str | None) -> list[ColumnElement[bool]]:
     return [col(column).like(_literal(pattern).replace("*", "%"), escape=_ESCAPE)]
 
 
-def _contains(wanted: str | None, *columns: str | None) -> list[ColumnElement[bool]]:
+def contains(wanted: str | None, *columns: str | None) -> list[ColumnElement[bool]]:
+    """Give the condition that one of the columns has this text; none without a text."""
     if not wanted:
         return []
     pattern = f"%{_literal(wanted)}%"

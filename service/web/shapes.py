@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from schemas import api
-from schemas.bulk import ReplayOut
+from schemas.bulk import BulkJobOut, BulkPosition, ReplayOut
 from schemas.events import Event
 from schemas.saving import BacktestReport, VersionDetail, VersionOut
 from schemas.tables import DeliveryRow, RejectionRow, SourceRow, WorkflowRow, WorkflowVersionRow
+from schemas.upkeep_tables import BulkJobRow
 from service.backtest_report import Report
 from service.backtesting import note_of
 from service.paging import Page
@@ -68,6 +69,13 @@ def foreseen(row: DeliveryRow, found: Foreseen) -> ReplayOut:
         again=list(found.again),
         first=list(found.first),
     )
+
+
+def bulk_job(row: BulkJobRow) -> BulkJobOut:
+    """Give work in bulk with its progress."""
+    given = {name: getattr(row, name) for name in BulkJobOut.model_fields if hasattr(row, name)}
+    position = BulkPosition.model_validate(row.position or {})
+    return BulkJobOut(**given, first_failures=list(position.failures))
 
 
 def event_detail(story: EventStory) -> api.EventDetail:

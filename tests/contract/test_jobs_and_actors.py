@@ -13,6 +13,7 @@ from schemas.jobs import (
     IngestDeliveries,
     IngestOneByOne,
     Job,
+    PerformBulk,
     PerformPoll,
     ReadBackDelivery,
     Reconcile,
@@ -28,6 +29,7 @@ EXAMPLES: list[Job] = [
     PerformPoll(uuid4()),
     ReadBackDelivery(uuid4()),
     Reconcile(uuid4()),
+    PerformBulk(uuid4()),
 ]
 
 

@@ -1,0 +1,175 @@
+"""`bulk list|show|cancel`, and following work in bulk at a terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+from rich.text import Text
+
+from service.cli.client import ApiClient, find_id, find_one, remote
+from service.cli.output import (
+    console,
+    duration,
+    json_option,
+    moment,
+    print_fields,
+    print_json,
+    print_table,
+    reason_with_fault,
+    state,
+)
+from service.cli.progress import bar
+from service.cli.showing import limit_option, list_rows
+
+LOOK_EVERY_S = 0.5
+KINDS = {"replay_deliveries": "replay deliveries", "retry_runs": "retry runs"}
+
+Row = dict[str, Any]
+
+
+@click.group("bulk")
+def bulk_command() -> None:
+    """Work in bulk: replays of many deliveries, retries of many runs."""
+
+
+@bulk_command.command("list", epilog="Example: hookwright bulk list --state running")
+@click.option("--state", help="Only in this state.")
+@limit_option
+@json_option
+@remote
+def bulk_list(api: ApiClient, *, limit: int, as_json: bool, state: str | None) -> None:
+    """List work in bulk, newest first."""
+    list_rows(
+        api,
+        "/bulk-jobs",
+        limit,
+        ["id", "what", "state", "asked", "by", "done", "skipped", "failed", "of"],
+        _cells,
+        as_json=as_json,
+        state=state,
+    )
+
+
+def _cells(row: Row) -> list[object]:
+    return [
+        row["id"],
+        _what(row),
+        state(row["state"]),
+        moment(row["created_at"]),
+        row["by"],
+        row["done"],
+        row["skipped"],
+        row["failed"],
+        row["total"],
+    ]
+
+
+@bulk_command.command(
+    "show",
+    short_help="Show how far it has come, and what could not be done.",
+    epilog="Example: hookwright bulk show 0197c9bb --follow",
+)
+@click.argument("bulk_id", metavar="ID")
+@click.option("--follow", is_flag=True, help="Wait for its end; 1 unless everything was done.")
+@json_option
+@remote
+def bulk_show(api: ApiClient, *, bulk_id: str, follow: bool, as_json: bool) -> int:
+    """Show how far work in bulk has come. The beginning of an ID is enough."""
+    found = find_one(api, "bulk", bulk_id)
+    if follow:
+        found = follow_bulk(api, found, quiet=as_json)
+    if as_json:
+        print_json(found)
+    else:
+        print_bulk(found)
+    return 1 if follow and found["state"] != "succeeded" else 0
+
+
+@bulk_command.command(
+    "cancel",
+    short_help="End it before its next row.",
+    epilog="Example: hookwright bulk cancel 0197c9bb",
+)
+@click.argument("bulk_id", metavar="ID")
+@json_option
+@remote
+def bulk_cancel(api: ApiClient, *, bulk_id: str, as_json: bool) -> None:
+    """End work in bulk before its next row; what was done stays done."""
+    found = api.post(f"/bulk-jobs/{find_id(api, 'bulk', bulk_id)}/cancel")
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(f"cancelled; {found['done']} of {found['total']} were done")
+
+
+def follow_bulk(api: ApiClient, job: Row, *, quiet: bool) -> Row:
+    """Give a job once it has ended, with a bar at a terminal. Interrupting it stops only that."""
+    try:
+        with bar(_what(job), "", shown=not quiet) as move:
+            while job["ended_at"] is None:
+                move(_seen(job), int(job["total"]))
+                time.sleep(LOOK_EVERY_S)
+                job = api.get(f"/bulk-jobs/{job['id']}")
+    except KeyboardInterrupt:
+        click.echo(f"it goes on: hookwright bulk show {job['id']} --follow", err=True)
+        raise
+    return job
+
+
+def _what(job: Row) -> str:
+    return KINDS.get(job["kind"], str(job["kind"]))
+
+
+def _seen(job: Row) -> int:
+    return int(job["done"]) + int(job["skipped"]) + int(job["failed"])
+
+
+def print_bulk(job: Row) -> None:
+    """Print how far a job has come, and what could not be done."""
+    left = job["total"] - _seen(job)
+    print_fields(
+        {
+            "id": job["id"],
+            "what": _what(job),
+            "which": Text(", ".join(f"{name} {value}" for name, value in _which(job))),
+            "state": state(job["state"]),
+            "asked": f"{moment(job['created_at'])} by {job['by']}",
+            "done": f"{job['done']} of {job['total']}",
+            "skipped": f"{job['skipped']}" if job["skipped"] else "-",
+            "failed": job["failed"] or "-",
+            "rate": f"{job['per_second']:g} a second at most"
+            + (f"; some {duration(left / job['per_second'])} left" if _is_going(job) else ""),
+            "ended": moment(job["ended_at"]),
+        }
+    )
+    failures = job["first_failures"]
+    if not failures:
+        return
+    console().print("\n[bold]could not be done[/]")
+    print_table(
+        ["id", "reason"],
+        [[one["id"], reason_with_fault(one["reason"], one["fault"])] for one in failures],
+        empty="",
+    )
+    if job["failed"] > len(failures):
+        console().print(f"and {job['failed'] - len(failures)} more", markup=False)
+
+
+def _which(job: Row) -> list[tuple[str, object]]:
+    asked = dict(job["question"])
+    wanted = {**asked.pop("filter"), **asked}
+    return [
+        (name, _plain(name, value)) for name, value in wanted.items() if value not in (None, False)
+    ]
+
+
+def _plain(name: str, value: object) -> object:
+    if name in {"since", "until"}:
+        return moment(str(value))
+    return "/".join(str(one) for one in value) if isinstance(value, list) else value
+
+
+def _is_going(job: Row) -> bool:
+    return job["ended_at"] is None
