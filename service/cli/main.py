@@ -35,7 +35,7 @@ _COMMANDS = {
     "send": Entry("sending", "send", "Send a signed sample as a vendor would."),
     "tail": Entry("following", "tail", "Follow what happens."),
     "run": Entry("deciding", "run", "Runs: executions of workflows."),
-    "delivery": Entry("rejections", "delivery", "Deliveries: requests as they came."),
+    "delivery": Entry("replaying", "delivery", "Deliveries: requests as they came."),
     "rejection": Entry(
         "rejections", "rejection", "Rejections: requests that were refused, and why."
     ),
@@ -43,7 +43,8 @@ _COMMANDS = {
     "effect": Entry(
         "effects", "effect", "Effects: what was changed outside, and what is in doubt."
     ),
-    "alert": Entry("showing", "alert", "Alerts: conditions with a life."),
+    "alert": Entry("alerting", "alert", "Alerts: conditions with a life."),
+    "bulk": Entry("bulk", "bulk", "Work in bulk: replays of many, retries of many."),
     "source": Entry(
         "sources", "source", "Sources: receiving addresses, and how to connect a sender."
     ),
