@@ -7,9 +7,10 @@ the run over after a crash reads from its rows how far it came.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 from uuid import UUID
 
 import structlog
@@ -28,6 +29,7 @@ from service.ending import finish, give_up
 from service.errors import Unavailable
 from service.faults import note_fault
 from service.losses import MOST_LOSSES, SUSPECT_AFTER_RINGS, said_of
+from service.lost_commits import take_back_uncalled
 from service.own_actions import OwnAction
 from service.resting import await_person, release, rest
 from service.routing import announcer
@@ -56,6 +58,8 @@ from service.workflows.own_steps import in_shadow
 from service.workflows.planner import plan
 from service.workflows.shadow import not_awaited
 from service.workflows.transitions import after_attempt
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -93,10 +97,10 @@ def advance_run(runtime: Runtime, run_id: UUID) -> None:
     """Carry a run on until it ends or has to wait. Safe to call twice and at the same time."""
     with runtime.holding(LEASE) as lease:
         try:
-            begun = _take(runtime, run_id, lease)
+            begun = _surely(runtime, run_id, lease, _take)
             while begun is not None:
                 if isinstance(begun, Again):
-                    begun = _resume(runtime, run_id, lease)
+                    begun = _surely(runtime, run_id, lease, _resume)
                     continue
                 result = effects.perform(
                     begun.call,
@@ -136,12 +140,34 @@ def _take(runtime: Runtime, run_id: UUID, lease: str) -> Begun | Again | None:
     return _pass_gates(runtime, run_id, version, lease)
 
 
-def _take_with_care(runtime: Runtime, run_id: UUID, lease: str) -> Begun | Again | None:
-    """Go on when the taking is committed: it counts, should this worker be lost with it too."""
+def _surely(
+    runtime: Runtime,
+    run_id: UUID,
+    lease: str,
+    begin: Callable[[Runtime, UUID, str], Begun | Again | None],
+) -> Begun | Again | None:
+    """Begin with a run, and find out what became of a commit whose answer was lost."""
+    try:
+        return begin(runtime, run_id, lease)
+    except Unavailable as error:
+        if not error.perhaps_done:
+            raise
+    return _patiently(runtime, lambda: _take_with_care(runtime, run_id, lease, is_lost=True))
+
+
+def _take_with_care(
+    runtime: Runtime, run_id: UUID, lease: str, *, is_lost: bool = False
+) -> Begun | Again | None:
+    """Go on when the taking is committed: it counts, should this worker be lost with it too.
+
+    `is_lost`: the answer to an earlier commit was lost; what that has begun was never called.
+    """
     with unit_of_work(runtime.database, runtime.queue) as work:
         run = store.reload_held(work.session, run_id, owner=lease)
         if run is None:
             return None
+        if is_lost:
+            take_back_uncalled(work, run, runtime.clock())
         version = runtime.versions.open(run.row.workflow, run.version)
         if not admission.stands_before_gate(work, run, version):
             return _go_on(runtime, work, run)
@@ -181,11 +207,26 @@ def _settle_patiently(
 
     Only we know what the other side answered; without it the effect would be in doubt.
     """
+    is_lost = False
+
+    def settle() -> Begun | Again | None:
+        nonlocal is_lost
+        try:
+            return _settle(runtime, run_id, lease, begun, result, is_lost=is_lost)
+        except Unavailable as error:
+            is_lost = is_lost or error.perhaps_done
+            raise
+
+    return _patiently(runtime, settle)
+
+
+def _patiently(runtime: Runtime, act: Callable[[], T]) -> T:
+    """Do what needs the database, waiting for it to come back. Raises Unavailable in the end."""
     began = runtime.monotonic()
     pause = FIRST_OUTAGE_PAUSE_S
     while True:
         try:
-            return _settle(runtime, run_id, lease, begun, result)
+            return act()
         except Unavailable:
             stopping = runtime.stopping.wait(pause)
             if stopping or runtime.monotonic() - began > OUTAGE_PATIENCE_S:
@@ -194,8 +235,12 @@ def _settle_patiently(
 
 
 def _settle(
-    runtime: Runtime, run_id: UUID, lease: str, begun: Begun, result: Result
+    runtime: Runtime, run_id: UUID, lease: str, begun: Begun, result: Result, *, is_lost: bool
 ) -> Begun | Again | None:
+    """Record what came of a call, and go on.
+
+    `is_lost`: the answer to committing just that was lost; it may have been recorded.
+    """
     with unit_of_work(runtime.database, runtime.queue) as work:
         now = runtime.clock()
         # The ledger tells what happened outside even when the run was taken from us meanwhile.
@@ -204,7 +249,9 @@ def _settle(
         run = store.reload_held(work.session, run_id, owner=lease)
         if run is not None:
             run.row.rings = run.row.losses = 0
-        if run is not None and begun.decision is not None:
+        if run is not None and is_lost:
+            take_back_uncalled(work, run, now, called=begun.call.step)
+        if run is not None and begun.decision is not None and _awaits(run, begun.decision):
             state = _record_outcome(runtime, work, run, begun.decision, outcome)
             if state.status is StepStatus.FAILED:
                 known = result.when_given_up(begun.call)
@@ -226,6 +273,12 @@ def _settle(
             announce=announcer(runtime),
         )
     return None
+
+
+def _awaits(run: LoadedRun, decision: Perform) -> bool:
+    """Say whether this attempt's outcome is not recorded yet."""
+    row = run.steps[decision.step.id]
+    return row.status == StepStatus.RUNNING and row.attempts == decision.attempt
 
 
 def _go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | Again | None:

@@ -30,16 +30,19 @@ class UnitOfWork:
 def unit_of_work(database: Database, queue: Queue) -> Iterator[UnitOfWork]:
     """Open a transaction; commit at the end of the block, roll back when it raises.
 
-    Raises Unavailable when the database is away.
+    Raises Unavailable when the database is away; `perhaps_done` says that it was lost in the
+    commit, so that nobody knows whether the transaction took place.
     """
+    committing = False
     try:
         with database.turn_to_write(), database.session() as session:
             work = UnitOfWork(session)
             yield work
+            committing = True
             session.commit()
     except DBAPIError as error:
         if is_outage(error):
-            raise Unavailable("the database is not available") from error
+            raise Unavailable("the database is not available", perhaps_done=committing) from error
         raise
     if work.jobs:
         queue.ring(work.jobs)

@@ -39,6 +39,19 @@ def perhaps(session: Session, key: str) -> EffectRow | None:
     return session.exec(select(EffectRow).where(EffectRow.key == key).with_for_update()).first()
 
 
+def intended_by(session: Session, run_id: UUID, step: str) -> EffectRow | None:
+    """Give the effect of a step that was begun and whose end is not known, locked."""
+    return session.exec(
+        select(EffectRow)
+        .where(
+            EffectRow.run_id == run_id,
+            EffectRow.step == step,
+            EffectRow.state == EffectState.INTENDED,
+        )
+        .with_for_update()
+    ).first()
+
+
 def find(session: Session, key: str) -> EffectRow:
     """Give the effect with this key, locked."""
     return session.exec(select(EffectRow).where(EffectRow.key == key).with_for_update()).one()

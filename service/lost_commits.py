@@ -1,0 +1,41 @@
+"""What a commit has begun whose answer was lost: written down, and never called.
+
+The connection may break in the moment of a commit. Whoever asked for it finds out what became of
+it by reading the rows again; its own thread alone knows that it has not called anything since.
+Without that, a call that was never made would be in doubt.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from schemas.tables import EffectState
+from schemas.workflow import StepStatus
+from service.store import effects
+from service.store import runs as store
+from service.store.runs import LoadedRun
+from service.unit_of_work import UnitOfWork
+
+
+def take_back_uncalled(
+    work: UnitOfWork, run: LoadedRun, now: datetime, *, called: str | None = None
+) -> None:
+    """Let steps that were begun by such a commit be begun anew. `called` is one that was called.
+
+    The run must be held by the thread that asked for the commit. An effect that had been tried
+    before stays as it was: what became of the earlier call is not known any better.
+    """
+    for step in run.steps.values():
+        if step.status != StepStatus.RUNNING or step.step == called:
+            continue
+        attempt = store.attempt(work.session, step.id, step.attempts)
+        if attempt is None or attempt.status != StepStatus.RUNNING:
+            continue
+        attempt.status = StepStatus.FAILED
+        attempt.ended_at = now
+        attempt.error = {"code": "not_called", "message": "the database was lost before the call"}
+        step.status = StepStatus.PENDING
+        step.put_off += 1
+        effect = effects.intended_by(work.session, run.row.id, step.step)
+        if effect is not None and effect.calls == 1:
+            effect.state = EffectState.NOT_MADE

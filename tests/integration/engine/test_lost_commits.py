@@ -1,0 +1,139 @@
+"""The answer to a commit is lost: nothing is done twice, and nothing uncalled is in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from schemas.run_tables import RunRow
+from schemas.tables import EffectState
+from schemas.workflow import RunStatus, StepStatus
+from service.db import Database, Session
+from service.errors import TimedOut, Unavailable
+from service.ingest import ingest_deliveries
+from service.queue import UnheardQueue
+from service.runs import advance_run
+from service.unit_of_work import unit_of_work
+from service.vendors.base import Done
+from tests.integration.engine.installation import Installation, Made
+
+THREE_STEPS = """
+name: three
+on: [{event: go}]
+steps:
+  - {id: first, uses: robot.once, with: {name: a}}
+  - {id: second, uses: robot.natural, with: {name: "got ${{ steps.first.value }}"}}
+  - {id: third, uses: robot.looked_up, with: {name: c}}
+"""
+MOST_COMMITS = 9
+
+
+class LosingCommits:
+    """Lets the answers to some commits of a database get lost, counted from 1."""
+
+    def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lost: set[int] = set()
+        self.taken_place = True
+        self.count = 0
+        self._session: Callable[..., Session] = database.session
+        monkeypatch.setattr(database, "session", self._open)
+
+    def _open(self, **options: Any) -> Session:
+        session = self._session(**options)
+        commit = session.commit
+
+        def committed() -> None:
+            self.count += 1
+            is_lost = self.count in self.lost
+            if not is_lost or self.taken_place:
+                commit()
+            if is_lost:
+                fault = Exception("the connection is lost")
+                raise OperationalError("COMMIT", {}, fault, connection_invalidated=True)
+
+        object.__setattr__(session, "commit", committed)
+        return session
+
+
+@pytest.fixture
+def losing(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> LosingCommits:
+    # Nobody has to wait for a database that comes back at once.
+    monkeypatch.setattr(installation.runtime.stopping, "wait", lambda _seconds: False)
+    return LosingCommits(installation.database, monkeypatch)
+
+
+@pytest.mark.parametrize("taken_place", [True, False])
+@pytest.mark.parametrize("number", range(1, MOST_COMMITS))
+def test_whichever_commit_loses_its_answer_every_call_is_made_once(
+    installation: Installation, losing: LosingCommits, number: int, *, taken_place: bool
+) -> None:
+    installation.workflow(THREE_STEPS)
+    run_id = installation.start()
+    losing.lost = {losing.count + number}
+    losing.taken_place = taken_place
+    advance_run(installation.runtime, run_id)
+    run = installation.advance(run_id)
+    assert run.status == RunStatus.SUCCEEDED
+    assert len(installation.script.calls) == 3
+    assert {effect.state for effect in installation.effects(run_id)} == {EffectState.MADE}
+    for step in ("first", "second", "third"):
+        made = [row for row in installation.attempts_of(run_id, step) if row.error is None]
+        assert [row.status for row in made] == [StepStatus.SUCCEEDED]
+
+
+def test_there_are_no_more_commits_than_were_tried(
+    installation: Installation, losing: LosingCommits
+) -> None:
+    installation.workflow(THREE_STEPS)
+    run_id = installation.start()
+    before = losing.count
+    assert installation.advance(run_id).status == RunStatus.SUCCEEDED
+    assert 4 <= losing.count - before < MOST_COMMITS
+
+
+def test_what_was_in_doubt_before_stays_so(
+    installation: Installation, losing: LosingCommits
+) -> None:
+    installation.workflow("""
+name: one
+on: [{event: go}]
+steps: [{id: only, uses: robot.looked_up, retry: {attempts: 3, first: 1s}}]
+""")
+    installation.script.answers = [TimedOut(perhaps_done=True), Done(Made(value=9))]
+    installation.script.look_ups = [Done(Made(value=5))]
+    run_id = installation.start()
+    advance_run(installation.runtime, run_id)
+    assert installation.run(run_id).status == RunStatus.WAITING
+    losing.lost = {losing.count + 1, losing.count + 2}
+    assert installation.advance(run_id).status == RunStatus.SUCCEEDED
+    assert installation.step(run_id, "only").output == {"value": 5, "ready": None}
+    assert len(installation.script.calls) == 1
+
+
+@pytest.mark.parametrize("taken_place", [True, False])
+def test_a_delivery_is_read_once_whichever_commit_loses_its_answer(
+    installation: Installation, losing: LosingCommits, *, taken_place: bool
+) -> None:
+    installation.workflow(THREE_STEPS)
+    delivery = installation.deliver({"type": "go"})
+    losing.lost, losing.taken_place = {losing.count + 1}, taken_place
+    with pytest.raises(Unavailable):
+        ingest_deliveries(installation.runtime, [delivery])
+    ingest_deliveries(installation.runtime, [delivery])
+    assert len(installation.rows(RunRow)) == 1
+
+
+def test_only_a_failure_of_the_commit_itself_leaves_it_open(
+    database: Database, losing: LosingCommits
+) -> None:
+    losing.lost = {losing.count + 1}
+    with pytest.raises(Unavailable) as in_commit, unit_of_work(database, UnheardQueue()):
+        pass
+    assert in_commit.value.perhaps_done
+    fault = OperationalError("SELECT 1", {}, Exception("lost"), connection_invalidated=True)
+    with pytest.raises(Unavailable) as before_it, unit_of_work(database, UnheardQueue()):
+        raise fault
+    assert not before_it.value.perhaps_done
