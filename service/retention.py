@@ -230,6 +230,7 @@ class Remover:
             progress = progress.counting(kind.name, len(gone)).behind(reached, now)
             set_policy(work.session, PROGRESS, progress.model_dump(mode="json"), now=now)
         took = runtime.monotonic() - began
+        store.write_out(runtime.database)
         rows = self._rows[kind.name]
         if took > LOCK_AIM_S:
             self._rows[kind.name] = max(FEWEST_ROWS, rows // 2)

@@ -35,6 +35,7 @@ from schemas.tables import (
     TokenRow,
 )
 from schemas.upkeep_tables import BulkJobRow
+from service.db import Database
 from service.store.runs import ACTIVE
 
 Condition = ColumnElement[bool]
@@ -115,7 +116,8 @@ RUNS = Kind(
     "runs",
     RunRow,
     lambda before: (
-        col(RunRow.parent_id).is_(None),
+        # Branches have one. To ask for `parent_id` would lead SQLite through all runs there are.
+        col(RunRow.number).is_(None),
         col(RunRow.status).not_in(ACTIVE),
         col(RunRow.ended_at) < before,
     ),
@@ -178,12 +180,16 @@ def find_portion(
     """
     ident = col(kind.model.id)
     goes = and_(*kind.over(before), *kind.unneeded)
-    rows = session.execute(
-        select(ident, goes)
+    # Apart, so that PostgreSQL knows for how few rows it has to ask whether they are needed, and
+    # reads no whole table for it.
+    page = (
+        select(ident)
         .where(ident > after, ident < first_id(before))
         .order_by(ident)
         .limit(limit)
-    ).all()
+        .subquery()
+    )
+    rows = session.execute(select(ident, goes).join(page, page.c.id == ident).order_by(ident)).all()
     ids = [id_ for id_, is_over in rows if is_over]
     if kind is RUNS and ids and (leaves := _leaves(session, ids, limit)):
         return Portion(leaves, after, branches=True)
@@ -223,6 +229,17 @@ def forget_leases(session: Session, *, before: datetime) -> None:
     session.execute(
         delete(LeaseRow).where(col(LeaseRow.until) < before), execution_options=_BLINDLY
     )
+
+
+def write_out(database: Database) -> None:
+    """Let SQLite copy from its log what was removed: here, and not while somebody commits."""
+    if not database.is_sqlite:
+        return
+    connection = database.engine.raw_connection()
+    try:
+        connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
+    finally:
+        connection.close()
 
 
 def _lock(session: Session, kind: Kind, ids: Collection[UUID], before: datetime) -> list[UUID]:
