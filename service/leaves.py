@@ -8,8 +8,8 @@ stands, so that every byte of a row counts and none makes reading fail.
 from __future__ import annotations
 
 import json
+from binascii import hexlify, unhexlify
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -24,17 +24,13 @@ _ROW = b"hookwright row 1"
 
 
 class Kind(Enum):
-    """What a column holds, and the sign its hash begins with."""
+    """What a column holds."""
 
-    ID = b"i"
-    TEXT = b"s"
-    TIME = b"t"
-    JSON = b"j"
-    BYTES = b"b"
-
-
-_NULL = b"n"
-_AS_IT_STANDS = b"?"
+    ID = "id"
+    TEXT = "text"
+    TIME = "time"
+    JSON = "json"
+    BYTES = "bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +45,11 @@ class Column:
 class Covered:
     """A table whose rows are sealed. The first column is its id.
 
-    `time` is the column that says when a row came, `whose` the one that says from whom.
+    `whose` is the column that says from whom a row came.
     """
 
     name: str
     columns: tuple[Column, ...]
-    time: str
     whose: str
 
 
@@ -70,7 +65,6 @@ DELIVERIES = Covered(
         Column("headers", Kind.JSON),
         Column("body", Kind.BYTES),
     ),
-    time="received_at",
     whose="source",
 )
 AUDIT_EVENTS = Covered(
@@ -86,7 +80,6 @@ AUDIT_EVENTS = Covered(
         Column("request_id", Kind.TEXT),
         Column("remote", Kind.TEXT),
     ),
-    time="at",
     whose="by",
 )
 COVERED = (DELIVERIES, AUDIT_EVENTS)
@@ -99,92 +92,21 @@ def row_hash(table: Covered, values: Sequence[bytes]) -> bytes:
 
 # --- values as they are encoded -----------------------------------------------------------------
 
-
-def null() -> bytes:
-    """Give the encoding of no value."""
-    return _NULL
-
-
-def plain(kind: Kind, raw: bytes) -> bytes:
-    """Give the encoding of an id (16 bytes), of a text in UTF-8 or of bytes."""
-    return kind.value + raw
+_NULL = b"n"
+_ID, _TEXT, _TIME, _JSON, _BYTES = b"i", b"s", b"t", b"j", b"b"
+_AS_IT_STANDS = b"?"
 
 
-def as_it_stands(stored_as: str, raw: bytes) -> bytes:
-    """Give the encoding of a value that none of ours would look like."""
+def _as_it_stands(stored_as: str, raw: bytes) -> bytes:
     return _AS_IT_STANDS + stored_as.encode() + b":" + raw
 
 
-def from_postgres(kind: Kind, value: Any) -> bytes:
-    """Give the encoding of what PostgreSQL gave: a time in microseconds since 1970, JSON as text.
-
-    There the types of columns are kept to, so only a number too large for us stands as it is.
-    """
-    if value is None:
-        return null()
-    if kind is Kind.JSON:
-        with suppress(ValueError, RecursionError):
-            return plain(kind, _canonical(json.loads(value, parse_float=_number)))
-        return as_it_stands("jsonb", value.encode())
-    return plain(kind, _GIVEN[kind](value))
+def _time(moment: datetime) -> bytes:
+    return b"%s%d" % (_TIME, microseconds(moment))
 
 
-_GIVEN: dict[Kind, Callable[[Any], bytes]] = {
-    Kind.ID: lambda value: bytes(value.bytes),
-    Kind.TEXT: str.encode,
-    Kind.TIME: lambda value: str(value).partition(".")[0].encode(),
-    Kind.BYTES: bytes,
-}
-
-
-# --- values as SQLite keeps them ----------------------------------------------------------------
-
-
-def kept_id(raw: bytes) -> bytes | None:
-    """Give the 16 bytes of an id that is kept as hexadecimal text; None when it is none."""
-    with suppress(ValueError):
-        bare = bytes.fromhex(raw.decode("ascii"))
-        if len(bare) == 16 and bare.hex().encode() == raw:  # noqa: PLR2004  # bytes of a UUID
-            return bare
-    return None
-
-
-def from_sqlite(kind: Kind, stored_as: str, raw: bytes | None) -> bytes:
-    """Give the encoding of what SQLite keeps in a column, with the type it says it has."""
-    if raw is None:
-        return null()
-    if stored_as != ("blob" if kind is Kind.BYTES else "text"):
-        return as_it_stands(stored_as, raw)
-    if kind in {Kind.BYTES, Kind.TEXT}:
-        return plain(kind, raw)
-    read = _READERS[kind](raw)
-    return as_it_stands(stored_as, raw) if read is None else read
-
-
-def _kept_id(raw: bytes) -> bytes | None:
-    bare = kept_id(raw)
-    return None if bare is None else plain(Kind.ID, bare)
-
-
-def _kept_time(raw: bytes) -> bytes | None:
-    with suppress(ValueError):
-        moment = datetime.fromisoformat(raw.decode("ascii"))
-        if moment.isoformat(sep=" ", timespec="microseconds").encode() == raw:
-            return plain(Kind.TIME, str(microseconds(moment.replace(tzinfo=UTC))).encode())
-    return None
-
-
-def _kept_json(raw: bytes) -> bytes | None:
-    # Only what is written as the door or SQLAlchemy writes it: of two spellings of one value, one
-    # would otherwise be a byte that may be altered without anybody's notice.
-    with suppress(ValueError, RecursionError):
-        value = json.loads(raw.decode(), parse_float=_number)
-        if to_json(value) == raw or json.dumps(value).encode() == raw:
-            return plain(Kind.JSON, _canonical(value))
-    return None
-
-
-_READERS = {Kind.ID: _kept_id, Kind.TIME: _kept_time, Kind.JSON: _kept_json}
+def _json(value: Any) -> bytes:
+    return _JSON + _encode(value).encode()
 
 
 def _number(text: str) -> float:
@@ -193,5 +115,100 @@ def _number(text: str) -> float:
     return int(number) if number.is_integer() else number
 
 
-def _canonical(value: object) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+_decode = json.JSONDecoder(parse_float=_number).decode
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+_UNREADABLE = (ValueError, TypeError, RecursionError)
+
+
+# --- values as PostgreSQL gives them ------------------------------------------------------------
+
+_GIVEN: dict[Kind, Callable[[Any], bytes]] = {
+    Kind.ID: lambda value: _ID + value.bytes,
+    Kind.TEXT: lambda value: _TEXT + value.encode(),
+    Kind.TIME: lambda value: _TIME + value.partition(".")[0].encode(),
+    Kind.JSON: lambda value: _json(_decode(value)),
+    Kind.BYTES: lambda value: _BYTES + value,
+}
+
+
+def reader_of_postgres(table: Covered) -> Callable[[Sequence[Any]], list[bytes]]:
+    """Give what encodes a row of a table from the values that PostgreSQL gave.
+
+    A time is asked for as microseconds since 1970, in text, and JSON as text.
+    """
+    givers = [_GIVEN[column.kind] for column in table.columns]
+
+    def read(values: Sequence[Any]) -> list[bytes]:
+        encoded = []
+        for give, value in zip(givers, values, strict=True):
+            try:
+                encoded.append(_NULL if value is None else give(value))
+            except _UNREADABLE:
+                # Types are kept to there, so this is JSON that is not of our form.
+                encoded.append(_as_it_stands("jsonb", str(value).encode()))
+        return encoded
+
+    return read
+
+
+# --- values as SQLite keeps them ----------------------------------------------------------------
+
+
+def kept_id(raw: bytes) -> bytes | None:
+    """Give the 16 bytes of an id that is kept as hexadecimal text; None when it is none."""
+    try:
+        bare = unhexlify(raw)
+    except ValueError:
+        return None
+    return bare if len(bare) == 16 and hexlify(bare) == raw else None  # noqa: PLR2004  # a UUID
+
+
+def _kept_id(raw: bytes) -> bytes | None:
+    bare = kept_id(raw)
+    return None if bare is None else _ID + bare
+
+
+def _kept_time(raw: bytes) -> bytes | None:
+    moment = datetime.fromisoformat(raw.decode("ascii"))
+    if moment.isoformat(sep=" ", timespec="microseconds").encode() != raw:
+        return None
+    return _time(moment.replace(tzinfo=UTC))
+
+
+def _kept_json(raw: bytes) -> bytes | None:
+    # Only what is written as the door or SQLAlchemy writes it: of two spellings of one value, one
+    # would otherwise be a byte that may be altered without anybody's notice.
+    value = _decode(raw.decode())
+    return _json(value) if to_json(value) == raw or json.dumps(value).encode() == raw else None
+
+
+_KEPT: dict[Kind, tuple[str, Callable[[bytes], bytes | None]]] = {
+    Kind.ID: ("text", _kept_id),
+    Kind.TEXT: ("text", lambda raw: _TEXT + raw),
+    Kind.TIME: ("text", _kept_time),
+    Kind.JSON: ("text", _kept_json),
+    Kind.BYTES: ("blob", lambda raw: _BYTES + raw),
+}
+
+
+def reader_of_sqlite(table: Covered) -> Callable[[str, Sequence[bytes | None]], list[bytes]]:
+    """Give what encodes a row of a table from what SQLite keeps.
+
+    The columns' bytes come with the types that SQLite says they have, as `text text blob`.
+    """
+    expected = [_KEPT[column.kind] for column in table.columns]
+
+    def read(types: str, values: Sequence[bytes | None]) -> list[bytes]:
+        encoded = []
+        for (type_, keep), stored_as, raw in zip(expected, types.split(), values, strict=True):
+            if raw is None:
+                encoded.append(_NULL)
+                continue
+            try:
+                found = keep(raw) if stored_as == type_ else None
+            except _UNREADABLE:
+                found = None
+            encoded.append(_as_it_stands(stored_as, raw) if found is None else found)
+        return encoded
+
+    return read

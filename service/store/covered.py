@@ -6,7 +6,7 @@ A row that was tampered with may hold what no type of ours reads.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -18,7 +18,15 @@ from sqlmodel import Session, select
 from schemas.tables import METADATA
 from service.db import first_line, is_outage
 from service.errors import Permanent
-from service.leaves import Column, Covered, Kind, from_postgres, from_sqlite, kept_id, row_hash
+from service.leaves import (
+    Column,
+    Covered,
+    Kind,
+    kept_id,
+    reader_of_postgres,
+    reader_of_sqlite,
+    row_hash,
+)
 
 ROWS_AT_ONCE = 64
 """What is fetched from PostgreSQL at a time: each may hold a body as large as its source takes."""
@@ -52,11 +60,17 @@ def ids_between(session: Session, table: Covered, after: UUID, until: UUID) -> I
     """Give the ids behind one and up to another, in their order; what is no id is passed over."""
     tail, values = _tail(session, table, after, until)
     shown = "CAST(id AS BLOB)" if _is_sqlite(session) else "id"
-    statement = sql(f"SELECT {shown} {tail}")
-    for (raw,) in session.execute(statement, values, execution_options=_STREAMED):
+    for (raw,) in _streamed(session, f"SELECT {shown} {tail}", values):
         id_ = _id_of(raw) if isinstance(raw, bytes) else raw
         if id_ is not None:
             yield id_
+
+
+def _streamed(session: Session, statement: str, values: dict[str, Any]) -> Iterator[Any]:
+    """Give the rows of a statement, a few at a time; whoever has enough may stop."""
+    options = {"stream_results": True, "max_row_buffer": ROWS_AT_ONCE}
+    with closing(session.execute(sql(statement), values, execution_options=options)) as result:
+        yield from result
 
 
 def _tail(
@@ -74,19 +88,16 @@ def _tail(
     return f'FROM "{table.name}"{where} ORDER BY id', values
 
 
-_STREAMED = {"stream_results": True, "max_row_buffer": ROWS_AT_ONCE}
-
-
 def _read_sqlite(
     session: Session, table: Covered, tail: str, values: dict[str, Any]
 ) -> Iterator[Kept]:
     names = [f'"{column.name}"' for column in table.columns]
-    kinds = [column.kind for column in table.columns]
+    read = reader_of_sqlite(table)
     whose = [column.name for column in table.columns].index(table.whose)
     types = " || ' ' || ".join(f"typeof({name})" for name in names)
     shown = ", ".join(f"CAST({name} AS BLOB)" for name in names)
-    for types_of, *raw in session.execute(sql(f"SELECT {types}, {shown} {tail}"), values):
-        encoded = list(map(from_sqlite, kinds, types_of.split(), raw))
+    for types_of, *raw in _streamed(session, f"SELECT {types}, {shown} {tail}", values):
+        encoded = read(types_of, raw)
         id_ = _id_of(raw[0]) if types_of.startswith("text ") else None
         yield Kept(
             id_,
@@ -100,11 +111,11 @@ def _read_sqlite(
 def _read_postgres(
     session: Session, table: Covered, tail: str, values: dict[str, Any]
 ) -> Iterator[Kept]:
-    kinds = [column.kind for column in table.columns]
+    read = reader_of_postgres(table)
     whose = [column.name for column in table.columns].index(table.whose)
-    statement = sql(f"SELECT {', '.join(map(_shown, table.columns))} {tail}")
-    for row in session.execute(statement, values, execution_options=_STREAMED):
-        encoded = list(map(from_postgres, kinds, row))
+    shown = ", ".join(map(_shown, table.columns))
+    for row in _streamed(session, f"SELECT {shown} {tail}", values):
+        encoded = read(row)
         size = sum(map(len, encoded))
         yield Kept(row[0], "", row_hash(table, encoded), row[whose] or "", size)
 

@@ -14,10 +14,13 @@ from sqlalchemy import text
 from schemas.evidence_tables import AuditEventRow
 from schemas.ids import first_id
 from schemas.tables import DeliveryRow
+from service.db import Database
 from service.evidence import Finding, Question, Summary, verify
+from service.leaves import COVERED
 from service.sealing import CLOSED, LATE, note_removed, seal_rows
-from service.unit_of_work import unit_of_work
-from tests.integration.engine.installation import Installation
+from service.store.covered import rows_between
+from service.unit_of_work import reading, unit_of_work
+from tests.integration.engine.installation import START, Installation
 
 
 class SealedHouse(Installation):
@@ -107,3 +110,48 @@ class SealedHouse(Installation):
 def id_at(moment: datetime) -> UUID:
     """Give an id as one made at this time."""
     return UUID(int=first_id(moment).int | secrets.randbits(62))
+
+
+ODD: tuple[dict[str, Any], ...] = (
+    {},
+    {"numbers": [0, -1, 2.5, 1e-7, 123456789012345678, -0.125]},
+    {"texts": ["", "é", "\u2028", "\U0001f600", "\\", '"', "\n\t\x01"]},
+    {"deep": {"z": None, "a": [True, False, {"k": []}]}, "ä": 1, "z": 2, "B": 3},
+    {"empty": {}, "list": [[], [[]]]},
+)
+
+
+def hashes_of_odd_rows(database: Database) -> list[bytes]:
+    """Store rows whose columns are hard to keep alike, and give their hashes."""
+    moments = [START + timedelta(microseconds=n) for n in (0, 1, 120_000, 999_999)]
+    rows: list[AuditEventRow | DeliveryRow] = [
+        AuditEventRow(
+            id=UUID(int=number + 1),
+            at=moments[number % len(moments)],
+            by="Zoë",
+            role="admin",
+            action="x.y",
+            subject="",
+            details=details,
+            remote="::1" if number else None,
+        )
+        for number, details in enumerate(ODD)
+    ]
+    rows += [
+        DeliveryRow(
+            id=UUID(int=number + 1),
+            source_id=UUID(int=7),
+            source="s",
+            vendor="v",
+            delivery_key="k" + str(number),
+            received_at=moment,
+            headers=[["x", "a\xff"], ["x", ""], ["é", "\t"]],
+            body=bytes(range(256)),
+        )
+        for number, moment in enumerate(moments)
+    ]
+    with database.session() as session:
+        session.add_all(rows)
+        session.commit()
+    with reading(database) as session:
+        return [row.hash for table in COVERED for row in rows_between(session, table)]

@@ -1,0 +1,264 @@
+"""What is sealed, when, and by whom; what retention removes stays told apart from what is gone."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlmodel import col, select
+
+from schemas.evidence_tables import SealRow
+from schemas.tables import DeliveryRow
+from service import sealing
+from service.db import Database
+from service.errors import ConfigurationError
+from service.evidence import Question, What
+from service.sealing import BATCH_ROWS, CLOSED, HORIZON, LATE, change_key, seal_rows
+from service.secretbox import SecretBox
+from service.unit_of_work import unit_of_work
+from tests.integration.engine.installation import KEYS
+from tests.integration.sealing.sealed_house import SealedHouse, hashes_of_odd_rows
+
+
+def seals(house: SealedHouse) -> list[SealRow]:
+    with house.database.session(read_only=True) as session:
+        return list(session.exec(select(SealRow).order_by(col(SealRow.number))))
+
+
+def test_young_rows_wait(house: SealedHouse) -> None:
+    house.receive(3)
+    assert house.seal(after=HORIZON - timedelta(seconds=1)) == 0
+    assert house.seal(after=timedelta(seconds=2)) == 0, "few rows wait for others"
+    assert house.seal() == 1
+    assert [(seal.covers, seal.count) for seal in seals(house)] == [("deliveries", 3)]
+
+
+def test_many_rows_make_whole_batches(house: SealedHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "BATCH_ROWS", 10)
+    house.receive(25)
+    assert house.seal() == 3
+    assert [seal.count for seal in seals(house)] == [10, 10, 5]
+    assert house.verify()[0] == []
+    assert BATCH_ROWS == 1000
+
+
+def test_large_rows_make_small_batches(house: SealedHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "BATCH_BYTES", 1000)
+    house.receive(10)
+    house.seal()
+    assert [seal.count for seal in seals(house)] == [3, 3, 3, 1]
+    assert house.verify()[0] == []
+
+
+def test_rows_that_came_late_are_sealed_later(house: SealedHouse) -> None:
+    """A slow commit and another machine's clock put rows behind what is sealed already."""
+    began = house.now
+    house.receive(5)
+    house.seal()
+    house.receive(2, at=began - timedelta(seconds=1))
+    findings, summary = house.verify()
+    assert (findings, summary.tables["deliveries"].unsealed) == ([], 2)
+    house.seal(after=LATE.after + LATE.gather)
+    findings, summary = house.verify()
+    assert findings == []
+    counted = summary.tables["deliveries"]
+    assert (counted.sealed, counted.late, counted.unsealed) == (7, 2, 0)
+    house.receive(1, at=began - timedelta(seconds=1))
+    house.seal(after=CLOSED.after + CLOSED.gather)
+    findings, summary = house.verify()
+    assert (findings, summary.tables["deliveries"].late) == ([], 3)
+    (altered,) = house.receive(1, at=began - timedelta(seconds=1))
+    assert [finding.id for finding in house.verify()[0]] == [str(altered.id)]
+
+
+def test_a_late_row_is_guarded_like_any_other(house: SealedHouse) -> None:
+    began = house.now
+    house.receive(3)
+    house.seal()
+    (late,) = house.receive(1, at=began - timedelta(seconds=1))
+    house.close()
+    house.tamper("UPDATE deliveries SET body = :v WHERE id = :id", v=b"x", id=late.id)
+    assert [finding.id for finding in house.verify()[0]] == [str(late.id)]
+
+
+def test_a_clock_that_goes_back_raises_no_alarm(house: SealedHouse) -> None:
+    house.receive(3)
+    house.seal()
+    house.now -= timedelta(hours=1)
+    house.receive(4)
+    house.seal()
+    house.now += timedelta(hours=2)
+    house.receive(1)
+    house.close()
+    findings, summary = house.verify()
+    assert findings == []
+    assert summary.tables["deliveries"].sealed == 8
+    assert summary.notes == []
+    house.receive(1)
+    house.seal()
+    house.now -= timedelta(minutes=30)
+    house.act()
+    house.tamper("UPDATE audit_events SET id = id")
+    house.now += timedelta(minutes=20)
+    house.seal()
+    assert "clock went back" in house.verify()[1].notes[0]
+
+
+def test_two_sealers_make_one_chain(house: SealedHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing, "BATCH_ROWS", 5)
+    house.receive(60)
+    house.now += timedelta(minutes=5)
+    runtimes = [house.runtime, house.another_worker()]
+    errors: list[Exception] = []
+
+    def work(number: int) -> None:
+        try:
+            while seal_rows(runtimes[number]):
+                pass
+        except Exception as error:  # noqa: BLE001  # told below
+            errors.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert errors == []
+    assert sum(seal.count for seal in seals(house)) == 60
+    findings, summary = house.verify()
+    assert (findings, summary.tables["deliveries"].sealed) == ([], 60)
+
+
+def test_who_dies_before_the_commit_leaves_nothing(
+    house: SealedHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.receive(3)
+    house.now += timedelta(minutes=5)
+    with monkeypatch.context() as broken:
+        broken.setattr(sealing, "digest_of", lambda _seal: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            seal_rows(house.runtime)
+    house.seal()
+    assert house.verify()[1].tables["deliveries"].sealed == 3
+
+
+def test_what_retention_removed_is_no_loss(house: SealedHouse) -> None:
+    rows = house.receive(20)
+    house.seal()
+    house.remove([row.id for row in rows[:15]])
+    findings, summary = house.verify()
+    assert (findings, summary.tables["deliveries"].removed) == ([], 15)
+    house.tamper("DELETE FROM deliveries WHERE id = :id", id=rows[17].id)
+    assert [finding.id for finding in house.verify()[0]] == [str(rows[17].id)]
+
+
+def test_a_seal_gives_up_its_list_when_all_its_rows_are_removed(house: SealedHouse) -> None:
+    rows = house.receive(9)
+    house.seal()
+    for part in (rows[:4], rows[4:]):
+        house.remove([row.id for row in part])
+    (seal,) = seals(house)
+    assert seal.leaves == b""
+    assert seal.pruned_at == house.now
+    house.receive(2)
+    house.seal()
+    findings, summary = house.verify()
+    assert findings == []
+    assert (summary.tables["deliveries"].removed, summary.tables["deliveries"].sealed) == (9, 2)
+
+
+def test_late_and_young_rows_can_be_removed_too(house: SealedHouse) -> None:
+    began = house.now
+    rows = house.receive(3)
+    house.seal()
+    rows += house.receive(2, at=began - timedelta(seconds=1))
+    house.close()
+    rows += house.receive(2)
+    house.remove([row.id for row in rows])
+    findings, summary = house.verify()
+    assert (findings, summary.tables["deliveries"].removed) == ([], 5)
+
+
+def test_a_removal_cannot_be_forged(house: SealedHouse) -> None:
+    rows = house.receive(9)
+    house.seal()
+    house.remove([rows[0].id])
+    signed = seals(house)[0].removed
+    assert signed is not None
+    house.tamper("UPDATE seals SET removed = :v", v=signed[:-1] + b"\x01")
+    house.tamper("DELETE FROM deliveries WHERE id = :id", id=rows[8].id)
+    findings, _ = house.verify()
+    assert {finding.what for finding in findings} == {What.SEAL, What.MISSING}
+    house.tamper("UPDATE seals SET removed = :v, leaves = :none", v=signed, none=b"")
+    assert "list of rows is missing" in house.verify()[0][0].detail
+
+
+def test_a_removed_row_that_is_there_again_is_told(house: SealedHouse) -> None:
+    rows = house.receive(3)
+    house.seal()
+    house.remove([rows[1].id])
+    house.store(DeliveryRow(**rows[1].model_dump()))
+    (finding,) = house.verify()[0]
+    assert (finding.what, finding.id) == (What.ADDED, str(rows[1].id))
+
+
+def test_rows_that_retention_removes_meanwhile_are_not_sealed(
+    house: SealedHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = house.receive(4)
+    house.now += timedelta(minutes=5)
+    write = sealing._write
+
+    def after_removal(*arguments: object) -> object:
+        monkeypatch.setattr(sealing, "_write", write)
+        house.remove([rows[0].id])
+        return write(*arguments)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(sealing, "_write", after_removal)
+    house.seal(after=timedelta())
+    findings, summary = house.verify()
+    assert (findings, summary.tables["deliveries"].sealed) == ([], 3)
+
+
+def test_the_key_can_be_changed(house: SealedHouse) -> None:
+    house.receive(3)
+    house.seal()
+    first = house.look_at("SELECT public FROM sealing_keys")
+    with unit_of_work(house.database, house.bell) as work:
+        new = change_key(work.session, SecretBox(KEYS), now=house.now)
+    rows = house.receive(3)
+    house.seal()
+    house.remove([rows[0].id])
+    findings, summary = house.verify(Question(public_keys=(first,)))
+    assert findings == []
+    assert summary.keys[-1] == new
+    assert len(summary.keys) == 2
+    house.tamper("UPDATE seals SET root = :v WHERE covers = 'sealing_keys'", v=b"x" * 32)
+    findings, _ = house.verify(Question(public_keys=(first,)))
+    assert [finding.seal for finding in findings] == [2, 3]
+
+
+def test_without_its_key_nothing_is_sealed_and_nothing_removed(house: SealedHouse) -> None:
+    rows = house.receive(3)
+    house.seal()
+    house.settings = house.settings.model_copy(update={"secret_keys": ("another" * 6,)})
+    house.runtime = house.another_worker()
+    house.receive(3)
+    with pytest.raises(ConfigurationError):
+        house.seal()
+    with pytest.raises(ConfigurationError):
+        house.remove([rows[0].id])
+    findings, summary = house.verify()
+    assert (findings, summary.tables["deliveries"].unsealed) == ([], 3)
+
+
+def test_both_databases_hash_a_row_alike(sqlite_url: str, postgres_url: str) -> None:
+    databases = [Database(sqlite_url), Database(postgres_url)]
+    try:
+        first, second = (hashes_of_odd_rows(database) for database in databases)
+    finally:
+        for database in databases:
+            database.dispose()
+    assert first == second
+    assert len(set(first)) == len(first) > 5
