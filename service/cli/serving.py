@@ -16,6 +16,7 @@ import structlog
 from schemas.api import Question
 from schemas.clock import utc_now
 from service.apply import What, apply_configuration
+from service.cli.machine import this_user
 from service.cli.output import console, json_option, print_line, shown_command
 from service.configuration import read_configuration
 from service.data_dir_lock import hold_data_dir
@@ -161,6 +162,7 @@ def _apply(settings: Settings, database: Database, queue: Queue) -> None:
         queue=queue,
         box=SecretBox(settings.required_secret_keys()),
         now=utc_now(),
+        who=this_user(),
     )
     for sentence in changes.warnings:
         log.warning("source_tied_to_no_connection", problem=sentence)

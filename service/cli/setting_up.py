@@ -8,6 +8,7 @@ import click
 
 from schemas.clock import utc_now
 from service.apply import Changes, What, apply_configuration
+from service.cli.machine import this_user
 from service.cli.output import console, json_option, print_json, state
 from service.configuration import read_configuration
 from service.db import Database
@@ -96,6 +97,7 @@ def apply_command(*, file: Path | None, dry_run: bool, prune: bool, as_json: boo
             now=utc_now(),
             prune=prune,
             dry_run=dry_run,
+            who=this_user(),
             shadow=settings.effects is Effects.SHADOW,
         )
     finally:
