@@ -41,6 +41,7 @@ class _Budget:
     """How much may still be tried."""
 
     trials: int = MAX_TRIALS
+    most_hashed: int = MAX_HASHED_BYTES
     hashed: int = 0
 
     def spend(self) -> bool:
@@ -54,7 +55,7 @@ class _Budget:
 
     @property
     def exhausted(self) -> bool:
-        return self.trials < 0 or self.hashed > MAX_HASHED_BYTES
+        return self.trials < 0 or self.hashed > self.most_hashed
 
 
 @dataclass(slots=True)
@@ -98,18 +99,20 @@ def identify(
     vendors: Sequence[Vendor] = VENDORS,
     source: str | None = None,
     known_reason: str | None = None,
+    most_hashed: int = MAX_HASHED_BYTES,
 ) -> Report:
     """Say which schemes fit a captured delivery with any of the secrets.
 
     Every vendor's own scheme is tried with every variant of its options, then every ready scheme
     and encoding of the secret, then what the headers themselves suggest. `source` is the name to
     write into the configuration (None: the vendor's); `known_reason` is why it was refused, where
-    that is not the signature, and is told instead of guesses.
+    that is not the signature, and is told instead of guesses. `most_hashed` bytes of bodies may go
+    through a sum.
     """
     delivery = captured.as_delivery(now)
     secrets = [secret for secret in dict.fromkeys(secrets) if secret.strip()]
     written = {name.lower(): name for name, _ in captured.headers}
-    finder = _Finder(delivery, secrets, now, _Budget(), written, source)
+    finder = _Finder(delivery, secrets, now, _Budget(most_hashed=most_hashed), written, source)
     known = list(known_candidates(vendors))
     applicable = _applicable(finder, known)
     _match(finder, applicable)

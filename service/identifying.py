@@ -9,16 +9,17 @@ from schemas.connecting import IdentifyQuestion, IdentifyReport
 from schemas.tables import DeliveryRow, RejectionRow
 from service.captured import Captured, captured_delivery, captured_rejection
 from service.db import Database
+from service.diagnosis import about_path
 from service.errors import Invalid
 from service.identification import identify
+from service.proving import WRONG_PATH_TOKEN
+from service.refused import restore
 from service.secretbox import SecretBox
 from service.settings import Settings
 from service.source_secrets import open_secrets
 from service.store import details
 from service.store import sources as store
 from service.unit_of_work import reading
-
-WRONG_PATH_TOKEN = "wrong_path_token"  # noqa: S105  # the door's word for why it refused
 
 
 def identify_rejection(
@@ -34,7 +35,8 @@ def identify_rejection(
     """
     with reading(database) as session:
         row = details.read(session, RejectionRow, ident)
-        captured = captured_rejection(row)
+        whole = restore(row, SecretBox(settings.required_secret_keys()))
+        captured = captured_rejection(row, None if whole is None else whole.headers)
     return _report(settings, database, captured, row.source, question, now, refused=row.reason)
 
 
@@ -74,20 +76,11 @@ def _report(
         secrets,
         now,
         source=None if row is None else source,
-        known_reason=_about_path(source, has_path_token=has_path_token)
+        known_reason=about_path(source, has_token=has_path_token)
         if row is not None and refused == WRONG_PATH_TOKEN
         else None,
     )
     return IdentifyReport.model_validate(report.as_json())
-
-
-def _about_path(source: str, *, has_path_token: bool) -> str:
-    if has_path_token:
-        return (
-            "the token in the path was wrong or missing: this source takes "
-            f"/hooks/{source}/TOKEN with the `path_token` of the configuration file"
-        )
-    return f"the path was wrong: this source takes /hooks/{source} with nothing after it"
 
 
 def _secrets_of(settings: Settings, source: str, sealed: bytes | None) -> list[str]:

@@ -62,7 +62,7 @@ def open_prover(
     # A secret counts when it is live now: at the time of the request it was perhaps not yet known.
     secrets = [secret for secret in open_secrets(box, row.secrets) if secret.is_live(now)]
     if not secrets:
-        return Prover(live, NO_LIVE_SECRET)
+        return Prover(live, NO_LIVE_SECRET, None, incoming)
     verify = incoming.verifier(live.options, [Secret(secret.value) for secret in secrets])
     return Prover(live, None, verify, incoming)
 

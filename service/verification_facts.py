@@ -73,7 +73,7 @@ def _fact(
     if not incoming.wants_secret(options):
         return VerificationFact(PATH_TOKEN, default, (), "nothing is signed", None)
     preset = PRESETS.get(scheme) or PRESETS.get(vendor.name)
-    headers = _needed_headers(incoming, options)
+    headers = needed_headers(incoming, options)
     if not headers and preset is not None:
         headers = tuple(
             name for name in (preset.signature_header, preset.ts_header, preset.id_header) if name
@@ -98,7 +98,7 @@ def _content(scheme: Scheme) -> str:
     return f"{algorithm} of `{scheme.template}`, in {scheme.encoding}"
 
 
-def _needed_headers(incoming: Incoming, options: Any) -> tuple[str, ...]:
+def needed_headers(incoming: Incoming, options: Any) -> tuple[str, ...]:
     """Give the headers without which a delivery is refused; none when we cannot sign as they do."""
     try:
         signed = incoming.sign(

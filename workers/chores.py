@@ -13,6 +13,7 @@ from datetime import timedelta
 
 import structlog
 
+from service.diagnosing import diagnose_next
 from service.errors import HookwrightError
 from service.faults import note_fault
 from service.queue_policy import warn_of_eviction
@@ -50,6 +51,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("sealing", timedelta(seconds=10), seal_rows),
     Chore("retention", timedelta(minutes=10), Remover().remove_portion),
     Chore("queue_policy", timedelta(minutes=5), _watch_queue),
+    Chore("diagnosis", timedelta(seconds=5), diagnose_next),
 )
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Text, cast, delete, func, select, update
 from sqlmodel import Session, col
 
-from schemas.tables import RejectionRow
+from schemas.tables import DeliveryRow, RejectionRow
 
 ROW_BYTES = 1024
 """What a row is taken to weigh beside its body and its headers: texts and indexes."""
@@ -25,6 +26,16 @@ class Bounds:
     size: int = 64 * 1024 * 1024
     age: timedelta = timedelta(days=7)
     source_share: float = 0.25
+
+
+class Kept(NamedTuple):
+    """A refused request of which the cause may be looked for."""
+
+    id: UUID
+    source: str
+    reason: str
+    received_at: datetime
+    explained: bool
 
 
 @dataclass(slots=True)
@@ -90,6 +101,57 @@ def find_surplus(session: Session, bounds: Bounds, now: datetime) -> list[UUID]:
         if not (is_young and sources[source].takes(size) and together.takes(size)):
             surplus.append(ident)
     return surplus
+
+
+def find_recent(session: Session, since: datetime, limit: int) -> list[Kept]:
+    """Give which refused requests came since then, newest first, explained ones too."""
+    found = session.execute(
+        select(
+            col(RejectionRow.id),
+            col(RejectionRow.source),
+            col(RejectionRow.reason),
+            col(RejectionRow.received_at),
+            col(RejectionRow.cause).is_not(None),
+        )
+        .where(col(RejectionRow.received_at) >= since)
+        .order_by(col(RejectionRow.id).desc())
+        .limit(limit)
+    )
+    return [Kept(*row) for row in found]
+
+
+def note_diagnosis(session: Session, ident: UUID, cause: str, text: str) -> None:
+    """Note why a request was refused."""
+    session.execute(
+        update(RejectionRow)
+        .where(col(RejectionRow.id) == ident)
+        .values(cause=cause, diagnosis=text)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def sources_refused(session: Session, reasons: Collection[str], since: datetime) -> set[str]:
+    """Give the sources of which something was refused since then for one of these reasons."""
+    found = session.execute(
+        select(col(RejectionRow.source))
+        .where(col(RejectionRow.received_at) >= since, col(RejectionRow.reason).in_(reasons))
+        .distinct()
+    )
+    return set(found.scalars())
+
+
+def newest_deliveries(session: Session, among: int) -> dict[str, datetime]:
+    """Give when the newest delivery of each source came, of those among the newest of all."""
+    newest = (
+        select(col(DeliveryRow.source), col(DeliveryRow.received_at))
+        .order_by(col(DeliveryRow.id).desc())
+        .limit(among)
+        .subquery()
+    )
+    found = session.execute(
+        select(newest.c.source, func.max(newest.c.received_at)).group_by(newest.c.source)
+    )
+    return {row[0]: row[1] for row in found}
 
 
 def remove_rejections(session: Session, ids: Sequence[UUID]) -> None:

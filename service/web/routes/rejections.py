@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from schemas import api
 from schemas.reverifying import ReverifyQuestion, ReverifyReport
 from schemas.tables import RejectionRow
+from service.diagnosing import explain
 from service.reverify import reverify
 from service.secretbox import SecretBox
 from service.store import details, listing
@@ -29,9 +30,15 @@ def list_rejections(
 
 
 @router.get("/rejections/{rejection_id}")
-def read_rejection(session: Reading, rejection_id: UUID) -> api.RejectionDetail:
-    """Read a refused request and why it was refused."""
-    return shapes.rejection_detail(details.read(session, RejectionRow, rejection_id))
+def read_rejection(session: Reading, parts: AnyParts, rejection_id: UUID) -> api.RejectionDetail:
+    """Read a refused request and why it was refused, which is found out now if it was not yet."""
+    row = details.read(session, RejectionRow, rejection_id)
+    if row.cause is None:
+        session.close()
+        box = SecretBox(parts.settings.required_secret_keys())
+        found = explain(parts.database, parts.queue, box, rejection_id, parts.clock())
+        row.cause, row.diagnosis = found.cause, found.text
+    return shapes.rejection_detail(row)
 
 
 @router.post("/rejections/reverify", dependencies=[MayBeRepeated])
