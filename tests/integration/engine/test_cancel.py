@@ -216,7 +216,7 @@ def test_a_run_that_failed_for_a_fault_of_ours_takes_its_branches_along(
             run = work.session.get_one(RunRow, run_id)
             run.due_at = installation.now
         with monkeypatch.context() as patched:
-            patched.setattr("service.runs.plan", _fault)
+            patched.setattr("service.carrying.plan", _fault)
             with pytest.raises(RuntimeError):
                 advance_run(installation.runtime, run_id)
     assert installation.run(run_id).status == RunStatus.FAILED
@@ -237,7 +237,7 @@ def test_a_branch_that_failed_for_a_fault_of_ours_counts_as_failed(
     (branch,) = branches(installation)
     for _ in range(5):
         with monkeypatch.context() as patched:
-            patched.setattr("service.runs.plan", _fault)
+            patched.setattr("service.carrying.plan", _fault)
             with pytest.raises(RuntimeError):
                 advance_run(installation.runtime, branch.id)
     installation.carry_on_rung()
