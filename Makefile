@@ -42,6 +42,11 @@ test: setup-dev ## Every test, with a real PostgreSQL and a real Redis that it s
 unit: setup-dev ## The quick tests: no database, no sockets
 	@$(BIN)/python -m pytest tests/unit tests/house $(ARGS)
 
+.PHONY: faults
+faults: export PYTHONDONTWRITEBYTECODE :=
+faults: setup-dev ## Break everything under load, balance the books (ARGS="--seed 7 --scenario flushall")
+	@$(BIN)/python -m tests.faults $(ARGS)
+
 .PHONY: check
 check: format-check lint types imports test ## All that must be right before a change is merged; .ci/run runs this
 

@@ -29,13 +29,14 @@ from examples.twins.launch import TwinProcess, start_twin
 from tests import commands
 from tests.faults.plan import CHANNELS, PULL_REQUESTS, SOURCES, Things
 from tests.faults.proxy import Proxy
-from tests.faults.schedule import RECEIVERS, TWINS, WORKERS
+from tests.faults.schedule import RECEIVERS, SERVERS, TWINS, WORKERS
 from tests.servers import NO_AUTHORITIES, PostgresServer, RedisServer, Server, free_port, wait_until
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = Path(__file__).parent / "workflows"
 REPOSITORY = "acme-co/webapp"
 TICK_CHANNEL = "C00TICK"
+TOKEN = "hw_" + "f" * 40
 START_S = 60.0
 END_S = 60.0
 START_TRIES = 10
@@ -130,6 +131,7 @@ class House:
             "HOOKWRIGHT_CONFIG": str(self.directory / "hookwright.yaml"),
             "HOOKWRIGHT_ALLOW_PRIVATE_ADDRESSES": "true",
             "HOOKWRIGHT_LOG_FORMAT": "json",
+            "HOOKWRIGHT_ADMIN_TOKEN": TOKEN,
             "HOOKWRIGHT_PORT": str(self.ports.get(name, 0)),
             **self.environment,
             **self.environments.get(name, {}),
@@ -142,37 +144,30 @@ class House:
 
 
 class Site:
-    """A house with its servers, its twins and the lines between them all.
+    """An installation with its twins and the lines between them all: what sites have in common.
 
-    `receivers` and `workers` may be fewer than the names there are. The `redis` may be of another
-    kind, or None for a site without. Use as a context manager; `keep` leaves the directory.
+    Use as a context manager. What `keep_state` was called for is left in the directory.
     """
 
-    def __init__(
-        self,
-        *,
-        receivers: Sequence[str] = RECEIVERS,
-        workers: Sequence[str] = WORKERS,
-        worker_threads: int = 8,
-        make_redis: Callable[[], RedisServer] = RedisServer,
-        durable: bool = False,
-    ) -> None:
-        self.receivers, self.workers = tuple(receivers), tuple(workers)
-        self.keep = False
+    receivers: tuple[str, ...]
+
+    def __init__(self, *, installed: bool = False, **environment: str) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="hw-faults-"))
+        self.house = House(self.directory, dict(environment), installed)
         self.lines: dict[str, Proxy] = {}
         self.twins: dict[str, TwinProcess] = {}
-        self._worker_threads = worker_threads
-        self._make_redis = make_redis
-        self._durable = durable
+        self._kept = False
         self._stack = ExitStack()
-        self.house: House
 
     def __enter__(self) -> Self:
         try:
+            self._stack.callback(self.house.close)
+            self._start_twins()
             self._open()
+            for name in self.receivers:
+                self.house.wait_ready(name)
         except BaseException:
-            self._stack.close()
+            self.__exit__(None, None, None)
             raise
         return self
 
@@ -183,8 +178,16 @@ class Site:
         _trace: TracebackType | None,
     ) -> None:
         self._stack.close()
-        if not self.keep:
+        if not self._kept:
             shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _open(self) -> None:
+        """Start the servers and the installation itself."""
+        raise NotImplementedError
+
+    def database_url(self, line: str | None = None) -> str:
+        """The address of the database, directly or over a line."""
+        raise NotImplementedError
 
     @property
     def door_ports(self) -> list[int]:
@@ -196,25 +199,13 @@ class Site:
         self.lines[name] = self._stack.enter_context(Proxy(port))
         return self.lines[name]
 
-    def database_url(self, line: str | None = None) -> str:
-        """The address of the database, directly or over a line."""
-        direct = self.postgres.url()
-        if line is None:
-            return direct
-        return direct.replace(f":{self.postgres.port}/", f":{self.lines[line].port}/")
-
-    def wait_ready(self) -> None:
-        """Wait until every receiver is ready."""
-        for name in self.receivers:
-            self.house.wait_ready(name)
-
     def ask(self, method: str, path: str, **more: Any) -> Any:
         """Ask the API of the first receiver, past every line."""
         with httpx.Client(verify=NO_AUTHORITIES, timeout=30) as client:
             answer = client.request(
                 method,
                 f"http://127.0.0.1:{self.house.ports[self.receivers[0]]}/api/v1{path}",
-                headers={"Authorization": f"Bearer {self.token}"},
+                headers={"Authorization": f"Bearer {TOKEN}"},
                 **more,
             )
         answer.raise_for_status()
@@ -222,23 +213,85 @@ class Site:
 
     def keep_state(self) -> Path:
         """Leave everything behind to look at; gives where. The site is of no use afterwards."""
-        self.keep = True
+        self._kept = True
         for name, twin in self.twins.items():
             (self.directory / f"{name}-calls.json").write_text(json.dumps(twin.calls(), indent=1))
         self.house.close()
-        self.postgres.stop()
-        shutil.copytree(self.postgres.directory / "data", self.directory / "postgres")
         return self.directory
+
+    def pid_of(self, name: str) -> int:
+        """The process id of anything that runs here, by its name."""
+        if name in self.twins:
+            return self.twins[name].pid
+        pid = self.house.processes[name].pid
+        assert pid is not None
+        return pid
+
+    def _start_twins(self) -> None:
+        for name in TWINS:
+            self.twins[name] = self._stack.enter_context(start_twin(name))
+            self.line(f"workers-{name}", int(self.twins[name].url.rpartition(":")[2]))
+        prepare_twins(self.twins)
+        urls = {name: f"http://127.0.0.1:{self.lines[f'workers-{name}'].port}" for name in TWINS}
+        write_configuration(self.directory, urls)
+
+
+class ManyMachines(Site):
+    """Receivers and workers as processes of their own, on a PostgreSQL and a Redis of their own.
+
+    Of the names of workers that there are only some may begin.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: Sequence[str] = WORKERS,
+        make_redis: Callable[[], RedisServer] = RedisServer,
+    ) -> None:
+        super().__init__(HOOKWRIGHT_SECRET_KEYS="k" * 40, HOOKWRIGHT_SHUTDOWN_SECONDS="5")
+        self.receivers = RECEIVERS
+        self._begin_with = workers
+        self._make_redis = make_redis
+
+    def _open(self) -> None:
+        self.postgres = self._stack.enter_context(PostgresServer())
+        self.redis = self._stack.enter_context(self._make_redis())
+        for name in ("receivers", "workers"):
+            self.line(f"{name}-postgres", self.postgres.port)
+        redis_port = self.line("redis-line", self.redis.port).port
+        self.house.environment |= {
+            "HOOKWRIGHT_DATABASE_URL": self.database_url(),
+            "HOOKWRIGHT_REDIS_URL": f"redis://127.0.0.1:{redis_port}/0",
+        }
+        self.house.run("migrate")
+        self.house.run("apply", "-f", "hookwright.yaml")
+        for name in (*RECEIVERS, *WORKERS):
+            line = "receivers-postgres" if name in RECEIVERS else "workers-postgres"
+            self.house.add(name, HOOKWRIGHT_DATABASE_URL=self.database_url(line))
+        for name in RECEIVERS:
+            self.line(f"senders-{name}", self.house.ports[name])
+        for name in (*RECEIVERS, *self._begin_with):
+            self.house.start(name)
+
+    def database_url(self, line: str | None = None) -> str:
+        """The address of the database, directly or over a line."""
+        direct = self.postgres.url()
+        if line is None:
+            return direct
+        return direct.replace(f":{self.postgres.port}/", f":{self.lines[line].port}/")
+
+    def keep_state(self) -> Path:
+        """Leave everything behind to look at, the database's files too; gives where."""
+        directory = super().keep_state()
+        self.postgres.stop()
+        shutil.copytree(self.postgres.directory / "data", directory / "postgres")
+        return directory
 
     # --- its servers --------------------------------------------------------------------------
 
     def pid_of(self, name: str) -> int:
         """The process id of anything that runs here, by its name."""
-        if name in self.house.processes:
-            pid = self.house.processes[name].pid
-            assert pid is not None
-            return pid
-        return self.twins[name].pid if name in self.twins else self._server(name).pid
+        return self._server(name).pid if name in SERVERS else super().pid_of(name)
 
     def kill_server(self, name: str) -> None:
         """End PostgreSQL or Redis, with all its processes, as the kernel would: at once."""
@@ -273,43 +326,24 @@ class Site:
     def _server(self, name: str) -> Server:
         return {"postgres": self.postgres, "redis": self.redis}[name]
 
-    # --- opening ------------------------------------------------------------------------------
+
+class OneMachine(Site):
+    """`hookwright up`, the installed program: everything in one process, on SQLite."""
+
+    receivers = ("up",)
+
+    def __init__(self) -> None:
+        super().__init__(installed=True)
 
     def _open(self) -> None:
-        self.postgres = self._stack.enter_context(PostgresServer(durable=self._durable))
-        self.redis = self._stack.enter_context(self._make_redis())
-        for name in ("receivers", "workers"):
-            self.line(f"{name}-postgres", self.postgres.port)
-        self.line("redis-line", self.redis.port)
-        for name in TWINS:
-            self.twins[name] = self._stack.enter_context(start_twin(name))
-            self.line(f"workers-{name}", int(self.twins[name].url.rpartition(":")[2]))
-        prepare_twins(self.twins)
-        self.house = House(
-            self.directory,
-            {
-                "HOOKWRIGHT_DATABASE_URL": self.database_url(),
-                "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
-                "HOOKWRIGHT_SHUTDOWN_SECONDS": "5",
-                "HOOKWRIGHT_WORKER_THREADS": str(self._worker_threads),
-                "HOOKWRIGHT_REDIS_URL": f"redis://127.0.0.1:{self.lines['redis-line'].port}/0",
-            },
-        )
-        self._stack.callback(self.house.close)
-        urls = {name: f"http://127.0.0.1:{self.lines[f'workers-{name}'].port}" for name in TWINS}
-        write_configuration(self.directory, urls)
-        self.house.run("migrate")
-        self.house.run("apply", "-f", "hookwright.yaml")
-        made = self.house.run("token", "create", "--role", "operator", "--label", "campaign")
-        self.token = made.split()[0]
-        for name in self.receivers:
-            self.house.add(name, HOOKWRIGHT_DATABASE_URL=self.database_url("receivers-postgres"))
-            self.line(f"senders-{name}", self.house.ports[name])
-            self.house.start(name)
-        for name in self.workers:
-            self.house.add(name, HOOKWRIGHT_DATABASE_URL=self.database_url("workers-postgres"))
-            self.house.start(name)
-        self.wait_ready()
+        self.house.add("up")
+        self.line("senders-up", self.house.ports["up"])
+        self.house.start("up")
+
+    def database_url(self, line: str | None = None) -> str:
+        """The address of the database, to which no line leads."""
+        assert line is None
+        return f"sqlite:///{self.directory / 'data' / 'hookwright.db'}"
 
 
 def prepare_twins(twins: Mapping[str, TwinProcess]) -> None:

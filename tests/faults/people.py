@@ -16,7 +16,7 @@ from schemas.run_tables import StepRow
 from schemas.tables import AlertRow, AlertState, EffectRow, EffectState
 from schemas.workflow import StepStatus
 from service.db import Database
-from tests.faults.house import Site
+from tests.faults.house import TOKEN, Site
 from tests.faults.twins_record import causes
 from tests.servers import NO_AUTHORITIES
 
@@ -62,7 +62,7 @@ class Approver:
                 continue  # another look, at another door
 
     def _approve(self, url: str) -> None:
-        headers = {"Authorization": f"Bearer {self._site.token}"}
+        headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(
             headers=headers, timeout=ANSWER_WITHIN_S, verify=NO_AUTHORITIES
         ) as client:
@@ -157,5 +157,5 @@ def _settle(site: Site, doubt: Doubt, answer: str) -> None:
     port = site.house.ports[site.receivers[0]]
     site.house.run(
         *("run", "settle", str(doubt.run_id), doubt.step, answer),
-        *("--url", f"http://127.0.0.1:{port}", "--token", site.token),
+        *("--url", f"http://127.0.0.1:{port}", "--token", TOKEN),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -174,33 +174,21 @@ class Plan:
 
     def _starting(self, number: int, kind: str) -> Planned:
         given = self._subjects.get(kind)
-        subject = f"{kind}-{number}-{self.seed}" if given is None else next(given)
         data: dict[str, object] = {"channel": self._chance.choice(CHANNELS)}
-        runs: tuple[str, ...] = (kind,)
-        alerts: tuple[str, ...] = ()
-        tags: tuple[str, ...] = _TAGS.get(kind, ())
         match kind:
             case "comment":
                 data["pull_request"] = self._chance.choice(PULL_REQUESTS)
             case "begin":
                 # GitHub takes 80 of these a minute, for all that we do there.
                 data["dispatches"] = number % 4 == 0
-                tags = ("begun", "dispatched") if data["dispatches"] else ("begun",)
             case "spread":
                 data["items"] = ITEMS
-            case "chain":
-                runs = ("chain", "part", "chained")
-            case "alarm":
-                alerts = (subject,)
-        content = {"type": kind, "subject": subject, "data": data}
-        return Planned(
-            number=number,
-            source="ci",
-            event=kind,
+        return starting(
+            number,
+            kind,
+            f"{kind}-{number}-{self.seed}" if given is None else next(given),
+            data,
             delivery_id=self._id(number),
-            content=json.dumps(content).encode(),
-            subject=subject,
-            expected=Expected(runs, tuple(f"{subject}/{tag}" for tag in tags), alerts),
             repeats=self._repeats(),
         )
 
@@ -211,7 +199,37 @@ class Plan:
         return self._chance.choices((0, 1, 3), weights=(90, 8, 2))[0]
 
 
-_TAGS = {
+def starting(
+    number: int,
+    kind: str,
+    subject: str,
+    data: Mapping[str, object],
+    *,
+    delivery_id: str | None = None,
+    repeats: int = 0,
+) -> Planned:
+    """Give a delivery that starts the workflow of this name, with what must come of it."""
+    tags = _TAGS.get(kind, ())
+    if data.get("dispatches"):
+        tags = (*tags, "dispatched")
+    return Planned(
+        number=number,
+        source="ci",
+        event=kind,
+        delivery_id=delivery_id or f"msg_{subject}",
+        content=json.dumps({"type": kind, "subject": subject, "data": dict(data)}).encode(),
+        subject=subject,
+        expected=Expected(
+            runs=("chain", "part", "chained") if kind == "chain" else (kind,),
+            effects=tuple(f"{subject}/{tag}" for tag in tags),
+            alerts=(subject,) if kind == "alarm" else (),
+        ),
+        repeats=repeats,
+    )
+
+
+_TAGS: dict[str, tuple[str, ...]] = {
+    "begin": ("begun",),
     "tell": ("told",),
     "comment": ("commented", "told"),
     "heal": ("healed",),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-from tests.faults.house import Site, signal_all
+from tests.faults.house import ManyMachines, signal_all
 from tests.faults.proxy import commits, executes
 from tests.faults.schedule import Fault, Kind
 
@@ -30,18 +30,20 @@ def changes_something(data: bytes) -> bool:
 
 
 class Striker:
-    """Performs faults; `timeline` tells what was done and when, in seconds of the load."""
+    """Performs faults, one after the other; those that last overlap."""
 
-    def __init__(self, site: Site, say: Callable[[str], None]) -> None:
+    def __init__(self, site: ManyMachines, say: Callable[[str], None]) -> None:
         self._site = site
         self._say = say
-        self.timeline: list[str] = []
-        self.struck = 0
+        self._timeline: list[str] = []
         self._undos: list[tuple[float, int, Undo]] = []
         self._numbers = count()
 
-    def strike_all(self, faults: list[Fault], go_on: Callable[[], bool]) -> None:
-        """Perform every fault at its time; none is begun any more once `go_on` says no."""
+    def strike_all(self, faults: Sequence[Fault], go_on: Callable[[], bool]) -> list[str]:
+        """Perform every fault at its time, and undo it; none is begun once `go_on` says no.
+
+        Gives what was done and when, in seconds from now.
+        """
         began = time.monotonic()
         for fault in faults:
             self._wait(began + fault.at, go_on)
@@ -49,16 +51,12 @@ class Striker:
                 break
             self._note(fault, time.monotonic() - began)
             undo = self._strike(fault)
-            self.struck += 1
             if undo is not None:
                 due = time.monotonic() + fault.lasts
                 heapq.heappush(self._undos, (due, next(self._numbers), undo))
-        self.undo_all()
-
-    def undo_all(self) -> None:
-        """Wait for the end of every fault that lasts."""
         while self._undos:
             self._undo_due(self._undos[0][0])
+        return self._timeline
 
     def _wait(self, until: float, go_on: Callable[[], bool]) -> None:
         while time.monotonic() < until and go_on():
@@ -75,7 +73,7 @@ class Striker:
 
     def _note(self, fault: Fault, at: float) -> None:
         told = f"{fault}" if at - fault.at < 1 else f"{fault}, {at - fault.at:.1f} s late"
-        self.timeline.append(told)
+        self._timeline.append(told)
         self._say(told)
 
     # --- each kind ----------------------------------------------------------------------------
