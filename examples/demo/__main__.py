@@ -66,8 +66,9 @@ def _run(
 def _stay(console: Console, installation: Installation, until: threading.Event) -> None:
     command = shown_command()
     console.print(
-        f"\nHookwright stays up until Ctrl-C. Its page is [bold]{installation.url}/[/]: sign in with "
-        "the token below.\nAt a terminal look around with\n\n"
+        "\nHookwright stays up until Ctrl-C. "
+        f"Its page is [bold]{installation.url}/[/]: sign in with the token below.\n"
+        "At a terminal look around with\n\n"
         f"  export HOOKWRIGHT_URL={installation.url}\n"
         f"  export HOOKWRIGHT_TOKEN={installation.token}\n"
         f"  {command} run list\n"
