@@ -35,7 +35,7 @@ from service.db import Database, in_short, is_outage
 from service.errors import Conflict, HookwrightError, Invalid, NotFound, Unavailable
 from service.faults import note_fault
 from service.queue import Queue
-from service.replay import replay_in
+from service.replay import key_of, replay_in
 from service.retrying import retry_in
 from service.runtime import Runtime
 from service.starting import Hand
@@ -96,7 +96,7 @@ def ask_in_bulk(
             per_second=request.per_second,
             state=BulkState.PENDING,
             by=caller.label,
-            key=None if key is None else f"{caller.token_id or caller.label}:{key}",
+            key=key_of(caller, key),
             total=store.count(work.session, frozen),
             created_at=now,
             due_at=now,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import cast
 from uuid import UUID
 
@@ -34,6 +35,7 @@ from service.ingest import (
 from service.routing import store_and_route, stored_before
 from service.runtime import Runtime
 from service.starting import Hand, matching, start_anew
+from service.store import audit as audit_store
 from service.store import deliveries as store
 from service.store import details, starts
 from service.store.payloads import payload_of
@@ -41,6 +43,9 @@ from service.tokens import Caller
 from service.unit_of_work import UnitOfWork, unit_of_work
 
 log = structlog.get_logger(__name__)
+
+ACTION = "delivery.replay"
+KEY_KEPT = timedelta(hours=24)
 
 Viewed = list[tuple[EventRow, Mapping[str, Json]]]
 
@@ -86,32 +91,41 @@ def replay_delivery(
     caller: Caller,
     only: str | None = None,
     shadow: bool = False,
+    key: str | None = None,
 ) -> Replayed:
     """Read a stored delivery anew.
 
     `only` narrows what is started anew to one workflow; what a new event starts is not narrowed.
-    `shadow`: the runs only record what they would change. Raises NotFound; Conflict for a delivery
-    that is on its way, that was read before and cannot be any more, or whose events in shadow would
-    use up their first runs.
+    `shadow`: the runs only record what they would change. `key` is the same whenever the same
+    replay is asked for again within a day, which does nothing more.
+
+    Raises NotFound; Conflict for a delivery that is on its way, that was read before and cannot be
+    any more, or whose events in shadow would use up their first runs.
     """
     hand = Hand(caller.label, shadow=shadow)
     with unit_of_work(runtime.database, runtime.queue) as work:
         row = _lock(work.session, delivery_id)
+        earlier = _earlier(work.session, row, key_of(caller, key), runtime.clock())
+        if earlier is not None:
+            return earlier
         if only is not None:
             starts.check_workflow(work.session, only)
         replayed = replay_in(runtime, work, row, hand, only=only)
         audit.record(
             work.session,
             caller,
-            "delivery.replay",
+            ACTION,
             str(delivery_id),
             now=runtime.clock(),
             details={
                 "source": row.source,
                 "state": replayed.state,
-                "runs": len(replayed.runs),
+                "events": replayed.events,
+                "stored": replayed.stored,
+                "runs": [str(run.id) for run in replayed.runs],
                 "only": only,
                 "shadow": shadow,
+                "key": key_of(caller, key),
             },
         )
     return replayed
@@ -186,6 +200,22 @@ def _lock(session: Session, delivery_id: UUID) -> DeliveryRow:
     if row is None:
         raise NotFound("there is no delivery with this id")
     return row
+
+
+def key_of(caller: Caller, key: str | None) -> str | None:
+    """Give what a key is known by here: those of two callers are two."""
+    return None if key is None else f"{caller.token_id or caller.label}:{key}"
+
+
+def _earlier(session: Session, row: DeliveryRow, key: str | None, now: datetime) -> Replayed | None:
+    """Give what the replay has come to that was asked for with this key before."""
+    if key is None:
+        return None
+    for done in audit_store.done_to(session, str(row.id), ACTION, now - KEY_KEPT):
+        if done.details.get("key") == key:
+            runs = details.runs_by_id(session, [UUID(one) for one in done.details["runs"]])
+            return _told(row, done.details["events"], done.details["stored"], runs)
+    return None
 
 
 def _source(session: Session, row: DeliveryRow) -> SourceRow | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import click
 
@@ -122,7 +123,7 @@ def _replay_one(
                 f"This will run {_named(foreseen['again'])} again; "
                 "what they do outside is done again. Go on?"
             )
-    done = api.post(path, how)
+    done = api.post(path, how, key=str(uuid4()))
     delivery = done["delivery"]
     if as_json:
         print_json(done)

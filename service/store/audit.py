@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -27,6 +28,21 @@ def before(
     if last is not None:
         statement = statement.where(AuditEventRow.id < last)
     return session.exec(statement.order_by(col(AuditEventRow.id).desc()).limit(limit)).all()
+
+
+def done_to(
+    session: Session, subject: str, action: str, since: datetime
+) -> Sequence[AuditEventRow]:
+    """Give how often something was done to one thing lately, newest first."""
+    return session.exec(
+        select(AuditEventRow)
+        .where(
+            AuditEventRow.subject == subject,
+            AuditEventRow.action == action,
+            col(AuditEventRow.at) >= since,
+        )
+        .order_by(col(AuditEventRow.id).desc())
+    ).all()
 
 
 def _matching(question: AuditFilter) -> SelectOfScalar[AuditEventRow]:

@@ -132,6 +132,13 @@ def named_workflow(session: Session, name: str) -> WorkflowRow:
     return row
 
 
+def runs_by_id(session: Session, ids: Sequence[UUID]) -> Sequence[RunRow]:
+    """Give these runs, as far as they are still there."""
+    return session.exec(
+        select(RunRow).where(col(RunRow.id).in_(ids)).order_by(col(RunRow.id))
+    ).all()
+
+
 def runs_of(session: Session, events: Sequence[UUID]) -> Sequence[RunRow]:
     """Give the runs that these events started or joined, the first 100."""
     joined = select(RunEventRow.run_id).where(col(RunEventRow.event_id).in_(events))

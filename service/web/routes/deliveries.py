@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Header, Query
 
 from schemas import api
 from schemas.bulk import ReplayOut, ReplayRequest
@@ -46,6 +46,14 @@ def replay_delivery(
     caller: Operator,
     delivery_id: UUID,
     request: ReplayRequest,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            max_length=255,
+            description="Within a day the same key replays the delivery once.",
+        ),
+    ] = None,
 ) -> ReplayOut:
     """Read a stored delivery anew, with today's code and options. Needs the role operator.
 
@@ -63,5 +71,6 @@ def replay_delivery(
         caller=caller,
         only=request.only,
         shadow=request.shadow,
+        key=idempotency_key,
     )
     return shapes.replayed(details.read(session, DeliveryRow, delivery_id), replayed)

@@ -103,6 +103,22 @@ def test_a_delivery_that_was_read_is_acted_upon_once_more_and_marked(
     assert (made.count("robot.once"), made.count("robot.natural")) == (3, 2)
 
 
+def test_the_same_key_replays_once(installation: Installation) -> None:
+    installation.workflow(LOOKS)
+    delivery_id = installation.deliver({"type": "go", "subject": "s"})
+    installation.ingest(delivery_id)
+    first = replay(installation, delivery_id, key="k")
+    again = replay(installation, delivery_id, key="k")
+    assert [run.id for run in again.runs] == [run.id for run in first.runs]
+    assert again.events == first.events == 1
+    replay_delivery(
+        installation.runtime, delivery_id, caller=Caller("bob", Role.ADMIN, None), key="k"
+    )
+    installation.now += timedelta(hours=25)
+    replay(installation, delivery_id, key="k")
+    assert sorted(run.replay for run in runs_of(installation, "looks")) == [0, 1, 2, 3]
+
+
 def test_a_trial_in_shadow_changes_nothing_outside(installation: Installation) -> None:
     installation.workflow(ACTS)
     delivery_id = installation.deliver({"type": "go", "facts": {"count": 2}})
