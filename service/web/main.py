@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -18,12 +19,10 @@ from service.secretbox import SecretBox
 from service.settings import Settings
 from service.vendors import BY_NAME
 from service.web.app import Application, create_app
-from service.web.connections import allow_many_files
+from service.web.connections import SHARED, Shared, allow_many_files
 from service.web.deps import Parts
 from service.web.http_protocol import BoundedHttp
-
-BACKLOG = 2048
-
+from service.web.listening import Listener
 
 GRACE_SHARE = 0.8
 """How much of the time to stop in requests under way may take; the rest is for closing the door."""
@@ -44,9 +43,19 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
-        await super().startup(sockets=sockets)
-        if self.started:
-            self._on_ready()
+        await super().startup(sockets=[])
+        if not self.started:
+            return
+        shared: Shared = self.lifespan.state[SHARED]
+        make_room = shared.connections.make_room
+        listeners: list[Any] = [
+            Listener(one, self._make_protocol, make_room) for one in sockets or ()
+        ]
+        self.servers.extend(listeners)
+        self._on_ready()
+
+    def _make_protocol(self) -> BoundedHttp:
+        return BoundedHttp(self.config, self.server_state, self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell, then stop."""
@@ -100,7 +109,6 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        backlog=BACKLOG,
         timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds * GRACE_SHARE)),
     )
     server = Server(config, on_ready, on_stopping)
