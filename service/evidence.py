@@ -160,7 +160,7 @@ class _Chain:
         known = (*store.public_keys(session), *question.public_keys)
         self._public = {key_id_of(public): public for public in known}
         self._trusted = {key_id_of(public) for public in question.public_keys}
-        self._expected = {head.number: head.digest for head in question.expected}
+        self._expected = set(question.expected)
         covers = [kind for table in question.tables for kind in kinds_of(table.name)]
         self.seals: dict[str, list[tuple[UUID, int]]] = {kind: [] for kind in covers}
         """By what they cover: where seals end, and their numbers."""
@@ -195,12 +195,12 @@ class _Chain:
                 yield Finding(What.SEAL, detail, seal=number, time=seal.sealed_at)
             self._note(seal, before, sound=not faults)
             before, sound = seal, not faults
-        for number, digest in sorted(self._expected.items()):
+        for head in sorted(self._expected, key=lambda head: head.number):
             detail = (
-                f"seal {number} is expected as {Head(number, digest)}, and the chain does not hold "
-                "it: it was taken away or made anew, or the database is an older copy"
+                f"seal {head.number} is expected as {head}, and the chain does not hold it: it "
+                "was taken away or made anew, or the database is an older copy"
             )
-            yield Finding(What.SEAL, detail, seal=number)
+            yield Finding(What.SEAL, detail, seal=head.number)
 
     def _faults(self, seal: SealRow, before: SealRow | None) -> Iterator[str]:
         if not self._trusted:
@@ -213,9 +213,7 @@ class _Chain:
             yield f"its key {seal.key_id} is not there"
         elif not is_signed(seal, public):
             yield "its signature does not fit what it says"
-        digest = digest_of(seal)
-        if self._expected.get(seal.number) == digest:
-            del self._expected[seal.number]
+        self._expected.discard(Head(seal.number, digest_of(seal)))
         if before is not None and seal.previous != digest_of(before):
             yield "it does not follow the seal before it"
         if seal.number == 1 and seal.previous != NOTHING_BEFORE:
