@@ -28,6 +28,14 @@ class IngestDeliveries:
 
 
 @dataclass(frozen=True, slots=True)
+class IngestFew(IngestDeliveries):
+    """The same for the few deliveries of sources that are not to wait behind the many of others."""
+
+    actor: ClassVar[str] = "ingest_few"
+    queue: ClassVar[str] = "runs"
+
+
+@dataclass(frozen=True, slots=True)
 class IngestOneByOne(IngestDeliveries):
     """The same for deliveries that a worker has perhaps been lost with: each by itself."""
 
@@ -122,6 +130,7 @@ class PerformBulk:
 
 Job = (
     IngestDeliveries
+    | IngestFew
     | IngestOneByOne
     | AdvanceRun
     | AdvanceRunInBulk
@@ -132,6 +141,7 @@ Job = (
 )
 JOBS: tuple[type[Job], ...] = (
     IngestDeliveries,
+    IngestFew,
     IngestOneByOne,
     AdvanceRun,
     AdvanceRunInBulk,

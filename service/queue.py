@@ -27,6 +27,7 @@ from schemas.jobs import (
     AdvanceRun,
     AdvanceRunInBulk,
     IngestDeliveries,
+    IngestFew,
     IngestOneByOne,
     Job,
     PerformBulk,
@@ -44,9 +45,10 @@ and the door must not wait for a dead Redis with every group."""
 
 MOST_WAITING: Mapping[type[Job], int] = {
     IngestDeliveries: 40,
+    IngestFew: 512,
     IngestOneByOne: 40,
     AdvanceRun: 512,
-    AdvanceRunInBulk: 128,
+    AdvanceRunInBulk: 256,
     PerformPoll: 128,
     ReadBackDelivery: 128,
     Reconcile: 128,

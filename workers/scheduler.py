@@ -27,6 +27,7 @@ from service.runtime import Runtime
 from service.scheduling import keep_in_step
 from service.scheduling import start_due as start_schedules
 from service.store import gates, leased, leases, reconciliations, runs, schedules
+from service.store.sweeping import Due
 from service.unit_of_work import reading, unit_of_work
 from service.versions import Version
 from workers.sweeps import RING_AGAIN, SWEEPS, Moment, Sweep
@@ -52,7 +53,7 @@ BATCH = 500
 class _Found:
     """What one look into the database has found."""
 
-    due: dict[Sweep, Sequence[UUID]] = field(default_factory=dict)
+    due: dict[Sweep, Due] = field(default_factory=dict)
     compare: bool = False
     versions: Sequence[Version] | None = None
     schedules: Sequence[UUID] = ()
@@ -81,6 +82,7 @@ class Scheduler:
         self._alone = alone
         self._early = set(sweeps) if alone else set[Sweep]()
         self._backlog: set[Sweep] = set()
+        self._room: dict[Sweep, int] = {}
         self._left_out_until: dict[str, float] = {}
         self._no_ringing = threading.Event()
         self._no_beating = threading.Event()
@@ -138,11 +140,12 @@ class Scheduler:
         now = self._runtime.clock()
         if not self._leads(now):
             return 0
-        limits = {sweep: self._limit(sweep) for sweep in self._sweeps}
-        found = self._look(now, limits)
+        # In a backlog nothing is looked for that there is no room for.
+        self._room = {sweep: self._room_for(sweep) for sweep in self._backlog}
+        found = self._look(now)
         rung = sum(
-            self._try(sweep.name, partial(self._sweep, sweep, ids, limits[sweep], now))
-            for sweep, ids in found.due.items()
+            self._try(sweep.name, partial(self._sweep, sweep, due, now))
+            for sweep, due in found.due.items()
         )
         if found.compare:
             rung += self._try("comparisons", partial(self._start_comparisons, now))
@@ -156,20 +159,16 @@ class Scheduler:
             self._try("gates", partial(self._forget_gates, now))
         return rung
 
-    def _limit(self, sweep: Sweep) -> int:
-        """Give how many rows are worth looking for: none while the queue is long."""
-        if sweep not in self._backlog:
-            return sweep.most
+    def _room_for(self, sweep: Sweep) -> int:
         return self._runtime.queue.room(sweep.job) * sweep.size
 
-    def _look(self, now: datetime, limits: dict[Sweep, int]) -> _Found:
+    def _look(self, now: datetime) -> _Found:
         """Look once for everything, by reading alone."""
         found = _Found()
         runtime = self._runtime
         parts: dict[str, Callable[[Session], None]] = {}
-        for sweep, limit in limits.items():
-            if limit:
-                parts[sweep.name] = partial(self._find, found, sweep, limit, now)
+        for sweep in self._sweeps:
+            parts[sweep.name] = partial(self._find, found, sweep, now)
         parts["comparisons"] = partial(_find_comparisons, found, now)
         parts["schedules"] = partial(_find_schedules, found, runtime, now)
         parts = {name: find for name, find in parts.items() if not self._is_left_out(name)}
@@ -189,33 +188,42 @@ class Scheduler:
             find(session)
         return 0
 
-    def _find(
-        self, found: _Found, sweep: Sweep, limit: int, now: datetime, session: Session
-    ) -> None:
+    def _find(self, found: _Found, sweep: Sweep, now: datetime, session: Session) -> None:
+        limit = min(sweep.most, self._room.get(sweep, sweep.most))
         found.due[sweep] = sweep.find(session, self._moment(sweep, now), limit)
 
     def _moment(self, sweep: Sweep, now: datetime) -> Moment:
         by = now + RING_AGAIN if sweep in self._early else now
         return Moment(by=by, until=now + RING_AGAIN, lost=self._runtime.may_take_over())
 
-    def _sweep(self, sweep: Sweep, ids: Sequence[UUID], limit: int, now: datetime) -> int:
+    def _sweep(self, sweep: Sweep, due: Due, now: datetime) -> int:
         """Put off what was found, as far as there is room for it, and ring for it."""
-        room = limit
-        if ids and sweep not in self._backlog:
-            room = self._runtime.queue.room(sweep.job) * sweep.size
-        if len(ids) >= min(limit, room):
+        room = self._room.get(sweep)
+        if room is None:
+            room = self._room_for(sweep) if due.many else sweep.most
+        many = due.many[:room]
+        if len(many) >= min(room, sweep.most):
             self._backlog.add(sweep)
         else:
             self._backlog.discard(sweep)
             self._early.discard(sweep)
-        taken = ids[:room]
-        if not taken:
-            return 0
+        moment = self._moment(sweep, now)
+        for ids, few in ((due.few, True), (many, False)):
+            if ids:
+                self._put_off(sweep, ids, moment, few)
+        return len(due.few) + len(many)
+
+    def _put_off(
+        self,
+        sweep: Sweep,
+        ids: Sequence[UUID],
+        moment: Moment,
+        few: bool,  # noqa: FBT001  # Sweep's
+    ) -> None:
         runtime = self._runtime
         with unit_of_work(runtime.database, runtime.queue) as work:
-            for job in sweep.put_off(work.session, taken, self._moment(sweep, now)):
+            for job in sweep.put_off(work.session, ids, moment, few):
                 work.ring(job)
-        return len(taken)
 
     def _start_comparisons(self, now: datetime) -> int:
         runtime = self._runtime
@@ -275,7 +283,18 @@ class Scheduler:
         while not self._no_ringing.is_set():
             if self._go_on(self.ring_due, TICK_S) and not self._alone:
                 self._runtime.database_answered()
-            self._no_ringing.wait(BACKLOG_TICK_S if self._backlog else TICK_S)
+            self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next tick; in a backlog no longer than until there is room again."""
+        if not self._backlog:
+            self._no_ringing.wait(TICK_S)
+            return
+        runtime = self._runtime
+        end = runtime.monotonic() + TICK_S
+        while not self._no_ringing.wait(BACKLOG_TICK_S) and runtime.monotonic() < end:
+            if any(runtime.queue.room(sweep.job) for sweep in self._backlog):
+                return
 
     def _beat(self) -> None:
         while not self._no_beating.is_set():

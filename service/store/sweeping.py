@@ -1,9 +1,9 @@
 """Rows whose time has come: found so that everybody gets a share, and put off while rung for.
 
-Deliveries are shared out between their sources, runs between their workflows. Whoever has few rows
-that wait has all of them found; whoever has many shares what is left. It goes from one owner to the
-next through an index that tells them apart, so that 200,000 rows of one cost the others nothing.
-What somebody has locked is at work this moment, and is looked at the next time.
+Deliveries belong to their sources, runs to their workflows. Whoever has few rows that wait has all
+of them found; of those who have many each has a share. It goes from one owner to the next through
+an index that tells them apart, so that 200,000 rows of one cost the others nothing. What somebody
+has locked is at work this moment, and is looked at the next time.
 """
 
 from __future__ import annotations
@@ -26,12 +26,20 @@ from service.store.insert import in_parts
 
 MOST_OWNERS = 100
 """Owners whose rows are found at once; of more, others are chosen each time."""
-LEAST_SHARE = 20
+FEW = 20
+"""Who has no more rows that wait than so many has few."""
 UNDER_WAY = (RunStatus.RUNNING.value, RunStatus.WAITING.value)
 NEW = (RunStatus.PENDING.value,)
 
 Owner = TypeVar("Owner")
 Row = TypeVar("Row", DeliveryRow, RunRow)
+
+
+class Due(NamedTuple):
+    """Rows whose time has come: all of those who have few, and a share of those who have many."""
+
+    few: Sequence[UUID]
+    many: Sequence[UUID]
 
 
 class Rung(NamedTuple):
@@ -41,8 +49,8 @@ class Rung(NamedTuple):
     rings: int
 
 
-def due_deliveries(session: Session, *, by: datetime, limit: int) -> list[UUID]:
-    """Give deliveries that wait past their time, with a share for each source."""
+def due_deliveries(session: Session, *, by: datetime, limit: int) -> Due:
+    """Give deliveries that wait past their time; of sources that have many no more than `limit`."""
     received = col(DeliveryRow.state) == DeliveryState.RECEIVED.value
 
     def of(source_id: UUID, most: int) -> Sequence[UUID]:
@@ -56,19 +64,20 @@ def due_deliveries(session: Session, *, by: datetime, limit: int) -> list[UUID]:
 
 def due_runs(
     session: Session, statuses: Sequence[str], *, by: datetime, limit: int, lost: bool
-) -> list[UUID]:
+) -> Due:
     """Give runs of these statuses that want to be carried on.
 
-    They come as they became due; when there are too many, with a share for each workflow. `lost`:
-    also those whose worker said nothing for too long.
+    Of workflows that have many no more than `limit`. `lost`: also those whose worker said nothing
+    for too long.
     """
     due = select(RunRow.id).where(col(RunRow.status).in_(statuses), col(RunRow.due_at) <= by)
     if not lost:
         due = due.where(col(RunRow.lease_owner).is_(None))
     due = due.order_by(col(RunRow.due_at))
-    found = session.exec(due.limit(limit)).all()
-    if len(found) < limit:
-        return list(found)
+    # Going through the workflows costs more than this, which is done twice a second.
+    found = session.exec(due.limit(FEW + 1)).all()
+    if len(found) <= FEW:
+        return Due(found, ())
 
     def of(workflow: str, most: int) -> Sequence[UUID]:
         return session.exec(due.where(RunRow.workflow == workflow).limit(most)).all()
@@ -131,14 +140,18 @@ def _owners(session: Session, owner: Mapped[Any], waits: ColumnElement[bool]) ->
 
 def _share_out(
     owners: Sequence[Owner], of: Callable[[Owner, int], Sequence[UUID]], limit: int
-) -> list[UUID]:
-    """Give rows of each owner by turns. `of` gives an owner's rows, at most so many."""
+) -> Due:
+    """Part the rows of owners that have few from those of the others, which come by turns.
+
+    `of` gives an owner's rows, at most so many.
+    """
     if len(owners) > MOST_OWNERS:
         owners = random.sample(owners, MOST_OWNERS)
-    # Twice the equal share, because what some leave others may have.
-    most = min(limit, max(LEAST_SHARE, 2 * limit // max(1, len(owners))))
+    # More than the equal share, because what some leave others may have.
+    most = max(FEW + 1, min(limit, 2 * limit // max(1, len(owners))))
     lots = [of(owner, most) for owner in owners]
-    return list(_by_turns(lots))[:limit]
+    few = [row_id for lot in lots if len(lot) <= FEW for row_id in lot]
+    return Due(few, list(_by_turns([lot for lot in lots if len(lot) > FEW]))[:limit])
 
 
 def _by_turns(lots: Sequence[Sequence[UUID]]) -> Iterator[UUID]:

@@ -11,6 +11,7 @@ from schemas.jobs import (
     AdvanceRun,
     AdvanceRunInBulk,
     IngestDeliveries,
+    IngestFew,
     IngestOneByOne,
     Job,
     PerformBulk,
@@ -23,6 +24,7 @@ from workers.actors import ACTORS
 
 EXAMPLES: list[Job] = [
     IngestDeliveries((uuid4(), uuid4())),
+    IngestFew((uuid4(),)),
     IngestOneByOne((uuid4(),)),
     AdvanceRun(uuid4()),
     AdvanceRunInBulk(uuid4()),

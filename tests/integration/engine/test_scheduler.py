@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from schemas.jobs import AdvanceRunInBulk, IngestDeliveries, PerformPoll
+from schemas.jobs import AdvanceRun, IngestFew, PerformPoll
 from schemas.tables import PollRow
 from service.runs import LEASE, advance_run
 from service.vendors.base import Done
@@ -26,7 +26,7 @@ def test_a_delivery_whose_bell_was_lost_is_rung_for_again_and_again(
         installation.now += RING_AGAIN
         scheduler.ring_due()
         scheduler.ring_due()
-    assert installation.bell.rung == [IngestDeliveries((delivery_id,))] * 2
+    assert installation.bell.rung == [IngestFew((delivery_id,))] * 2
 
 
 def test_runs_and_polls_are_rung_for_when_they_are_due(installation: Installation) -> None:
@@ -45,7 +45,7 @@ def test_runs_and_polls_are_rung_for_when_they_are_due(installation: Installatio
     installation.bell.rung.clear()
     installation.now += timedelta(seconds=30)
     Scheduler(installation.runtime).ring_due()
-    assert installation.bell.rung == [AdvanceRunInBulk(run_id), PerformPoll(poll_id)]
+    assert installation.bell.rung == [AdvanceRun(run_id), PerformPoll(poll_id)]
 
 
 def test_a_run_that_has_ended_is_not_rung_for(installation: Installation) -> None:
@@ -67,7 +67,7 @@ def test_one_leads_until_it_says_nothing_any_more(installation: Installation) ->
     installation.now += LEADER_LEASE + timedelta(seconds=1)
     assert second.ring_due() == 1
     assert first.ring_due() == 0
-    assert installation.bell.rung == [IngestDeliveries((delivery_id,))]
+    assert installation.bell.rung == [IngestFew((delivery_id,))]
 
 
 def test_a_beating_worker_keeps_a_run_however_long_its_call_lasts(
