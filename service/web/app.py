@@ -97,10 +97,17 @@ class Application:
 
 
 def create_app(
-    parts: Parts, *, door: Receiving | None = None, limiter: Limiter | None = None
+    parts: Parts,
+    *,
+    door: Receiving | None = None,
+    limiter: Limiter | None = None,
+    api: FastAPI | None = None,
 ) -> Application:
-    """Build the application; without a door it serves the management API and the pages alone."""
-    faces = Faces(create_api(parts), Pages(parts).application())
+    """Build the application; without a door it serves the management API and the pages alone.
+
+    `api` is one that was made with these parts; None makes one.
+    """
+    faces = Faces(api or create_api(parts), Pages(parts).application())
     return Application(door, Envelope(BoundedBodies(faces), limiter or Limiter()))
 
 
