@@ -32,7 +32,7 @@ class Need:
 def missing_connections(
     session: Session, vendors: Sequence[Vendor], *, shadow: bool = False
 ) -> list[str]:
-    """Give a line for every account that enabled workflows need and that is not there.
+    """Say which accounts enabled workflows need and have not; nothing when all are there.
 
     `shadow`: no effects are made in the whole installation, so only reads need an account.
     """
@@ -43,26 +43,23 @@ def missing_connections(
             needed[need].append(document.name)
     there = every_connection(session)
     titles = {vendor.name: vendor.title for vendor in vendors}
-    told = []
+    nowhere, told = [], []
     for need, names in needed.items():
+        title = titles.get(need.vendor, need.vendor)
         fitting = sorted(row.name for row in there if row.vendor == need.vendor)
-        if len(fitting) != 1 if need.name is None else need.name not in fitting:
-            told.append(_sentence(need, names, fitting, titles.get(need.vendor, need.vendor)))
+        if need.name is not None and need.name not in fitting:
+            told.append(f"{_who(names)} the connection `{need.name}` of {title}: there is none")
+        elif need.name is None and not fitting:
+            nowhere.append(f"{title} ({_listed(names)})")
+        elif need.name is None and len(fitting) > 1:
+            told.append(
+                f"{_who(names)} a connection of {title}, and there are several: name one of "
+                f"{', '.join(fitting)} with `connection:` in the step"
+            )
+    if nowhere:
+        # In one line: whoever has just begun has the workflows and none of the connections.
+        told.append(f"workflows need connections that are not there: {', '.join(nowhere)}")
     return told
-
-
-def _sentence(need: Need, workflows: Sequence[str], fitting: Sequence[str], title: str) -> str:
-    if need.name is not None:
-        return f"{_who(workflows)} the connection `{need.name}` of {title}, and there is none"
-    if fitting:
-        return (
-            f"{_who(workflows)} a connection of {title}, and there are several: name one of "
-            f"{', '.join(fitting)} with `connection:` in the step"
-        )
-    return (
-        f"{_who(workflows)} a connection of {title}, and there is none: add one under "
-        f"`connections:` with `vendor: {need.vendor}`"
-    )
 
 
 def _documents(session: Session) -> Iterator[Document]:
@@ -92,8 +89,9 @@ def _need_of(step: Step, actions: Mapping[str, AnyAction], *, shadow: bool) -> N
 
 
 def _who(names: Sequence[str]) -> str:
-    if len(names) == 1:
-        return f"the workflow `{names[0]}` needs"
-    shown = ", ".join(f"`{name}`" for name in names[:_SHOWN])
+    return f"the workflow{'s' * (len(names) > 1)} {_listed(names)} need{'s' * (len(names) == 1)}"
+
+
+def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"the workflows {shown}{more} need"
+    return ", ".join(names[:_SHOWN]) + more

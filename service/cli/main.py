@@ -32,6 +32,7 @@ _COMMANDS = {
     "migrate": Entry("setting_up", "migrate", "Bring the tables up to date."),
     "init": Entry("setting_up", "init", "Write a configuration to begin with."),
     "apply": Entry("setting_up", "apply", "Make the configuration file take effect."),
+    "doctor": Entry("doctor", "doctor", "Say what is wrong here, and what to do now."),
     "send": Entry("sending", "send", "Send a signed sample as a vendor would."),
     "tail": Entry("following", "tail", "Follow what happens."),
     "run": Entry("deciding", "run", "Runs: executions of workflows."),

@@ -24,8 +24,9 @@ from service.db import Database
 from service.errors import HookwrightError
 from service.log import configure_logging
 from service.queue import DramatiqQueue, Queue, UnheardQueue, make_broker
+from service.queue_policy import warn_of_eviction
 from service.secretbox import SecretBox
-from service.settings import Settings, environment, load_settings, unknown_variables
+from service.settings import Effects, Settings, environment, load_settings, unknown_variables
 from service.store import listing, schema
 from service.tokens import keep_local_token
 from service.unit_of_work import reading
@@ -140,8 +141,10 @@ def _begin_log(settings: Settings) -> None:
 def _opened(settings: Settings) -> Iterator[tuple[Database, DramatiqQueue]]:
     broker = make_broker(settings.redis_url, namespace=settings.redis_namespace)
     database = Database(settings.effective_database_url)
+    queue = DramatiqQueue(broker)
+    warn_of_eviction(queue, clock=utc_now)
     try:
-        yield database, DramatiqQueue(broker)
+        yield database, queue
     finally:
         database.dispose()
         broker.close()
@@ -163,9 +166,12 @@ def _apply(settings: Settings, database: Database, queue: Queue) -> None:
         box=SecretBox(settings.required_secret_keys()),
         now=utc_now(),
         who=this_user(),
+        shadow=settings.effects is Effects.SHADOW,
     )
-    for sentence in changes.warnings:
+    for sentence in changes.untied:
         log.warning("source_tied_to_no_connection", problem=sentence)
+    for sentence in changes.missing:
+        log.warning("connection_missing", problem=sentence)
     log.info(
         "configuration_applied",
         file=str(settings.config),

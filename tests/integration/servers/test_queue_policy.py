@@ -10,9 +10,15 @@ import redis
 from structlog.testing import capture_logs
 
 from schemas.clock import utc_now
+from service.db import Database
+from service.doctor.queue import look_at_queue
+from service.doctor.verdicts import Grade
 from service.errors import Unavailable
 from service.queue import DramatiqQueue, make_broker
 from service.queue_policy import QueueFacts, ask_queue, warn_of_eviction
+from service.settings import Settings
+from service.web.deps import Parts
+from service.web.routes.health import look
 from tests.servers import RedisServer
 
 
@@ -25,7 +31,7 @@ def evicting(redis_server: RedisServer) -> Iterator[redis.Redis]:
 
 
 def test_a_redis_that_evicts_is_said_in_the_log(
-    redis_server: RedisServer, evicting: redis.Redis
+    redis_server: RedisServer, evicting: redis.Redis, sqlite_database: Database
 ) -> None:
     queue = DramatiqQueue(make_broker(redis_server.url))
     with capture_logs() as logged:
@@ -42,6 +48,11 @@ def test_a_redis_that_evicts_is_said_in_the_log(
     assert facts.evicts_queue
     assert facts.most_bytes == 24 * 1024 * 1024
     assert abs(facts.clock_ahead) < timedelta(seconds=1)
+
+    verdicts = {one.name: one for one in look_at_queue(queue, utc_now, shared_database=True)}
+    assert verdicts["eviction"].grade is Grade.FAIL
+    assert "allkeys-lru: Redis drops what was rung for above 24 MiB" in verdicts["eviction"].says
+    assert look(Parts(Settings(), sqlite_database, queue))["queue"] == "may evict"
 
     evicting.config_set("maxmemory-policy", "noeviction")
     with capture_logs() as logged:
