@@ -29,6 +29,9 @@ from sqlalchemy.engine import make_url
 
 START_SECONDS = 60.0
 STOP_SECONDS = 20.0
+FIRST_PAUSE_S = 0.005
+SHORT_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 0.5
 NOBODY = "nobody"
 ROOM_BYTES = 2 * 1024**3
 
@@ -58,15 +61,17 @@ def wait_until(
     condition: Callable[[], T], timeout: float = 10.0, *, what: str = "the condition"
 ) -> T:
     """Give the first truthy answer. Raises AssertionError after `timeout` seconds."""
-    end = time.monotonic() + timeout
-    pause = 0.005
+    began = time.monotonic()
+    pause = FIRST_PAUSE_S
     while not (answer := condition()):
-        if time.monotonic() > end:
+        waited = time.monotonic() - began
+        if waited > timeout:
             message = f"{what} did not come true within {timeout} s"
             raise AssertionError(message)
         time.sleep(pause)
-        # Who asks a server without pause takes the time from it that it needs to get there.
-        pause = min(pause * 1.5, 0.1)
+        # Who asks a server without pause takes the time from it that it needs to get there; what
+        # took long so far may take a tenth longer.
+        pause = min(pause * 1.5, max(SHORT_PAUSE_S, waited / 10), LONGEST_PAUSE_S)
     return answer
 
 

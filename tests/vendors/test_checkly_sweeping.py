@@ -86,7 +86,7 @@ class Reader:
             self.sweep()
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(data=st.data())
 def test_whatever_happens_meanwhile_nothing_is_lost_and_nothing_doubled(data: Any) -> None:
     vendor = Vendor(data.draw(st.booleans()), data.draw(st.integers(1, 4)))

@@ -322,7 +322,7 @@ _VALUES = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     headers=st.lists(st.tuples(_NAMES, _VALUES), max_size=6),
     body=st.binary(max_size=60),

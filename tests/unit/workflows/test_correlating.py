@@ -295,7 +295,7 @@ def worlds(draw: st.DrawFn) -> tuple[dict[str, Json], Scope]:
     return awaited, waiting(roots, s={"x": draw(value), "l": draw(some)})
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(conditions, worlds())
 def test_no_run_is_missed(condition: str, world: tuple[dict[str, Json], Scope]) -> None:
     awaited, scope = world

@@ -136,7 +136,7 @@ def _judge(seed: int, good: list[Any], catalogue: Catalogue, read: ReadTemplate)
     return document
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_changed_document_is_a_document_or_is_refused(
     seed: int, catalogue: Catalogue, underlined: Underlined
@@ -145,7 +145,7 @@ def test_a_changed_document_is_a_document_or_is_refused(
     assert document is None or underlined(document) == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_so_is_a_changed_shipped_workflow(
     seed: int, shipped: Catalogue, underlined_of_shipped: Underlined
@@ -154,7 +154,7 @@ def test_so_is_a_changed_shipped_workflow(
     assert document is None or underlined_of_shipped(document) == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     value=st.recursive(
         st.sampled_from((*SCALARS, *TEXTS)),

@@ -130,7 +130,7 @@ def play(document: Document, data: st.DataObject, rows: Rows) -> tuple[Finish, l
     raise AssertionError("the run does not end")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(document=documents(), data=st.data())
 def test_every_run_comes_to_a_legal_end(document: Document, data: st.DataObject) -> None:
     rows = Rows()
@@ -157,7 +157,7 @@ def test_every_run_comes_to_a_legal_end(document: Document, data: st.DataObject)
     assert performed == sorted(performed, key=order.index)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(document=documents(), data=st.data())
 def test_steps_are_never_tried_more_often_than_allowed_nor_after_their_end(
     document: Document, data: st.DataObject

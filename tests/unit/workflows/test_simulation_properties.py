@@ -264,7 +264,7 @@ def names(path: str) -> list[str]:
 
 
 SEEDS = st.integers(0, 2**32)
-SLOW = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @SLOW
