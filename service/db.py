@@ -164,7 +164,7 @@ def _is_our_fault(error: DBAPIError) -> bool:
 
 
 def _postgres_engine(url: URL) -> Engine:
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
@@ -172,6 +172,17 @@ def _postgres_engine(url: URL) -> Engine:
         pool_pre_ping=True,
         connect_args={"connect_timeout": 5, "application_name": "hookwright"},
     )
+    event.listen(engine, "connect", _prepare_postgres)
+    return engine
+
+
+def _prepare_postgres(connection: Any, _record: object) -> None:
+    """Let a commit survive a crash of the server, whatever the server's own default is.
+
+    An effect is written down before it is made: were that lost, it would be made once more.
+    """
+    connection.execute("SET synchronous_commit = on")
+    connection.commit()
 
 
 def _sqlite_engine(url: URL) -> Engine:
