@@ -462,6 +462,8 @@ class FailuresOut(Answer):
     """How much has failed and waits for somebody.
 
     `failed_runs` began in the last 24 hours. Everything else is counted however old it is.
+    `unusable_workflows` are enabled and start no run, because this version cannot read their
+    documents.
     """
 
     dead_deliveries: int
@@ -472,6 +474,7 @@ class FailuresOut(Answer):
     open_gaps: int
     failing_polls: int
     open_alerts: int
+    unusable_workflows: list[str]
 
 
 class SourceOut(Answer):

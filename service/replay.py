@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from schemas.events import Json
+from schemas.jobs import IngestOneByOne
 from schemas.run_tables import RunRow
 from schemas.tables import DeliveryRow, DeliveryState, EventRow, SourceRow
 from service import audit
@@ -54,9 +55,9 @@ Viewed = list[tuple[EventRow, Mapping[str, Json]]]
 class Replayed:
     """What reading a delivery anew has come to.
 
-    `state`, `error` and `fault` are the delivery's afterwards; `received` when its vendor is being
-    asked once more. Of its `events` so many were `stored` as new to us. `runs` are those that were
-    started, the first 100 of them.
+    `state`, `error` and `fault` are the delivery's afterwards; `received` when a worker is about to
+    read it, or to ask its vendor. Of its `events` so many were `stored` as new to us. `runs` are
+    those that were started, the first 100 of them.
     """
 
     delivery_id: UUID
@@ -138,7 +139,7 @@ def foresee(runtime: Runtime, delivery_id: UUID, *, only: str | None = None) -> 
         if only is not None:
             starts.check_workflow(work.session, only)
         source = _source(work.session, row)
-        if _is_to_be_asked(runtime, row, source):
+        if _is_to_be_asked(runtime, row, source) or _is_suspect(row):
             return Foreseen((), ())
         read = _read(runtime, work.session, row, source)
         if isinstance(read, Unread):
@@ -166,10 +167,8 @@ def replay_in(
         )
     source = _source(session, row)
     row.replays += 1
-    if _is_to_be_asked(runtime, row, source):
-        row.state = DeliveryState.RECEIVED
-        row.failures = 0
-        ask_vendor(runtime, work, row)
+    if _is_to_be_asked(runtime, row, source) or _is_suspect(row):
+        _hand_to_worker(runtime, work, row, source)
         return _told(row)
     read = _read(runtime, session, row, source)
     if isinstance(read, Unread):
@@ -229,6 +228,24 @@ def _was_read(row: DeliveryRow) -> bool:
 def _is_to_be_asked(runtime: Runtime, row: DeliveryRow, source: SourceRow | None) -> bool:
     """Say whether only the vendor knows what a delivery spoke of, and has not told yet."""
     return not _was_read(row) and is_only_a_hint(runtime, row, source)
+
+
+def _is_suspect(row: DeliveryRow) -> bool:
+    """Say whether workers were lost with a delivery: nobody else shall read it then."""
+    return row.losses > 0 and not _was_read(row)
+
+
+def _hand_to_worker(
+    runtime: Runtime, work: UnitOfWork, row: DeliveryRow, source: SourceRow | None
+) -> None:
+    """Let a delivery be read as if it had just come."""
+    row.state = DeliveryState.RECEIVED
+    row.failures = row.rings = row.losses = 0
+    if is_only_a_hint(runtime, row, source):
+        ask_vendor(runtime, work, row)
+    else:
+        row.due_at = runtime.clock()
+        work.ring(IngestOneByOne((row.id,)))
 
 
 def _read(

@@ -80,6 +80,7 @@ class Versions:
         self._lock = threading.Lock()
         self._mark: int | None = None
         self._current: tuple[Version, ...] = ()
+        self._unusable: tuple[str, ...] = ()
         self._documents: dict[UUID, Version] = {}
 
     def current(self, session: Session) -> tuple[Version, ...]:
@@ -88,11 +89,20 @@ class Versions:
         with self._lock:
             if mark == self._mark:
                 return self._current
-        found = [self._try_open(row.name, version) for row, version in self._read(session)]
-        current = tuple(version for version in found if version is not None)
+        found = {
+            row.name: self._try_open(row.name, version) for row, version in self._read(session)
+        }
+        current = tuple(version for version in found.values() if version is not None)
+        unusable = tuple(name for name, version in found.items() if version is None)
         with self._lock:
-            self._mark, self._current = mark, current
+            self._mark, self._current, self._unusable = mark, current, unusable
         return current
+
+    def unusable(self, session: Session) -> tuple[str, ...]:
+        """Give the enabled workflows whose current version cannot be read: they start no run."""
+        self.current(session)
+        with self._lock:
+            return self._unusable
 
     def open(self, name: str, row: WorkflowVersionRow) -> Version:
         """Give a version by its row. Raises ValidationError when the stored form is not usable."""

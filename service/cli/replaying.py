@@ -131,7 +131,7 @@ def _replay_one(
         why = reason_with_fault(delivery["error"], delivery["fault"])
         click.echo(f"it is still {delivery['state']}: {why}", err=True)
     elif delivery["state"] == "received":
-        click.echo(f"its vendor is asked once more; `hookwright delivery show {found}` says what")
+        click.echo(f"it is read by a worker; `hookwright delivery show {found}` says what came")
     else:
         _tell_one(done)
     return 0 if delivery["state"] in {"ingested", "received"} else 1

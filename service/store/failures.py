@@ -38,11 +38,6 @@ class Failures:
     failing_polls: int
     open_alerts: int
 
-    @property
-    def any(self) -> bool:
-        """Whether there is anything of any kind."""
-        return any(getattr(self, name) for name in self.__slots__)
-
 
 def count_failures(session: Session, *, now: datetime) -> Failures:
     """Count what somebody should look at."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from fastapi import APIRouter
 
 from schemas import api
@@ -14,4 +16,6 @@ router = APIRouter(prefix="/failures", tags=["failures"])
 @router.get("")
 def read_failures(session: Reading, parts: AnyParts) -> api.FailuresOut:
     """Count what has failed and waits for somebody."""
-    return api.FailuresOut.model_validate(count_failures(session, now=parts.clock()))
+    found = count_failures(session, now=parts.clock())
+    unusable = parts.calling().versions.unusable(session)
+    return api.FailuresOut(**asdict(found), unusable_workflows=list(unusable))

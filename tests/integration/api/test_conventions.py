@@ -87,6 +87,8 @@ def test_a_mistake_of_ours_reveals_nothing(migrated: Database, serve: Callable[.
     answer = httpx.get(f"{url}/api/v1/runs", headers={"Authorization": "Bearer hw_x"})
     problem = is_problem(answer, 500)
     assert "swordfish" not in answer.text
+    assert problem["fault"].startswith("flt_")
+    assert problem["fault"] in problem["hint"]
     assert problem["type"] == "urn:hookwright:problem:internal_error"
 
 

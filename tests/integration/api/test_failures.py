@@ -37,6 +37,7 @@ def post(installation: Installation, path: str, body: dict[str, Any], **headers:
 
 def test_what_failed_is_counted(face: Installation) -> None:
     workflow, version = make_workflow()
+    version.document = {"name": "heal", "steps": [{"dance": "a waltz"}]}
     event = make_event()
     face.save(
         workflow,
@@ -54,6 +55,7 @@ def test_what_failed_is_counted(face: Installation) -> None:
         "malformed_deliveries",
         "failed_runs",
         "open_alerts",
+        "unusable_workflows",
     }
     (row,) = face.get("/deliveries", state="dead")["data"]
     assert (row["error"], row["fault"], row["replays"]) == ("it broke", "flt_0a1b2c3d4e", 0)

@@ -9,10 +9,12 @@ from uuid import UUID
 import pytest
 
 from schemas.evidence_tables import AuditEventRow
+from schemas.jobs import IngestOneByOne
 from schemas.run_tables import RunRow
 from schemas.tables import DeliveryRow, DeliveryState, EffectRow, EventRow
 from service.errors import Conflict, NotFound
-from service.ingest import MOST_FAILURES
+from service.ingest import MOST_FAILURES, ingest_one_by_one
+from service.losses import MOST_LOSSES
 from service.replay import Replayed, foresee, replay_delivery
 from service.store.deliveries import lock_received
 from service.tokens import Caller, Role
@@ -148,6 +150,23 @@ def test_what_cannot_be_read_any_more_stays_as_it_was(installation: Installation
         replay(installation, delivery_id)
     row = delivery(installation, delivery_id)
     assert (row.state, row.error, row.replays) == ("ingested", None, 0)
+
+
+def test_what_workers_were_lost_with_is_read_by_a_worker_and_by_nobody_else(
+    installation: Installation,
+) -> None:
+    installation.workflow(ACTS)
+    delivery_id = installation.deliver({"type": "go", "facts": {"count": 2}})
+    with installation.database.turn_to_write(), installation.database.session() as session:
+        row = session.get_one(DeliveryRow, delivery_id)
+        row.state, row.losses = DeliveryState.DEAD, MOST_LOSSES + 1
+        session.commit()
+    handed = replay(installation, delivery_id)
+    assert (handed.state, handed.runs) == (DeliveryState.RECEIVED, ())
+    assert installation.bell.rung == [IngestOneByOne((delivery_id,))]
+    assert ingest_one_by_one(installation.runtime, [delivery_id]) == 1
+    assert delivery(installation, delivery_id).state == DeliveryState.INGESTED
+    assert len(runs_of(installation, "acts")) == 1
 
 
 def test_what_is_on_its_way_or_unknown_is_refused(installation: Installation) -> None:
