@@ -57,7 +57,8 @@ _FIND = """
 """
 _REVIVE = f"""
     UPDATE deliveries
-    SET state = '{DeliveryState.RECEIVED.value}', due_at = %s, failures = 0, error = NULL
+    SET state = '{DeliveryState.RECEIVED.value}', due_at = %s, failures = 0, rings = 0,
+        losses = 0, error = NULL, fault = NULL
     WHERE id = ANY(%s) AND state IN ({ENDED_IN_VAIN})
     RETURNING id
 """  # noqa: S608  # constants of this module

@@ -41,7 +41,8 @@ _FIND = """
 """
 _REVIVE = f"""
     UPDATE deliveries
-    SET state = '{DeliveryState.RECEIVED.value}', due_at = ?, failures = 0, error = NULL
+    SET state = '{DeliveryState.RECEIVED.value}', due_at = ?, failures = 0, rings = 0,
+        losses = 0, error = NULL, fault = NULL
     WHERE id = ? AND state IN ({ENDED_IN_VAIN})
 """  # noqa: S608  # constants of this module
 
