@@ -30,7 +30,11 @@ MOST_TOLD = 20
 SETTLINGS = 5
 """How often doubts are settled: what goes on then could come into doubt once more."""
 _SUSPECT = re.compile(r"Traceback|effect_made_twice|\"code\": ?\"bug\"|action_raised")
-_EXPLAINED = "redis.exceptions."
+_EXPLAINED = {
+    "dramatiq.": ("redis.exceptions.",),
+    "sqlalchemy.pool": ("psycopg.",),
+}
+"""How the errors begin by which a library's own logger tells that a server was away."""
 _EXPECTING = "expect"
 
 Say = Callable[[str], None]
@@ -194,14 +198,15 @@ def suspicious(site: Site) -> list[str]:
 
 
 def _is_explained(line: str) -> bool:
-    """Say whether it is the queue's library telling, in its own way, that Redis was away."""
     try:
         told = json.loads(line)
     except ValueError:
         return False
-    if not str(told.get("logger")).startswith("dramatiq."):
-        return False
-    return str(told.get("exception")).strip().splitlines()[-1].startswith(_EXPLAINED)
+    ends = str(told.get("exception")).strip().splitlines()[-1]
+    return any(
+        str(told.get("logger")).startswith(logger) and ends.startswith(errors)
+        for logger, errors in _EXPLAINED.items()
+    )
 
 
 def tell(campaign: Campaign, books: Books, line: Line) -> None:

@@ -40,6 +40,8 @@ TOKEN = "hw_" + "f" * 40
 START_S = 60.0
 END_S = 60.0
 START_TRIES = 10
+# As servers are, but that commits would not wait: the product itself has to ask for that.
+AS_IN_USE = {"autovacuum": "on", "full_page_writes": "on", "synchronous_commit": "off"}
 
 Running = commands.Command | subprocess.Popen[bytes]
 
@@ -254,7 +256,7 @@ class ManyMachines(Site):
         self._make_redis = make_redis
 
     def _open(self) -> None:
-        self.postgres = self._stack.enter_context(PostgresServer())
+        self.postgres = self._stack.enter_context(PostgresServer(**AS_IN_USE))
         self.redis = self._stack.enter_context(self._make_redis())
         for name in ("receivers", "workers"):
             self.line(f"{name}-postgres", self.postgres.port)
