@@ -13,8 +13,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.engine.interfaces import ExceptionContext
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 from service.errors import ConfigurationError, Unavailable
@@ -32,8 +34,12 @@ __all__ = [
 ]
 
 SQLITE_BUSY_MS = 10_000
+SQLITE_LOG_BYTES = 64 * 1024 * 1024
+"""What is left of SQLite's log (`-wal`) after a reader that took long has made it grow."""
 POOL_SIZE = 12
 POOL_TIMEOUT_S = 10
+_READ_ONLY = "25006"
+_FILE = "file"
 _LIMIT_EXCEEDED = "54"
 """PostgreSQL's class of errors for statements beyond a limit of the program."""
 _SQLITE_FAULTS = frozenset({sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE})
@@ -173,6 +179,7 @@ def _postgres_engine(url: URL) -> Engine:
         connect_args={"connect_timeout": 5, "application_name": "hookwright"},
     )
     event.listen(engine, "connect", _prepare_postgres)
+    event.listen(engine, "handle_error", _leave_server_that_only_reads)
     return engine
 
 
@@ -183,6 +190,12 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
     """
     connection.execute("SET synchronous_commit = on")
     connection.commit()
+
+
+def _leave_server_that_only_reads(context: ExceptionContext) -> None:
+    """Give up connections to a server that is no primary any more, though it answers well."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def _sqlite_engine(url: URL) -> Engine:
@@ -196,7 +209,34 @@ def _sqlite_engine(url: URL) -> Engine:
     event.listen(engine, "do_connect", _make_private_file)
     event.listen(engine, "connect", prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    path = _file_of(url.database)
+    if path is not None:
+        _watch_file(engine, path)
     return engine
+
+
+def _watch_file(engine: Engine, path: Path) -> None:
+    """Leave a file that was removed or replaced: what is written into it is found by nobody."""
+
+    def note(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info[_FILE] = _identify(path)
+
+    def check(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+        try:
+            found = _identify(path)
+        except OSError as error:
+            # A new connection would make a new file, and it would be empty.
+            raise Unavailable("the database file is gone") from error
+        if found != record.info[_FILE]:
+            raise DisconnectionError
+
+    event.listen(engine, "connect", note)
+    event.listen(engine, "checkout", check)
+
+
+def _identify(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _file_of(database: str | None) -> Path | None:
@@ -227,6 +267,7 @@ def prepare_sqlite(connection: Any, _record: object = None) -> None:
         f"busy_timeout={SQLITE_BUSY_MS}",
         "foreign_keys=ON",
         "temp_store=MEMORY",
+        f"journal_size_limit={SQLITE_LOG_BYTES}",
     ):
         connection.execute(f"PRAGMA {pragma}")
 

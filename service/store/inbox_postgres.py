@@ -35,6 +35,7 @@ from service.store.arrivals import (
 )
 
 CONNECT_TIMEOUT_S = 3
+PREPARE_TIMEOUT_S = 4.0
 GROUP_TIMEOUT_S = 10.0
 """How long storing a group may take in all, with the second attempt after a lost connection."""
 
@@ -82,6 +83,12 @@ _JSONB_VERSION = b"\x01"
 
 _OURS = (psycopg.DataError, psycopg.IntegrityError)
 """Errors that lie in a row and not in the database: the rest of its group shall not suffer."""
+_ANOTHER_MAY_TAKE_IT = (
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.InvalidSqlStatementName,
+)
+"""Refusals of this connection: a server that is no primary any more, a pooler that gave us another
+session. The next connection may be to one that takes it."""
 
 
 class PostgresInbox:
@@ -92,6 +99,7 @@ class PostgresInbox:
         self._conninfo = url.render_as_string(hide_password=False)
         self._clock = clock
         self._connection: psycopg.AsyncConnection | None = None
+        self._warned: str | None = None
 
     async def connect(self) -> None:
         """Connect unless there is a connection. Raises Unavailable."""
@@ -103,20 +111,27 @@ class PostgresInbox:
                 autocommit=True,
                 connect_timeout=CONNECT_TIMEOUT_S,
                 application_name="hookwright door",
+                # Also after a failover: a server that only reads is none that deliveries can go to.
+                target_session_attrs="read-write",
                 tcp_user_timeout=ANSWER_TIMEOUT_MS,
                 prepare_threshold=None,
             )
         except psycopg.Error as error:
             raise Unavailable(f"the database does not answer: {_first_line(error)}") from error
         try:
-            for setting in _SETTINGS:
-                await connection.execute(setting.encode())
-            connection.pgconn.nonblocking = 1
-            connection.pgconn.send_prepare(_INSERT_NAME, _INSERT)
-            await _results(connection.pgconn)
-        except psycopg.Error as error:
+            # No timeout of the server's ends the waiting for a server that has been stopped.
+            async with asyncio.timeout(PREPARE_TIMEOUT_S):
+                for setting in _SETTINGS:
+                    await connection.execute(setting.encode())
+                connection.pgconn.nonblocking = 1
+                connection.pgconn.send_prepare(_INSERT_NAME, _INSERT)
+                await _results(connection.pgconn)
+        except BaseException as error:
             await connection.close()
-            raise Unavailable(f"the database cannot be used: {_first_line(error)}") from error
+            if isinstance(error, TimeoutError | psycopg.Error):
+                raise Unavailable(f"the database cannot be used: {_first_line(error)}") from error
+            raise
+        connection.add_notice_handler(self._hear)
         self._connection = connection
 
     async def store(self, group: Sequence[Arrival]) -> Outcomes:
@@ -149,9 +164,11 @@ class PostgresInbox:
             middle = len(group) // 2
             first = await self._store_or_again(group[:middle])
             return first | await self._store_or_again(group[middle:])
-        except psycopg.Error:
-            # Whether it was committed is not known. Inserting again finds out.
+        except psycopg.Error as error:
             await self.close()
+            if error.sqlstate is not None and not _may_try_again(error):
+                raise Unavailable(f"the database refused: {_first_line(error)}") from error
+            # Whether it was committed is not known. Inserting again finds out.
         try:
             return await self._store(group)
         except psycopg.Error as error:
@@ -163,8 +180,14 @@ class PostgresInbox:
         await self.connect()
         assert self._connection is not None  # noqa: S101  # for the type checker
         pgconn = self._connection.pgconn
+        self._warned = None
         pgconn.send_query_prepared(_INSERT_NAME, _arrays(group), _BINARY)
-        if sum(result.command_tuples or 0 for result in await _results(pgconn)) == len(group):
+        results = await _results(pgconn)
+        if self._warned is not None:
+            # A commit that was to wait for a standby and was told to wait no longer is reported as
+            # done, with a warning: should this server be lost now, so would be the delivery.
+            raise Unavailable(f"the database warned: {self._warned}", perhaps_done=True)
+        if sum(result.command_tuples or 0 for result in results) == len(group):
             return {}
         keys = ([a.source_id for a in group], [a.delivery_key for a in group])
         found = await (await self._connection.execute(_FIND, keys)).fetchall()
@@ -176,6 +199,17 @@ class PostgresInbox:
             cursor = await self._connection.execute(_REVIVE.encode(), (now, dead))
             revived = {row[0] for row in await cursor.fetchall()}
         return match(group, rows, revived)
+
+    def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        if notice.severity_nonlocalized == "WARNING":
+            self._warned = notice.message_primary or "a warning without words"
+
+
+def _may_try_again(error: psycopg.Error) -> bool:
+    """Say whether another connection may take what this one did not."""
+    # Class 57P: the server shuts down, starts, or was crashed by another session.
+    is_ending = str(error.sqlstate).startswith("57P")
+    return is_ending or isinstance(error, _ANOTHER_MAY_TAKE_IT)
 
 
 async def _results(pgconn: pq.abc.PGconn) -> list[pq.abc.PGresult]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar, cast
 from uuid import UUID
@@ -54,6 +55,7 @@ class SqliteInbox:
         self._database = database
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -108,14 +110,18 @@ class SqliteInbox:
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
             return self._connection
+        path = self._database.url.database or ""
         try:
-            connection = sqlite3.connect(self._database.url.database or "")
+            # SQLite would make a missing file, and it would be empty.
+            file = _file_at(path)
+            connection = sqlite3.connect(path)
             prepare_sqlite(connection)
             connection.execute(f"PRAGMA busy_timeout={ANSWER_TIMEOUT_MS}")
             connection.execute("SELECT id FROM deliveries LIMIT 1").fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             raise Unavailable(f"the database file cannot be used: {error}") from error
         self._connection = connection
+        self._file = file
         return connection
 
     def _close(self) -> None:
@@ -127,6 +133,7 @@ class SqliteInbox:
     def _commit(self, group: Sequence[Arrival]) -> Outcomes:
         connection = self._open()
         try:
+            _check_same(self._file, _file_at(self._database.url.database or ""))
             with self._database.turn_to_write():
                 connection.execute("BEGIN IMMEDIATE")
                 try:
@@ -136,7 +143,7 @@ class SqliteInbox:
                     if connection.in_transaction:
                         connection.execute("ROLLBACK")
                     raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._close()
             raise Unavailable(f"the database file cannot be written: {error}") from error
         return outcomes
@@ -152,6 +159,21 @@ class SqliteInbox:
         now = _time(self._clock())
         connection.executemany(_REVIVE, [(now, row.hex) for row in dead])
         return match(group, rows, set(dead))
+
+
+def _file_at(path: str) -> tuple[int, int]:
+    """Give which file stands under a name. Raises OSError when there is none.
+
+    What is written into a file that was removed or replaced is on no disk that anybody will find.
+    """
+    found = Path(path).stat()
+    return found.st_dev, found.st_ino
+
+
+def _check_same(opened: tuple[int, int] | None, found: tuple[int, int]) -> None:
+    if opened != found:
+        message = "it was replaced by another"
+        raise OSError(message)
 
 
 def _row(arrival: Arrival) -> tuple[str | bytes, ...]:

@@ -30,7 +30,8 @@ from service.web.connections import SHARED, Shared
 from service.web.http_protocol import BoundedHttp
 from tests.servers import NO_AUTHORITIES, free_port, wait_until
 
-BOX = SecretBox(["a-key-for-tests-0123456789abcdef-0123456789"])
+TEST_KEY = "a-key-for-tests-0123456789abcdef-0123456789"
+BOX = SecretBox([TEST_KEY])
 SECRET = "gh-secret-0123456789abcdef"
 BODY = b'{"action": "opened", "number": 7, "repository": {"full_name": "acme/webapp"}}'
 
@@ -43,6 +44,9 @@ class BellBook(Queue):
 
     def ring(self, jobs: Sequence[Job]) -> None:
         self.jobs.extend(jobs)
+
+    def room(self, job: type[Job]) -> int:
+        return 0
 
     def ping(self) -> None:
         return
