@@ -54,6 +54,8 @@ log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=8)
 """How long nobody else asks when a worker is lost; one that lives keeps it for longer."""
+MOST_FAILURES = 5
+"""So often is tried to ask about a delivery that somebody replays."""
 GIVE_UP = timedelta(hours=1)
 """After this time since it came, a delivery whose vendor cannot be asked is taken at its word."""
 LONGEST_WAIT = timedelta(hours=24)
@@ -258,7 +260,13 @@ def _put_off(
     error: HookwrightError | None,
 ) -> None:
     age = runtime.clock() - row.received_at
-    if age >= GIVE_UP and not _is_not_yet(error):
+    if row.replays and row.failures >= MOST_FAILURES:
+        # Somebody asks for it once more who may not know what it says: it is never believed.
+        row.state = DeliveryState.UNCONFIRMED
+        row.error = storable(f"its vendor could not be asked: {reason}"[:2000])
+        row.due_at = None
+        return
+    if age >= GIVE_UP and not row.replays and not _is_not_yet(error):
         _believe(runtime, work, row, source, reason)
         return
     longest = LONGEST_PAUSE if age < GIVE_UP else LONGEST_PAUSE_LATER

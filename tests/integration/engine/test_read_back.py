@@ -14,7 +14,9 @@ from schemas.jobs import ReadBackDelivery
 from schemas.run_tables import RunRow
 from schemas.tables import ConnectionRow, DeliveryRow, DeliveryState, EventRow, SourceRow
 from service.errors import Permanent, RateLimited, Refused, Transient, Unreachable
-from service.read_back import GIVE_UP, MAY_BE_LATE, read_back_delivery
+from service.read_back import GIVE_UP, MAY_BE_LATE, MOST_FAILURES, read_back_delivery
+from service.replay import replay_delivery
+from service.tokens import Caller, Role
 from service.vendors.base import CallContext, Delivery, Options
 from tests.integration.engine.installation import Installation
 
@@ -221,3 +223,36 @@ def test_an_id_that_is_none_proves_nothing(installation: Installation, truth: Tr
     truth.answers = [Permanent("'..' cannot be part of an address")]
     read_back_delivery(installation.runtime, hint(installation))
     assert delivery(installation).state == DeliveryState.UNCONFIRMED
+
+
+def test_a_replay_asks_the_vendor_again_and_never_takes_a_delivery_at_its_word(
+    installation: Installation, truth: Truth
+) -> None:
+    truth.answers = [Refused("no such run", status=404)]
+    delivery_id = hint(installation)
+    installation.now += GIVE_UP
+    read_back_delivery(installation.runtime, delivery_id)
+    assert delivery(installation).state == DeliveryState.UNCONFIRMED
+
+    truth.answers = [Unreachable("away")]
+    assert replay(installation, delivery_id) == DeliveryState.RECEIVED
+    for _ in range(MOST_FAILURES + 1):
+        read_back_delivery(installation.runtime, delivery_id)
+    assert delivery(installation).state == DeliveryState.UNCONFIRMED
+    assert installation.rows(EventRow) == []
+
+    truth.answers = [[told("go", "run:1:failed")]]
+    replay(installation, delivery_id)
+    assert installation.bell.rung[-1] == ReadBackDelivery(delivery_id)
+    read_back_delivery(installation.runtime, delivery_id)
+    assert delivery(installation).state == DeliveryState.INGESTED
+    # What it spoke of is known now: its runs begin anew, and nobody is asked.
+    asked = len(truth.asked)
+    assert replay(installation, delivery_id) == DeliveryState.INGESTED
+    assert len(truth.asked) == asked
+    assert [run.replay for run in installation.rows(RunRow)] == [0, 1]
+
+
+def replay(installation: Installation, delivery_id: UUID) -> str:
+    caller = Caller("ann", Role.OPERATOR, None)
+    return replay_delivery(installation.runtime, delivery_id, caller=caller).state
