@@ -34,18 +34,18 @@ def insert_new(
 
     Gives the ids of the rows that are really new.
     """
+    if not rows:
+        return set()
     table: CoreTable = model.__table__  # type: ignore[attr-defined]  # set by SQLModel
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    new: set[UUID] = set()
-    for part in in_parts(rows, each=len(table.columns)):
-        values: list[dict[str, Any]] = [
-            {column.name: getattr(row, column.name) for column in table.columns} for row in part
-        ]
-        statement = (
-            dialect.insert(table)
-            .values(values)
-            .on_conflict_do_nothing(index_elements=list(unique))
-            .returning(table.c.id)
-        )
-        new.update(session.execute(statement).scalars())
-    return new
+    # Values within the statement would have it compiled anew each time; SQLAlchemy puts as many
+    # rows into one as the database takes.
+    statement = (
+        dialect.insert(table)
+        .on_conflict_do_nothing(index_elements=list(unique))
+        .returning(table.c.id)
+    )
+    values: list[dict[str, Any]] = [
+        {column.name: getattr(row, column.name) for column in table.columns} for row in rows
+    ]
+    return set(session.execute(statement, values).scalars())
