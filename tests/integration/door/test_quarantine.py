@@ -17,6 +17,7 @@ from schemas.clock import utc_now
 from schemas.config import Limits
 from schemas.tables import METADATA, RejectionRow
 from service.db import Database
+from service.diagnosing import diagnose_next
 from service.door_sources import LiveSource
 from service.quarantine import (
     BURST_ROWS,
@@ -26,7 +27,9 @@ from service.quarantine import (
     Quarantine,
 )
 from service.refused import MAX_HEADER_CHARS, Refused, restore
+from service.runtime import make_runtime
 from service.secretbox import SecretBox
+from service.settings import Settings
 from service.store.rejections import Bounds
 from tests.integration.door.receiver import (
     BODY,
@@ -37,6 +40,8 @@ from tests.integration.door.receiver import (
     sign_github,
 )
 from tests.servers import wait_until
+
+KEY_OF_BOX = "a-key-for-tests-0123456789abcdef-0123456789"
 
 
 class Clock:
@@ -325,3 +330,23 @@ def test_what_is_refused_can_be_verified_again_with_the_right_secret(receiver: R
     assert row.body_bytes == len(body)
     signature = dict(sign_github(body=body, secret="the-right-one").headers)["X-Hub-Signature-256"]
     assert ["x-hub-signature-256", signature] in row.headers
+
+
+def test_of_a_flood_one_is_looked_into(
+    receiver: Receiver, database: Database, tmp_path: Path
+) -> None:
+    settings = Settings(data_dir=tmp_path, secret_keys=(KEY_OF_BOX,))
+    runtime = make_runtime(settings, database, BellBook())
+    for number in range(5):
+        receiver.send(str(number), secret="wrong")
+    receiver.post("/hooks/githubb")
+    wait_until(lambda: len(receiver.rejections()) == 6)
+    with structlog.testing.capture_logs() as said:
+        assert diagnose_next(runtime)
+        assert not diagnose_next(runtime)
+        assert not diagnose_next(runtime)
+    causes = {row.cause: row.diagnosis for row in receiver.rejections() if row.cause}
+    assert set(causes) == {"wrong_secret", "unknown_source"}
+    assert "did you mean `github`?" in (causes["unknown_source"] or "").lower()
+    told = [line["cause"] for line in said if line["event"] == "refusal_explained"]
+    assert sorted(told) == ["unknown_source", "wrong_secret"]
