@@ -144,7 +144,7 @@ def _print_newest(newest: list[dict[str, Any]], refused: list[dict[str, Any]]) -
     if not newest:
         out.print("  none yet; `hookwright send` sends a signed sample", markup=False)
     if refused:
-        out.print("\n[bold]Last refused[/] (`hookwright source identify --rejection ID` says more)")
+        out.print("\n[bold]Last refused[/] (`hookwright rejection show ID` says why)")
     for row in refused:
         times = f" x{row['count']}" if row["count"] > 1 else ""
         text = f"  {moment(row['received_at'])}  {row['reason']}{times}  {row['id']}"

@@ -11,7 +11,14 @@ import yaml
 
 from schemas.config import Configuration
 from service import door, door_request, group_commit
-from service.quarantine import MAX_BODY_BYTES
+from service.quarantine import (
+    BURST_BYTES,
+    BURST_ROWS,
+    BYTES_A_SECOND,
+    GLIMPSE_BYTES,
+    MAX_BODY_BYTES,
+    ROWS_A_SECOND,
+)
 from service.refused import MAX_HEADER_CHARS
 from service.settings import Settings
 from service.store.rejections import Bounds
@@ -114,7 +121,10 @@ def test_the_documented_configuration_is_one_that_is_accepted() -> None:
         f"{group_commit.GROUP_ROWS} deliveries or {group_commit.GROUP_BYTES // 1024**2} MiB",
         f"{group_commit.WAITING_ROWS:,} deliveries or {group_commit.WAITING_BYTES // 1024**2} MiB",
         f"{group_commit.PATIENCE_S:g} s; beyond that 503",
-        f"at most {Bounds().rows:,} of them, {Bounds().size // 1024**2} MiB",
+        f"at most {Bounds().rows:,} requests, {Bounds().size // 1024**2} MiB",
+        f"a burst of {BURST_ROWS:,} requests or {BURST_BYTES // 1024**2} MiB",
+        f"then {ROWS_A_SECOND:g} a second and {BYTES_A_SECOND // 1024:g} KiB a second",
+        f"body {GLIMPSE_BYTES // 1024} KiB of it are kept",
         f"bodies (up to {MAX_BODY_BYTES // 1024**2} MiB)",
     ],
 )
