@@ -167,14 +167,16 @@ def test_a_full_disk_is_answered_503_while_it_lasts(receiver: Receiver, postgres
 
 def test_a_commit_that_no_standby_confirmed_is_not_answered_2xx() -> None:
     """The standby is away and somebody ends the waiting: PostgreSQL says done, with a warning."""
-    # Nobody waits for the standby but the door, which asks for it.
-    settings = {"synchronous_standby_names": "nobody", "synchronous_commit": "local"}
     waiting = (
         "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity"
         " WHERE wait_event = 'SyncRep' AND application_name LIKE '%door'"
     )
-    with PostgresServer(**settings) as server:
+    with PostgresServer() as server:
         database = prepare(server.url())
+        database.dispose()
+        server.stop()
+        server._settings["synchronous_standby_names"] = "nobody"
+        server.start()
         with receiving(database, BellBook()) as receiver, ThreadPoolExecutor(1) as pool:
             sent = pool.submit(receiver.send, "unconfirmed")
             with administering(server.url()) as admin:

@@ -45,7 +45,7 @@ class BellBook(Queue):
     def ring(self, jobs: Sequence[Job]) -> None:
         self.jobs.extend(jobs)
 
-    def room(self, job: type[Job]) -> int:
+    def room(self, _job: type[Job]) -> int:
         return 0
 
     def ping(self) -> None:
