@@ -22,6 +22,14 @@ Key = tuple[UUID, str]
 
 IN_VAIN = (DeliveryState.DEAD, DeliveryState.UNCONFIRMED)
 """What has ended so is tried anew when it comes again, as at the door (arrivals.py)."""
+_AFRESH = {
+    "state": DeliveryState.RECEIVED,
+    "failures": 0,
+    "rings": 0,
+    "losses": 0,
+    "error": None,
+    "fault": None,
+}
 
 
 class Stored(NamedTuple):
@@ -95,7 +103,7 @@ def revive(session: Session, ids: Sequence[UUID], now: datetime) -> list[UUID]:
     statement = (
         update(DeliveryRow)
         .where(col(DeliveryRow.id).in_(ids), col(DeliveryRow.state).in_(IN_VAIN))
-        .values(state=DeliveryState.RECEIVED, due_at=now, failures=0, error=None)
+        .values(**_AFRESH, due_at=now)
         .returning(col(DeliveryRow.id))
         .execution_options(synchronize_session=False)
     )
