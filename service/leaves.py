@@ -16,6 +16,7 @@ from enum import Enum
 from hashlib import sha256
 from typing import Any
 
+from pydantic import ConfigDict, TypeAdapter
 from pydantic_core import to_json
 
 from service.seal_form import joined, microseconds
@@ -29,6 +30,8 @@ class Kind(Enum):
     ID = "id"
     TEXT = "text"
     TIME = "time"
+    PAIRS = "pairs"
+    """JSON that is a list of lists of texts, as headers are."""
     JSON = "json"
     BYTES = "bytes"
 
@@ -62,7 +65,7 @@ DELIVERIES = Covered(
         Column("vendor", Kind.TEXT),
         Column("delivery_key", Kind.TEXT),
         Column("received_at", Kind.TIME),
-        Column("headers", Kind.JSON),
+        Column("headers", Kind.PAIRS),
         Column("body", Kind.BYTES),
     ),
     whose="source",
@@ -93,7 +96,7 @@ def row_hash(table: Covered, values: Sequence[bytes]) -> bytes:
 # --- values as they are encoded -----------------------------------------------------------------
 
 _NULL = b"n"
-_ID, _TEXT, _TIME, _JSON, _BYTES = b"i", b"s", b"t", b"j", b"b"
+_ID, _TEXT, _TIME, _PAIRS, _JSON, _BYTES = b"i", b"s", b"t", b"p", b"j", b"b"
 _AS_IT_STANDS = b"?"
 
 
@@ -117,6 +120,8 @@ def _number(text: str) -> float:
 
 _decode = json.JSONDecoder(parse_float=_number).decode
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+# Compact and with raw UTF-8, as the door writes it: for texts alone the form of RFC 8785.
+_read_pairs = TypeAdapter(list[list[str]], config=ConfigDict(strict=True)).validate_json
 _UNREADABLE = (ValueError, TypeError, RecursionError)
 
 
@@ -126,6 +131,7 @@ _GIVEN: dict[Kind, Callable[[Any], bytes]] = {
     Kind.ID: lambda value: _ID + value.bytes,
     Kind.TEXT: lambda value: _TEXT + value.encode(),
     Kind.TIME: lambda value: _TIME + value.partition(".")[0].encode(),
+    Kind.PAIRS: lambda value: _PAIRS + to_json(_read_pairs(value)),
     Kind.JSON: lambda value: _json(_decode(value)),
     Kind.BYTES: lambda value: _BYTES + value,
 }
@@ -175,17 +181,26 @@ def _kept_time(raw: bytes) -> bytes | None:
     return _time(moment.replace(tzinfo=UTC))
 
 
+# Only JSON that is written as the door or SQLAlchemy writes it is taken for what it says: of two
+# spellings of one value, one would otherwise be a byte that may be altered without notice.
+
+
+def _kept_pairs(raw: bytes) -> bytes | None:
+    value = _read_pairs(raw)
+    form = to_json(value)
+    return _PAIRS + form if form == raw or json.dumps(value).encode() == raw else None
+
+
 def _kept_json(raw: bytes) -> bytes | None:
-    # Only what is written as the door or SQLAlchemy writes it: of two spellings of one value, one
-    # would otherwise be a byte that may be altered without anybody's notice.
     value = _decode(raw.decode())
-    return _json(value) if to_json(value) == raw or json.dumps(value).encode() == raw else None
+    return _json(value) if json.dumps(value).encode() == raw else None
 
 
 _KEPT: dict[Kind, tuple[str, Callable[[bytes], bytes | None]]] = {
     Kind.ID: ("text", _kept_id),
     Kind.TEXT: ("text", lambda raw: _TEXT + raw),
     Kind.TIME: ("text", _kept_time),
+    Kind.PAIRS: ("text", _kept_pairs),
     Kind.JSON: ("text", _kept_json),
     Kind.BYTES: ("blob", lambda raw: _BYTES + raw),
 }

@@ -5,10 +5,10 @@ No database and no files here. The form is described for outsiders in docs/tampe
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from struct import Struct, pack
 from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature
@@ -24,8 +24,7 @@ NEW_KEY = "sealing_keys"
 
 _SEAL = b"hookwright seal 1"
 _REMOVAL = b"hookwright removal 1"
-_LENGTH = struct.Struct("!I")
-_NUMBER = struct.Struct("!q")
+_NUMBER = Struct("!q")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _KEY_ID_BYTES = 32
@@ -38,8 +37,11 @@ def key_id_of(public: bytes) -> str:
 
 
 def joined(*parts: bytes) -> bytes:
-    """Give parts as one text that can be taken apart in one way only."""
-    return b"".join([_LENGTH.pack(len(part)) + part for part in parts])
+    """Give parts as one text that can be taken apart in one way only.
+
+    It is their number, their lengths, each as 32 bits with the highest byte first, and then they.
+    """
+    return b"".join((pack(f"!{len(parts) + 1}I", len(parts), *map(len, parts)), *parts))
 
 
 def microseconds(moment: datetime) -> int:

@@ -15,6 +15,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
+from threading import Event
+from time import thread_time
 from uuid import UUID
 
 import structlog
@@ -48,6 +50,12 @@ GATHER = timedelta(minutes=1)
 """How long rows wait for others, so that few rows make few seals."""
 BATCH_ROWS = 1000
 BATCH_BYTES = 8 * 1024 * 1024
+SHARE = 0.1
+"""Of a processor, at most: in `hookwright up` the door shares the interpreter with this."""
+SHARE_BEHIND = 0.5
+BEHIND = timedelta(minutes=10)
+"""What waits for longer than this is sealed with `SHARE_BEHIND`."""
+SLICE_S = 0.001
 SWEPT_AT_ONCE = 20
 """Seals whose time is looked through at a time."""
 
@@ -83,14 +91,34 @@ class _Batch:
     entries: Sequence[Entry]
 
 
-def seal_rows(runtime: Runtime) -> bool:
+class _Pace:
+    """Rests between slices of work, so that this thread takes no more than a share of a processor.
+
+    Rests are short and many: the door waits for the interpreter until the slice is over.
+    """
+
+    def __init__(self, stopping: Event, share: float) -> None:
+        self._stopping = stopping
+        self._rest = (1 - share) / share
+        self._since = thread_time()
+
+    def keep(self) -> None:
+        """Rest when a slice is over; not at all in a process that is about to end."""
+        worked = thread_time() - self._since
+        if worked >= SLICE_S:
+            self._stopping.wait(worked * self._rest)
+            self._since = thread_time()
+
+
+def seal_rows(runtime: Runtime, share: float | None = None) -> bool:
     """Seal a batch of rows; says whether there may be another. Two processes may do so at once.
 
-    Raises ConfigurationError when the key cannot be opened, Unavailable.
+    `share` of a processor is what reading and hashing takes at most; None: as is usual. Raises
+    ConfigurationError when the key cannot be opened, Unavailable.
     """
     now = runtime.clock()
     with reading(runtime.database) as session:
-        batch = next(_batches(session, now), None)
+        batch = next(_batches(session, now, runtime.stopping, share), None)
         if batch is None:
             return False
         head = _unknown_head(runtime, session)
@@ -140,9 +168,11 @@ def change_key(session: Session, box: SecretBox, *, now: datetime) -> str:
     return new.id
 
 
-def _batches(session: Session, now: datetime) -> Iterator[_Batch]:
+def _batches(
+    session: Session, now: datetime, stopping: Event, share: float | None
+) -> Iterator[_Batch]:
     for table in COVERED:
-        batch = _next_batch(session, table, now)
+        batch = _next_batch(session, table, now, stopping, share)
         if batch is not None:
             yield batch
         for sweep in SWEEPS:
@@ -151,13 +181,17 @@ def _batches(session: Session, now: datetime) -> Iterator[_Batch]:
                 yield swept
 
 
-def _next_batch(session: Session, table: Covered, now: datetime) -> _Batch | None:
+def _next_batch(
+    session: Session, table: Covered, now: datetime, stopping: Event, share: float | None
+) -> _Batch | None:
     newest = store.newest_of(session, table.name)
     after = NO_ID if newest is None else newest.last_id
     ripe = covered.ids_between(session, table, after, first_id(now - HORIZON))
     ids = list(islice(ripe, BATCH_ROWS))
     if not ids or (len(ids) < BATCH_ROWS and made_at(ids[0]) > now - HORIZON - GATHER):
         return None
+    usual = SHARE_BEHIND if made_at(ids[0]) < now - HORIZON - BEHIND else SHARE
+    pace = _Pace(stopping, share or usual)
     entries: list[Entry] = []
     size = 0
     for row in covered.rows_between(session, table, after, ids[-1]):
@@ -166,6 +200,7 @@ def _next_batch(session: Session, table: Covered, now: datetime) -> _Batch | Non
         size += row.size
         if size >= BATCH_BYTES:
             break
+        pace.keep()
     if not entries:
         return None
     return _Batch(table, table.name, _number(newest), entries[0][0], entries[-1][0], entries)

@@ -5,17 +5,16 @@ A row that was tampered with may hold what no type of ours reads.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import json
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func
 from sqlalchemy import text as sql
 from sqlalchemy.exc import DBAPIError
-from sqlmodel import Session, select
+from sqlmodel import Session
 
-from schemas.tables import METADATA
 from service.db import first_line, is_outage
 from service.errors import Permanent
 from service.leaves import (
@@ -50,10 +49,16 @@ def rows_between(
     return read(session, table, *_tail(session, table, after, until))
 
 
-def count_of(session: Session, table: Covered, ids: Collection[UUID]) -> int:
+def count_of(session: Session, table: Covered, ids: Sequence[UUID]) -> int:
     """Give how many of these rows there are."""
-    column = METADATA.tables[table.name].c.id
-    return session.exec(select(func.count()).where(column.in_(ids))).one()
+    if _is_sqlite(session):
+        given: Any = json.dumps([id_.hex for id_ in ids])
+        among = "id IN (SELECT value FROM json_each(:ids))"
+    else:
+        given = list(ids)
+        among = "id = ANY(CAST(:ids AS uuid[]))"
+    statement = sql(f'SELECT count(*) FROM "{table.name}" WHERE {among}')  # noqa: S608  # ours
+    return int(session.execute(statement, {"ids": given}).scalar_one())
 
 
 def ids_between(session: Session, table: Covered, after: UUID, until: UUID) -> Iterator[UUID]:
@@ -123,7 +128,7 @@ def _read_postgres(
 def _shown(column: Column) -> str:
     if column.kind is Kind.TIME:
         return f'CAST(extract(epoch FROM "{column.name}") * 1000000 AS text)'
-    if column.kind is Kind.JSON:
+    if column.kind in {Kind.JSON, Kind.PAIRS}:
         return f'CAST("{column.name}" AS text)'
     return f'"{column.name}"'
 
