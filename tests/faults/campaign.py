@@ -202,9 +202,9 @@ def _is_explained(line: str) -> bool:
         told = json.loads(line)
     except ValueError:
         return False
-    ends = str(told.get("exception")).strip().splitlines()[-1]
+    said = str(told.get("exception")).splitlines()
     return any(
-        str(told.get("logger")).startswith(logger) and ends.startswith(errors)
+        str(told.get("logger")).startswith(logger) and any(one.startswith(errors) for one in said)
         for logger, errors in _EXPLAINED.items()
     )
 

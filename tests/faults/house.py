@@ -40,8 +40,6 @@ TOKEN = "hw_" + "f" * 40
 START_S = 60.0
 END_S = 60.0
 START_TRIES = 10
-# As servers are, but that commits would not wait: the product itself has to ask for that.
-AS_IN_USE = {"autovacuum": "on", "full_page_writes": "on", "synchronous_commit": "off"}
 
 Running = commands.Command | subprocess.Popen[bytes]
 
@@ -92,13 +90,8 @@ class House:
 
     def wait_end(self, name: str, timeout_s: float = END_S) -> None:
         """Wait for the end of a process that was asked to end. Raises when it does not."""
-        process = self.processes.pop(name)
-        try:
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
+        self.processes[name].wait(timeout_s)
+        del self.processes[name]
 
     def is_ready(self, name: str) -> bool:
         """Say whether a receiver answers that it is ready. Raises when its process has ended."""
@@ -256,7 +249,10 @@ class ManyMachines(Site):
         self._make_redis = make_redis
 
     def _open(self) -> None:
-        self.postgres = self._stack.enter_context(PostgresServer(**AS_IN_USE))
+        # As servers are, but that commits would not wait: the product itself has to ask for that.
+        self.postgres = self._stack.enter_context(
+            PostgresServer(autovacuum="on", full_page_writes="on", synchronous_commit="off")
+        )
         self.redis = self._stack.enter_context(self._make_redis())
         for name in ("receivers", "workers"):
             self.line(f"{name}-postgres", self.postgres.port)

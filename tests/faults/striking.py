@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
-from tests.faults.house import ManyMachines, signal_all
+from tests.faults.house import END_S, ManyMachines, signal_all
 from tests.faults.proxy import commits, executes
 from tests.faults.schedule import Fault, Kind
 
@@ -21,7 +21,9 @@ POSTS = (b"POST ", b"PUT ", b"PATCH ")
 MOST_CALLS = 4
 """How many calls a vendor spoils at most in one fault."""
 
-Undo = Callable[[], None]
+Undo = Callable[[], object]
+"""Undoes a fault. Gives False when it is too early, and is asked again."""
+ASK_AGAIN_S = 0.2
 
 
 def changes_something(data: bytes) -> bool:
@@ -67,7 +69,9 @@ class Striker:
         if self._undos and self._undos[0][0] <= until:
             due, _, undo = heapq.heappop(self._undos)
             _let_pass(due)
-            undo()
+            if undo() is False:
+                later = time.monotonic() + ASK_AGAIN_S
+                heapq.heappush(self._undos, (later, next(self._numbers), undo))
         else:
             _let_pass(until)
 
@@ -113,11 +117,17 @@ class Striker:
             self._site.stop_server(target)
             self._site.start_server(target)
             return None
-        self._site.house.send(target, signal.SIGTERM)
+        house = self._site.house
+        house.send(target, signal.SIGTERM)
+        end_by = time.monotonic() + END_S
 
-        def start_again() -> None:
-            self._site.house.wait_end(target)
-            self._site.house.start(target)
+        def start_again() -> bool:
+            # Nobody waits here: what else is broken meanwhile may be what it waits for.
+            if house.processes[target].poll() is None and time.monotonic() < end_by:
+                return False
+            house.wait_end(target, timeout_s=1)
+            house.start(target)
+            return True
 
         return start_again
 
