@@ -18,8 +18,8 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/health/live")
-def live() -> Health:
-    """Answer as long as the process does."""
+async def live() -> Health:
+    """Answer as long as the process does, also when every thread waits for the database."""
     return Health(status="ok", version=version("hookwright"), parts={})
 
 
