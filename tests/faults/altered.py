@@ -110,7 +110,7 @@ def _wait_sealed(site: OneMachine, count: int) -> None:
     def sealed() -> bool:
         with database.engine.connect() as connection:
             found = connection.exec_driver_sql(
-                "SELECT coalesce(sum(row_count), 0) FROM seals WHERE kind = 'deliveries'"
+                "SELECT coalesce(sum(count), 0) FROM seals WHERE covers = 'deliveries'"
             )
             return int(found.scalar_one()) >= count
 
