@@ -20,7 +20,9 @@ from service.door_sources import LiveSource
 from service.errors import ConfigurationError
 from service.redaction import STRUCK
 from service.secretbox import SecretBox
+from service.signatures import PRESETS
 from service.vendors.base import Delivery, Headers
+from service.verification_facts import needed_headers
 
 NO_SOURCE = "-"
 """The source of requests for names we do not know: one for all, and no name a source can have."""
@@ -101,8 +103,12 @@ def row_of(refused: Refused, box: SecretBox) -> RejectionRow:
     """Give the row of a refused request: secrets struck out of it, and sealed beside it."""
     came = refused.headers if size_of(refused.headers) <= MAX_HEADER_CHARS else _cut(refused)
     own = frozenset[str]() if refused.source is None else refused.source.secret_values
+    proofs = _token_headers(refused.source)
     shown = [
-        (name, STRUCK if any(word in name for word in _SECRET_WORDS) else value)
+        (
+            name,
+            STRUCK if name in proofs or any(word in name for word in _SECRET_WORDS) else value,
+        )
         for name, value in kept_headers(came, own)
     ]
     hidden = {
@@ -124,7 +130,7 @@ def row_of(refused: Refused, box: SecretBox) -> RejectionRow:
         body=refused.body,
         body_bytes=refused.size or 0,
         complete=complete,
-        address=None if refused.source else _storable(refused.address)[:ADDRESS_CHARS],
+        address=None if refused.source else _printable(refused.address)[:ADDRESS_CHARS],
         sealed=_seal(hidden, refused.token, box) if complete else None,
     )
 
@@ -150,6 +156,18 @@ def restore(row: RejectionRow, box: SecretBox) -> Whole | None:
     return Whole(pairs, token)
 
 
+def _token_headers(source: LiveSource | None) -> frozenset[str]:
+    """Give the headers in which a sender of this source gives its secret itself, right or wrong."""
+    if source is None or source.incoming is None:
+        return frozenset()
+    options = source.options
+    scheme = PRESETS.get(getattr(options, "scheme", ""))
+    algorithm = getattr(options, "algorithm", "") if scheme is None else scheme.algorithm
+    if algorithm != "token-equality":
+        return frozenset()
+    return frozenset(name.lower() for name in needed_headers(source.incoming, options))
+
+
 def _seal(hidden: dict[str, str], token: str, box: SecretBox) -> bytes | None:
     return box.seal({"headers": hidden, "token": token}) if hidden or token else None
 
@@ -165,6 +183,11 @@ def _cut(refused: Refused) -> Pairs:
             break
         kept.append(pair)
     return kept
+
+
+def _printable(text: str) -> str:
+    """Give a name that a terminal and a page can show; no source has one that is changed here."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
 
 def _storable(text: str) -> str:

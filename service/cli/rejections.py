@@ -27,6 +27,8 @@ __all__ = ["delivery_command", "rejection_command"]
 TIMEOUT_S = 120.0
 """A portion of large bodies on a slow disk takes its time."""
 MOST_SHOWN = 20
+MOST_CHARS = 4_000
+"""Of a body, at a terminal."""
 Row = dict[str, Any]
 
 
@@ -94,9 +96,17 @@ def rejection_show(api: ApiClient, *, rejection_id: str, as_json: bool) -> None:
         out.print(f"\n{found['diagnosis']}", markup=False)
     out.print("\n[bold]headers[/]")
     for name, value in found["headers"]:
-        out.print(f"  {name}: {value}", markup=False)
+        out.print(f"  {_harmless(name)}: {_harmless(value)}", markup=False)
     out.print(f"\n[bold]body[/] ({found['body_bytes']} bytes, {found['body']['encoding']})")
-    out.print(found["body"]["content"], markup=False)
+    content = found["body"]["content"]
+    out.print(_harmless(content[:MOST_CHARS]), markup=False)
+    if len(content) > MOST_CHARS:
+        out.print(f"… {len(content) - MOST_CHARS} more characters, see --json")
+
+
+def _harmless(text: str) -> str:
+    """Strike out what would command the terminal: anybody may have sent it."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in text)
 
 
 def _name(row: Row) -> str:

@@ -285,6 +285,28 @@ def test_what_is_struck_out_is_kept_sealed(receiver: Receiver) -> None:
     assert restore(row, SecretBox(["another key"])) is None
 
 
+def test_a_wrong_token_is_as_secret_as_the_right_one(
+    receiver: Receiver, database: Database
+) -> None:
+    """Once it is configured it is the right one."""
+    token = {"scheme": "custom", "algorithm": "token-equality", "encoding": "text"}
+    with database.session() as session:
+        add_source(session, "in-house", "generic", options={**token, "signature_header": "X-Proof"})
+    proof = {"x-proof": "the-wrong-one"}
+    wait_until(lambda: receiver.post("/hooks/in-house", headers=proof).status_code == 401)
+    (row,) = wait_until(lambda: [row for row in receiver.rejections() if row.source == "in-house"])
+    assert dict(row.headers)["x-proof"] == "[redacted]"
+    whole = restore(row, BOX)
+    assert whole is not None
+    assert ("x-proof", "the-wrong-one") in whole.headers
+
+
+def test_a_name_that_would_command_a_terminal_is_made_harmless(receiver: Receiver) -> None:
+    receiver.post("/hooks/%1b%5d0;gone%07", body=b"x")
+    (row,) = wait_until(receiver.rejections)
+    assert row.address == "\ufffd]0;gone\ufffd"
+
+
 def test_unknown_names_share_one_bucket(receiver: Receiver) -> None:
     for number in range(30):
         assert receiver.post(f"/hooks/guess-{number}").status_code == 404

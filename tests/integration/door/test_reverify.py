@@ -284,6 +284,8 @@ def test_of_every_vendor_what_was_refused_is_accepted_later(
         rows = refused(receiver, len(sent))
         assert {row.source for row in rows} == set(sent)
         assert all(row.complete for row in rows)
+        for refusal in rows:
+            assert signed[refusal.source].other_keys.public not in repr(refusal.headers)
         for name, case in signed.items():
             correct(database, name, case.other_keys.public)
         report = again(database, bell)
