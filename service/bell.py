@@ -12,12 +12,9 @@ from collections.abc import Sequence
 from queue import SimpleQueue
 from uuid import UUID
 
-import structlog
-
 from schemas.jobs import IngestDeliveries
+from service.faults import note_fault
 from service.queue import Queue
-
-log = structlog.get_logger(__name__)
 
 DELIVERIES_A_JOB = 100
 MAX_WAITING_GROUPS = 1_000
@@ -64,6 +61,7 @@ class Bell:
             ]
             try:
                 self._queue.ring(jobs)
-            except Exception:
-                log.exception("bell_failed", consequence="the sweeper rings for these deliveries")
+            except Exception as error:  # noqa: BLE001  # note_fault logs it
+                said = "the sweeper rings for these deliveries"
+                note_fault(error, "bell_failed", consequence=said)
             time.sleep(PAUSE_S)

@@ -16,8 +16,6 @@ from hashlib import sha256
 from http import HTTPStatus
 from time import monotonic as monotonic_seconds
 
-import structlog
-
 from schemas.clock import Clock, utc_now
 from service.bell import Bell
 from service.db import Database
@@ -45,6 +43,7 @@ from service.door_request import (
 from service.door_sources import LiveSource, SourceBook
 from service.door_turnstile import AWAY, Turnstile
 from service.errors import HandshakeError, SignatureError, Unavailable
+from service.faults import note_fault
 from service.group_commit import GroupCommit
 from service.quarantine import MAX_BODY_BYTES, Quarantine
 from service.queue import Queue
@@ -53,8 +52,6 @@ from service.secretbox import SecretBox
 from service.store.arrivals import Arrival
 from service.store.inbox import open_inboxes
 from service.vendors.base import Delivery, Headers, Vendor
-
-log = structlog.get_logger(__name__)
 
 BODY_TIMEOUT_S = 30.0
 MAX_KEY_CHARS = 300
@@ -136,8 +133,10 @@ class Door:
             end = Refusal(status, "stopping", detail, CLOSE, retry_after=UNREADY_RETRY_S)
             self._note(request, end)
             reply = end.reply(f"/hooks/{request.name}", request.request_id)
-        except Exception:
-            log.exception("door_failed", source=request.name, request_id=request.id_text.decode())
+        except Exception as error:  # noqa: BLE001  # note_fault logs it
+            # The sender finds the request's id in the answer; the log has it beside the fault.
+            id_ = request.id_text.decode()
+            note_fault(error, "door_failed", source=request.name, request_id=id_)
             failure = Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "failed", "Something went wrong.")
             reply = failure.reply(f"/hooks/{request.name}", request.request_id)
         await send_reply(send, reply, request.request_id)

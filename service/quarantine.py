@@ -23,6 +23,7 @@ from schemas.clock import Clock, utc_now
 from schemas.tables import RejectionRow
 from service.db import Database
 from service.errors import Unavailable
+from service.faults import note_fault
 from service.queue import Queue
 from service.refused import MAX_HEADER_CHARS, Refused, row_of, size_of
 from service.secretbox import SecretBox
@@ -199,8 +200,8 @@ class Quarantine:
                 self._trim_in_time()
             except Unavailable as error:
                 log.warning("quarantine_not_stored", error=error.message)
-            except Exception:
-                log.exception("quarantine_not_stored")
+            except Exception as error:  # noqa: BLE001  # note_fault logs it
+                note_fault(error, "quarantine_not_stored")
             self._stopped.wait(BATCH_EVERY_S)
         try:
             self._store_heap()
