@@ -19,6 +19,7 @@ from service.db import Database
 from service.diagnosis import diagnose
 from service.errors import ConfigurationError, HookwrightError
 from service.examination import Cause, Diagnosis, Surroundings, Suspect
+from service.faults import note_fault
 from service.proving import open_prover
 from service.queue import Queue
 from service.refused import restore
@@ -56,9 +57,9 @@ def diagnose_next(runtime: Runtime) -> bool:
         explain(runtime.database, runtime.queue, box, waiting[0], now, vendors=runtime.vendors)
     except HookwrightError:
         raise
-    except Exception:
+    except Exception as error:  # noqa: BLE001  # note_fault logs it
         # It would be the next one again, and keep all others from being looked into.
-        log.exception("refusal_not_explained", rejection_id=str(waiting[0]))
+        note_fault(error, "refusal_not_explained", rejection_id=str(waiting[0]))
         with unit_of_work(runtime.database, runtime.queue) as work:
             store.note_diagnosis(work.session, waiting[0], Cause.NOT_KEPT, _FAULT)
     return len(waiting) > 1
