@@ -42,7 +42,8 @@ from service import sealing
 from service.db import Database
 from service.door_answers import Send
 from service.door_request import Receive, headers_as_json
-from service.evidence import Question, Summary, What, verify
+from service.evidence import verify
+from service.evidence_report import Question, Summary, What
 from service.queue import UnheardQueue
 from service.runtime import Runtime, make_runtime
 from service.settings import Settings

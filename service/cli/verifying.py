@@ -16,7 +16,8 @@ from service.cli.output import console, json_option, print_json, print_table
 from service.cli.progress import bar
 from service.db import Database
 from service.errors import ConfigurationError, Invalid
-from service.evidence import Finding, Question, Summary, verify
+from service.evidence import verify
+from service.evidence_report import Finding, Question, Summary
 from service.leaves import COVERED
 from service.seal_head import Head, parse_head, read_head
 from service.settings import load_settings

@@ -15,7 +15,8 @@ from schemas.evidence_tables import AuditEventRow
 from schemas.ids import first_id
 from schemas.tables import DeliveryRow
 from service.db import Database
-from service.evidence import Finding, Question, Summary, verify
+from service.evidence import verify
+from service.evidence_report import Finding, Question, Summary
 from service.leaves import COVERED
 from service.sealing import CLOSED, LATE, note_removed, seal_rows
 from service.store.covered import rows_between

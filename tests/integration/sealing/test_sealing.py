@@ -13,7 +13,7 @@ from schemas.tables import DeliveryRow
 from service import sealing
 from service.db import Database
 from service.errors import ConfigurationError
-from service.evidence import Question, What
+from service.evidence_report import Question, What
 from service.sealing import BATCH_ROWS, CLOSED, HORIZON, LATE, change_key, seal_rows
 from service.secretbox import SecretBox
 from service.unit_of_work import unit_of_work

@@ -9,7 +9,7 @@ from sqlmodel import col, select
 
 from schemas.evidence_tables import SealRow
 from schemas.tables import DeliveryRow
-from service.evidence import Finding, Question, What
+from service.evidence_report import Finding, Question, What
 from service.seal_head import read_head
 from tests.integration.sealing.sealed_house import SealedHouse
 
