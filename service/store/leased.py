@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from schemas.tables import PollRow, ReconciliationRow
 from schemas.upkeep_tables import BulkJobRow
+from service.store.leases import RUNG_AFTER
 
 Row = TypeVar("Row", PollRow, ReconciliationRow, BulkJobRow)
 LEASE = timedelta(seconds=8)
@@ -45,7 +46,7 @@ def claim(
         .values(
             lease_owner=owner,
             lease_until=now + ttl,
-            due_at=now + ttl,
+            due_at=now + ttl + RUNG_AFTER,
             losses=case((col(model.lease_owner).is_(None), 0), else_=col(model.losses) + 1),
         )
         .returning(col(model.id))
@@ -63,7 +64,7 @@ def extend(session: Session, owners: Sequence[str], *, now: datetime, ttl: timed
         held = session.execute(
             update(model)
             .where(col(model.lease_owner).in_(owners))
-            .values(lease_until=now + ttl, due_at=now + ttl)
+            .values(lease_until=now + ttl, due_at=now + ttl + RUNG_AFTER)
             .returning(col(model.lease_owner))
             .execution_options(synchronize_session=False)
         )

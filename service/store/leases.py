@@ -11,6 +11,9 @@ from sqlmodel import Session, col, delete
 
 from schemas.tables import LeaseRow
 
+RUNG_AFTER = timedelta(milliseconds=250)
+"""So long after a lease has run out it is rung for: it must be over by everybody's clock."""
+
 
 def acquire(session: Session, name: str, owner: str, *, now: datetime, ttl: timedelta) -> bool:
     """Take or keep a lease. False when somebody else holds it."""

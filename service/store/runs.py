@@ -14,6 +14,7 @@ from schemas.run_tables import AttemptRow, RunEventRow, RunRow, SpreadRow, StepR
 from schemas.tables import EventRow, WorkflowRow, WorkflowVersionRow
 from schemas.workflow import RunStatus, WaitKind
 from service.store.insert import insert_new
+from service.store.leases import RUNG_AFTER
 
 CONTAINERS = {"for_each", "parallel"}
 _FOREIGN_WAITS = {WaitKind.TARGET.value, WaitKind.PERSON.value}
@@ -99,7 +100,7 @@ def claim(
         .values(
             lease_owner=owner,
             lease_until=now + ttl,
-            due_at=now + ttl,
+            due_at=now + ttl + RUNG_AFTER,
             losses=case((col(RunRow.lease_owner).is_(None), 0), else_=col(RunRow.losses) + 1),
         )
         .returning(col(RunRow.id))
@@ -238,7 +239,7 @@ def extend_leases(
     session.execute(
         update(RunRow)
         .where(col(RunRow.id).in_([run_id for run_id, _ in free]))
-        .values(lease_until=now + ttl, due_at=now + ttl)
+        .values(lease_until=now + ttl, due_at=now + ttl + RUNG_AFTER)
         .execution_options(synchronize_session=False)
     )
     return {owner for _, owner in free if owner is not None}

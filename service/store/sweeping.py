@@ -15,8 +15,8 @@ from itertools import zip_longest
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, update
-from sqlalchemy.orm import Mapped
+from sqlalchemy import ColumnElement, Select, update
+from sqlalchemy import select as select_rows
 from sqlmodel import Session, col, select
 
 from schemas.run_tables import RunRow
@@ -59,7 +59,7 @@ def due_deliveries(session: Session, *, by: datetime, limit: int) -> Due:
         )
         return session.exec(waits.order_by(col(DeliveryRow.due_at)).limit(most)).all()
 
-    return _share_out(_owners(session, col(DeliveryRow.source_id), received), of, limit)
+    return _share_out(_owners(session, _source_after, UUID(int=0)), of, limit)
 
 
 def due_runs(
@@ -82,9 +82,7 @@ def due_runs(
     def of(workflow: str, most: int) -> Sequence[UUID]:
         return session.exec(due.where(RunRow.workflow == workflow).limit(most)).all()
 
-    return _share_out(
-        _owners(session, col(RunRow.workflow), col(RunRow.due_at).is_not(None)), of, limit
-    )
+    return _share_out(_owners(session, _workflow_after, ""), of, limit)
 
 
 def put_off_deliveries(
@@ -128,14 +126,31 @@ def _put_off(
     return [Rung(row_id, rung[row_id]) for row_id in ids if row_id in rung]
 
 
-def _owners(session: Session, owner: Mapped[Any], waits: ColumnElement[bool]) -> list[Any]:
-    """Give whose rows wait: each is found from the one before by one look into the index."""
-    first = select(owner).where(waits).order_by(owner).limit(1).scalar_subquery()
-    known = select(first.label("owner")).cte("owners", recursive=True)
-    after = select(owner).where(waits, owner > known.c.owner).order_by(owner).limit(1)
-    known = known.union_all(select(after.scalar_subquery()).where(known.c.owner.is_not(None)))
+def _owners(session: Session, after: Callable[[Any], Select[Any]], first: Any) -> list[Any]:
+    """Give whose rows wait: each is found from the one before by one look into the index.
+
+    `after` gives the owner that comes next in the order of the index; `first` comes before all.
+    """
+    known = select(after(first).scalar_subquery().label("owner")).cte("owners", recursive=True)
+    following = select(after(known.c.owner).scalar_subquery())
+    known = known.union_all(following.where(known.c.owner.is_not(None)))
     found = session.execute(select(known.c.owner).where(known.c.owner.is_not(None)))
     return list(found.scalars())
+
+
+def _source_after(source_id: Any) -> Select[Any]:
+    # Ordered by all columns of the index that is meant: by another one, which gives the sources in
+    # their order too, a database would go through all that has been ingested.
+    source = col(DeliveryRow.source_id)
+    waits = col(DeliveryRow.state) == DeliveryState.RECEIVED.value
+    found = select_rows(source).where(waits, source > source_id)
+    return found.order_by(source, col(DeliveryRow.due_at)).limit(1)
+
+
+def _workflow_after(workflow: Any) -> Select[Any]:
+    name = col(RunRow.workflow)
+    found = select_rows(name).where(col(RunRow.due_at).is_not(None), name > workflow)
+    return found.order_by(name, col(RunRow.status), col(RunRow.due_at)).limit(1)
 
 
 def _share_out(
@@ -147,11 +162,14 @@ def _share_out(
     """
     if len(owners) > MOST_OWNERS:
         owners = random.sample(owners, MOST_OWNERS)
+    lots = {owner: of(owner, FEW + 1) for owner in owners}
+    few = [row_id for lot in lots.values() if len(lot) <= FEW for row_id in lot]
+    busy = [owner for owner, lot in lots.items() if len(lot) > FEW]
+    if not busy or not limit:
+        return Due(few, ())
     # More than the equal share, because what some leave others may have.
-    most = max(FEW + 1, min(limit, 2 * limit // max(1, len(owners))))
-    lots = [of(owner, most) for owner in owners]
-    few = [row_id for lot in lots if len(lot) <= FEW for row_id in lot]
-    return Due(few, list(_by_turns([lot for lot in lots if len(lot) > FEW]))[:limit])
+    most = min(limit, 2 * limit // len(busy) + 1)
+    return Due(few, list(_by_turns([of(owner, most) for owner in busy]))[:limit])
 
 
 def _by_turns(lots: Sequence[Sequence[UUID]]) -> Iterator[UUID]:
