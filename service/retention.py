@@ -33,10 +33,13 @@ log = structlog.get_logger(__name__)
 POLICY = "retention"
 PROGRESS = "retention_progress"
 
-LOCK_AIM_S = 0.04
+LOCK_AIM_S = 0.025
 """How long a portion may hold its locks; on SQLite nobody else writes meanwhile."""
 LOOK_AIM_S = 0.2
 """How long rows are gone through that stay, before others have their turn."""
+REST_TIMES = 5.0
+"""How many times as long as a portion took others have the machine, before the next is due: a door
+under full load slows portions down, and so has them seldom."""
 FIRST_ROWS = 100
 FEWEST_ROWS = 50
 MOST_ROWS = 500
@@ -159,20 +162,32 @@ def kept(retention: Retention) -> Mapping[str, timedelta]:
 class Remover:
     """Removes rows whose time is over.
 
-    It only remembers what makes it quicker: how many rows of each kind fit into a portion, and
-    which archive files are known to be whole.
+    It only remembers how many rows of each kind fit into a portion, until when it rests, and which
+    archive files are known to be whole.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, rest_times: float = REST_TIMES) -> None:
+        self._rest_times = rest_times
+        self._rests_until = 0.0
         self._rows = dict.fromkeys(kept(Retention()), FIRST_ROWS)
         self._archives: dict[Path, Archive] = {}
 
     def remove_portion(self, runtime: Runtime) -> bool:
         """Remove the next rows whose time is over; says whether there may be more now.
 
-        Rows that stay are passed over until some are found, or for a fifth of a second. Raises
-        Unavailable when the database is away.
+        Rows that stay are passed over until some are found, or for a fifth of a second. Does
+        nothing while it rests. Raises Unavailable when the database is away.
         """
+        began = runtime.monotonic()
+        if began < self._rests_until:
+            return True
+        try:
+            return self._perform(runtime)
+        finally:
+            ended = runtime.monotonic()
+            self._rests_until = ended + (ended - began) * self._rest_times
+
+    def _perform(self, runtime: Runtime) -> bool:
         now = runtime.clock()
         with reading(runtime.database) as session:
             retention = current_retention(session)

@@ -179,26 +179,22 @@ def find_portion(
     branches the branches are given first, again and again until there are none.
     """
     ident = col(kind.model.id)
-    goes = and_(*kind.over(before), *kind.unneeded)
-    # Apart, so that PostgreSQL knows for how few rows it has to ask whether they are needed, and
-    # reads no whole table for it.
-    page = (
-        select(ident)
-        .where(ident > after, ident < first_id(before))
-        .order_by(ident)
-        .limit(limit)
-        .subquery()
+    page = list(
+        session.execute(
+            select(ident)
+            .where(ident > after, ident < first_id(before))
+            .order_by(ident)
+            .limit(limit)
+        ).scalars()
     )
-    rows = session.execute(select(ident, goes).join(page, page.c.id == ident).order_by(ident)).all()
-    ids = [id_ for id_, is_over in rows if is_over]
+    # Asked of ids that are named, PostgreSQL knows for how few rows it has to find out whether
+    # others need them. Of a page within the statement its stored plans know nothing, and read
+    # whole tables.
+    goes = select(ident).where(ident.in_(page), *kind.over(before), *kind.unneeded)
+    ids = list(session.execute(goes.order_by(ident)).scalars()) if page else []
     if kind is RUNS and ids and (leaves := _leaves(session, ids, limit)):
         return Portion(leaves, after, branches=True)
-    return Portion(ids, rows[-1][0] if len(rows) == limit else None)
-
-
-def oldest_over(session: Session, kind: Kind, *, after: UUID, before: datetime, limit: int) -> bool:
-    """Say whether there are rows that may go among the first `limit` behind an id."""
-    return bool(find_portion(session, kind, after=after, before=before, limit=limit).ids)
+    return Portion(ids, page[-1] if len(page) == limit else None)
 
 
 def remove_portion(
