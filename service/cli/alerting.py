@@ -1,4 +1,4 @@
-"""`alert show`, `ack` and `resolve`, over the API."""
+"""`alert list`, `show`, `ack` and `resolve`, over the API."""
 
 from __future__ import annotations
 
@@ -8,14 +8,43 @@ import click
 
 from service.cli.client import ApiClient, find_id, remote
 from service.cli.output import console, json_option, moment, print_fields, print_json, state
-from service.cli.showing import alert_command
+from service.cli.showing import limit_option, list_rows
 from service.errors import NotFound
-
-__all__ = ["alert_command"]
 
 note_option = click.option("--note", metavar="TEXT", help="What is kept beside it.")
 
 Row = dict[str, Any]
+
+
+@click.group("alert")
+def alert_command() -> None:
+    """Alerts: conditions with a life."""
+
+
+@alert_command.command("list", epilog="Example: hookwright alert list --state open")
+@click.option("--state", help="Only in this state.")
+@click.option("--severity", help="Only of this severity.")
+@limit_option
+@json_option
+@remote
+def alert_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
+    """List alerts, newest first."""
+    list_rows(
+        api,
+        "/alerts",
+        limit,
+        ["state", "severity", "title", "opened", "resolved", "key"],
+        lambda row: [
+            state(row["state"]),
+            state(row["severity"]),
+            row["title"],
+            moment(row["opened_at"]),
+            moment(row["resolved_at"]),
+            row["key"],
+        ],
+        as_json=as_json,
+        **filters,
+    )
 
 
 def _find(api: ApiClient, text: str) -> str:

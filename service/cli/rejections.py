@@ -11,6 +11,7 @@ import click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from service.cli.client import ApiClient, find_id, find_one, remote
+from service.cli.deliveries import delivery_command
 from service.cli.moments import MOMENT
 from service.cli.output import (
     console,
@@ -20,7 +21,7 @@ from service.cli.output import (
     print_json,
     print_table,
 )
-from service.cli.showing import delivery_command, limit_option, list_rows
+from service.cli.showing import limit_option, list_rows
 
 __all__ = ["delivery_command", "rejection_command"]
 

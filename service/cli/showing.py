@@ -1,4 +1,4 @@
-"""`run`, `delivery`, `event` and `alert`: lists and single things, over the API."""
+"""`run` and `event`: lists and single things, over the API; what all such commands share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from schemas.workflow import WaitKind
 from service.cli.client import ApiClient, find_id, find_one, find_workflow, remote
-from service.cli.marks import replay_mark, to_do_delivery, why_delivery, why_run
+from service.cli.marks import replay_mark, why_run
 from service.cli.output import (
     between,
     console,
@@ -81,7 +81,7 @@ def _newest(api: ApiClient, kind: str, path: str, **filters: object) -> str:
     return str(rows[0]["id"])
 
 
-def _print_runs(runs: Sequence[Row]) -> None:
+def print_runs(runs: Sequence[Row]) -> None:
     """Print the runs of an event or a delivery, one a line, in columns."""
     statuses = max((len(run["status"]) for run in runs), default=0)
     names = max((len(run["workflow"]) for run in runs), default=0)
@@ -93,7 +93,7 @@ def _print_runs(runs: Sequence[Row]) -> None:
         console().print("  ", status, line, sep="")
 
 
-# --- runs -------------------------------------------------------------------------------------
+# --- runs ------------------------------------------------------------------------------------
 
 
 @click.group("run")
@@ -197,100 +197,7 @@ def run_show(api: ApiClient, *, run_id: str | None, workflow: str | None, as_jso
         console().print(render_run(found, width=terminal_width()))
 
 
-# --- deliveries -------------------------------------------------------------------------------
-
-
-@click.group("delivery")
-def delivery_command() -> None:
-    """Deliveries: requests as they came."""
-
-
-@delivery_command.command("list", epilog="Example: hookwright delivery list --source vibeview")
-@click.option("--source", help="Only of this source.")
-@click.option("--vendor", help="Only of this vendor.")
-@click.option("--state", help="Only in this state.")
-@click.option("--q", metavar="TEXT", help="Only with this text in the delivery key.")
-@limit_option
-@json_option
-@remote
-def delivery_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
-    """List deliveries, newest first."""
-    list_rows(
-        api,
-        "/deliveries",
-        limit,
-        ["id", "source", "state", "received", "bytes", "why", "key"],
-        lambda row: [
-            row["id"],
-            row["source"],
-            state(row["state"]),
-            moment(row["received_at"]),
-            row["body_bytes"],
-            why_delivery(row),
-            row["delivery_key"],
-        ],
-        as_json=as_json,
-        **filters,
-    )
-
-
-@delivery_command.command(
-    "show",
-    short_help="Show what came, and what became of it.",
-    epilog="Example: hookwright delivery show 0197c9bb-…",
-)
-@click.argument("delivery_id", metavar="ID")
-@json_option
-@remote
-def delivery_show(api: ApiClient, *, delivery_id: str, as_json: bool) -> None:
-    """Show a delivery: what came, and what became of it. The beginning of an ID is enough."""
-    found = find_one(api, "delivery", delivery_id)
-    if as_json:
-        print_json(found)
-        return
-    print_fields(
-        {
-            "id": found["id"],
-            "source": f"{found['source']} ({found['vendor']})",
-            "received": moment(found["received_at"]),
-            "verdict": found["verdict"]
-            if found["rejection_id"] is None
-            else f"{found['verdict']} later: it was refused at first, as rejection "
-            f"{found['rejection_id']}",
-            "state": state(found["state"]),
-            **_why(found),
-            "key": found["delivery_key"],
-            **({"replayed": _times(found["replays"])} if found.get("replays") else {}),
-        }
-    )
-    out = console()
-    out.print("\n[bold]events[/]")
-    for event in found["events"]:
-        out.print(f"  {event['type']}  {event['subject'] or ''}  {event['id']}")
-    out.print("\n[bold]runs[/]")
-    _print_runs(found["runs"])
-    out.print("\n[bold]headers[/]")
-    for name, value in found["headers"]:
-        out.print(f"  {name}: {value}", markup=False)
-    out.print(f"\n[bold]body[/] ({found['body_bytes']} bytes, {found['body']['encoding']})")
-    out.print(found["body"]["content"], markup=False)
-
-
-def _why(delivery: Row) -> dict[str, object]:
-    """Give why a delivery gave no events, and what to do now."""
-    told = {
-        "error": delivery["error"],
-        "fault": delivery.get("fault"),
-        "to do": to_do_delivery(delivery),
-    }
-    return {name: value for name, value in told.items() if value}
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
-
-
-# --- events, alerts ---------------------------------------------------------------------------
+# --- events ----------------------------------------------------------------------------------
 
 
 @click.group("event")
@@ -359,7 +266,7 @@ def event_show(api: ApiClient, *, event_id: str | None, as_json: bool) -> None:
     )
     out = console()
     out.print("\n[bold]runs[/]")
-    _print_runs(found["runs"])
+    print_runs(found["runs"])
     payload = found["payload"]
     if found["facts"] or payload is None:
         out.print("\n[bold]facts[/]")
@@ -386,34 +293,3 @@ def _print_bounded(payload: Any) -> None:
     left = len(lines) - MOST_LINES
     if left > 0:
         click.echo(f"… {left} more line{'' if left == 1 else 's'}, see --json")
-
-
-@click.group("alert")
-def alert_command() -> None:
-    """Alerts: conditions with a life."""
-
-
-@alert_command.command("list", epilog="Example: hookwright alert list --state open")
-@click.option("--state", help="Only in this state.")
-@click.option("--severity", help="Only of this severity.")
-@limit_option
-@json_option
-@remote
-def alert_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
-    """List alerts, newest first."""
-    list_rows(
-        api,
-        "/alerts",
-        limit,
-        ["state", "severity", "title", "opened", "resolved", "key"],
-        lambda row: [
-            state(row["state"]),
-            state(row["severity"]),
-            row["title"],
-            moment(row["opened_at"]),
-            moment(row["resolved_at"]),
-            row["key"],
-        ],
-        as_json=as_json,
-        **filters,
-    )

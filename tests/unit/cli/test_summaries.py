@@ -10,7 +10,7 @@ from service.cli.main import hookwright
 COLUMNS = 80
 
 
-@pytest.mark.parametrize("group", ["workflow", "run", "event", "delivery"])
+@pytest.mark.parametrize("group", ["workflow", "run", "event", "delivery", "alert", "bulk"])
 def test_no_summary_is_cut_or_folded_at_80_columns(group: str) -> None:
     said = CliRunner().invoke(hookwright, [group, "--help"], terminal_width=COLUMNS).output
     lines = said.partition("Commands:\n")[2].splitlines()

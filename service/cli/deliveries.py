@@ -1,0 +1,111 @@
+"""`delivery list` and `show`, over the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from service.cli.client import ApiClient, find_one, remote
+from service.cli.marks import to_do_delivery, why_delivery
+from service.cli.output import (
+    console,
+    json_option,
+    moment,
+    print_fields,
+    print_json,
+    state,
+)
+from service.cli.showing import limit_option, list_rows, print_runs
+
+Row = dict[str, Any]
+
+
+@click.group("delivery")
+def delivery_command() -> None:
+    """Deliveries: requests as they came."""
+
+
+@delivery_command.command("list", epilog="Example: hookwright delivery list --source vibeview")
+@click.option("--source", help="Only of this source.")
+@click.option("--vendor", help="Only of this vendor.")
+@click.option("--state", help="Only in this state.")
+@click.option("--q", metavar="TEXT", help="Only with this text in the delivery key.")
+@limit_option
+@json_option
+@remote
+def delivery_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
+    """List deliveries, newest first."""
+    list_rows(
+        api,
+        "/deliveries",
+        limit,
+        ["id", "source", "state", "received", "bytes", "why", "key"],
+        lambda row: [
+            row["id"],
+            row["source"],
+            state(row["state"]),
+            moment(row["received_at"]),
+            row["body_bytes"],
+            why_delivery(row),
+            row["delivery_key"],
+        ],
+        as_json=as_json,
+        **filters,
+    )
+
+
+@delivery_command.command(
+    "show",
+    short_help="Show what came, and what became of it.",
+    epilog="Example: hookwright delivery show 0197c9bb-…",
+)
+@click.argument("delivery_id", metavar="ID")
+@json_option
+@remote
+def delivery_show(api: ApiClient, *, delivery_id: str, as_json: bool) -> None:
+    """Show a delivery: what came, and what became of it. The beginning of an ID is enough."""
+    found = find_one(api, "delivery", delivery_id)
+    if as_json:
+        print_json(found)
+        return
+    print_fields(
+        {
+            "id": found["id"],
+            "source": f"{found['source']} ({found['vendor']})",
+            "received": moment(found["received_at"]),
+            "verdict": found["verdict"]
+            if found["rejection_id"] is None
+            else f"{found['verdict']} later: it was refused at first, as rejection "
+            f"{found['rejection_id']}",
+            "state": state(found["state"]),
+            **_why(found),
+            "key": found["delivery_key"],
+            **({"replayed": _times(found["replays"])} if found.get("replays") else {}),
+        }
+    )
+    out = console()
+    out.print("\n[bold]events[/]")
+    for event in found["events"]:
+        out.print(f"  {event['type']}  {event['subject'] or ''}  {event['id']}")
+    out.print("\n[bold]runs[/]")
+    print_runs(found["runs"])
+    out.print("\n[bold]headers[/]")
+    for name, value in found["headers"]:
+        out.print(f"  {name}: {value}", markup=False)
+    out.print(f"\n[bold]body[/] ({found['body_bytes']} bytes, {found['body']['encoding']})")
+    out.print(found["body"]["content"], markup=False)
+
+
+def _why(delivery: Row) -> dict[str, object]:
+    """Give why a delivery gave no events, and what to do now."""
+    told = {
+        "error": delivery["error"],
+        "fault": delivery.get("fault"),
+        "to do": to_do_delivery(delivery),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
