@@ -61,7 +61,7 @@ def diagnose_next(runtime: Runtime) -> bool:
         # It would be the next one again, and keep all others from being looked into.
         note_fault(error, "refusal_not_explained", rejection_id=str(waiting[0]))
         with unit_of_work(runtime.database, runtime.queue) as work:
-            store.note_diagnosis(work.session, waiting[0], Cause.NOT_KEPT, _FAULT)
+            store.note_diagnosis(work.session, waiting[0], Cause.UNEXPLAINED, _FAULT)
     return len(waiting) > 1
 
 

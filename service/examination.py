@@ -38,6 +38,8 @@ class Cause(StrEnum):
     HANDSHAKE = "handshake"
     NOT_KEPT = "not_kept"
     """Too little of it was kept to find anything out."""
+    UNEXPLAINED = "unexplained"
+    """A fault of ours hindered finding it out."""
 
 
 @dataclass(frozen=True, slots=True)

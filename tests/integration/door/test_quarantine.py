@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,13 @@ from service.quarantine import (
     HEAP_REFUSALS,
     Quarantine,
 )
-from service.refused import MAX_HEADER_CHARS, Refused, restore
+from service.refused import MAX_HEADER_CHARS, Refused, restore, row_of
 from service.runtime import make_runtime
 from service.secretbox import SecretBox
 from service.settings import Settings
 from service.store.rejections import Bounds
+from service.vendors import BY_NAME
+from service.vendors.base import Vendor
 from tests.integration.door.receiver import (
     BODY,
     BOX,
@@ -372,3 +375,31 @@ def test_of_a_flood_one_is_looked_into(
     assert "did you mean `github`?" in (causes["unknown_source"] or "").lower()
     told = [line["cause"] for line in said if line["event"] == "refusal_explained"]
     assert sorted(told) == ["unknown_source", "wrong_secret"]
+
+
+def test_a_fault_of_ours_in_looking_is_told_and_not_met_again(
+    database: Database, tmp_path: Path
+) -> None:
+    runtime = make_runtime(
+        Settings(data_dir=tmp_path, secret_keys=(KEY_OF_BOX,)), database, BellBook()
+    )
+    runtime.vendors = {**BY_NAME, "github": faulty(BY_NAME["github"])}
+    with database.session() as session:
+        add_source(session)
+        for source in ("github", "other"):
+            row = row_of(refused(body=b"x", source=source), BOX)
+            session.add(row)
+        session.commit()
+    with structlog.testing.capture_logs() as said:
+        assert diagnose_next(runtime)
+        assert not diagnose_next(runtime)
+    assert "refusal_not_explained" in {line["event"] for line in said}
+    assert [row.cause for row in rows(database)] == ["unexplained"] * 2
+
+
+def faulty(vendor: Vendor) -> Vendor:
+    def verify(_delivery: object, _now: object) -> None:
+        raise RuntimeError
+
+    assert vendor.incoming is not None
+    return replace(vendor, incoming=replace(vendor.incoming, verifier=lambda *_: verify))
