@@ -114,7 +114,7 @@ class Receiver:
         self._ending.set()
         self._thread.join()
         self.process.terminate()
-        self.process.wait(30)
+        self.process.communicate(timeout=30)
 
     def _sample(self) -> None:
         while not self._ending.wait(SAMPLE_S):
