@@ -198,6 +198,7 @@ class Scheduler:
 
     def _sweep(self, sweep: Sweep, due: Due, now: datetime) -> int:
         """Put off what was found, as far as there is room for it, and ring for it."""
+        moment = self._moment(sweep, now)
         room = self._room.get(sweep)
         if room is None:
             room = self._room_for(sweep) if due.many else sweep.most
@@ -207,7 +208,6 @@ class Scheduler:
         else:
             self._backlog.discard(sweep)
             self._early.discard(sweep)
-        moment = self._moment(sweep, now)
         for ids, few in ((due.few, True), (many, False)):
             if ids:
                 self._put_off(sweep, ids, moment, few)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from schemas.jobs import AdvanceRun, IngestFew, PerformPoll
 from schemas.tables import PollRow
 from service.runs import LEASE, advance_run
+from service.runtime import HOLD_BACK_S, SILENCE_S
+from service.store import runs as runs_store
+from service.unit_of_work import unit_of_work
 from service.vendors.base import Done
 from tests.integration.engine.installation import Installation, Made
 from workers.scheduler import LEADER_LEASE, Scheduler
@@ -106,3 +110,63 @@ def test_a_run_that_no_thread_carries_on_is_not_kept(installation: Installation)
         installation.now += LEASE / 2
         scheduler.beat()
     assert installation.advance(run_id).status == "succeeded"
+
+
+def lost_run(installation: Installation) -> UUID:
+    """Start a run, and lose its worker in its first call."""
+    installation.workflow("{name: w, on: [{event: go}], steps: [{id: only, uses: robot.read}]}")
+    run_id = installation.start()
+
+    def lose_the_thread() -> Done:
+        raise SystemExit
+
+    answers = installation.script.answers
+    installation.script.answers = [lose_the_thread]
+    with pytest.raises(SystemExit):
+        advance_run(installation.runtime, run_id)
+    installation.script.answers = answers
+    installation.bell.rung.clear()
+    return run_id
+
+
+def test_nothing_is_taken_over_just_after_the_database_was_away(
+    installation: Installation,
+) -> None:
+    run_id = lost_run(installation)
+    heard = 100.0
+    installation.runtime.monotonic = lambda: heard
+    installation.runtime.database_answered()
+    installation.now += LEASE + timedelta(seconds=1)
+    scheduler = Scheduler(installation.runtime)
+    scheduler.ring_due()
+    advance_run(installation.runtime, run_id)
+    assert installation.bell.rung == []
+    assert len(installation.attempts(run_id)) == 1
+    heard += HOLD_BACK_S
+    installation.runtime.database_answered()
+    heard += HOLD_BACK_S
+    scheduler.ring_due()
+    assert installation.bell.rung == []
+    installation.runtime.database_answered()
+    heard += SILENCE_S
+    installation.runtime.database_answered()
+    heard += SILENCE_S
+    scheduler.ring_due()
+    assert installation.bell.rung == [AdvanceRun(run_id)]
+
+
+def test_what_the_process_before_had_goes_on_at_once(installation: Installation) -> None:
+    run_id = lost_run(installation)
+    new_run = installation.start()
+    delivery_id = installation.deliver({"type": "go"})
+    installation.bell.rung.clear()
+    with unit_of_work(installation.database, installation.bell) as work:
+        runs_store.free_all(work.session, now=installation.now)
+    Scheduler(installation.runtime, alone=True).ring_due()
+    assert installation.bell.rung == [
+        IngestFew((delivery_id,)),
+        AdvanceRun(run_id),
+        AdvanceRun(new_run),
+    ]
+    advance_run(installation.runtime, run_id)
+    assert installation.run(run_id).status == "succeeded"
