@@ -31,6 +31,8 @@ class Kind(StrEnum):
     """The database commits, and the connection breaks before it says so."""
     LOSE_ANSWERS = "lose answers"
     """A vendor does what it is asked, and the connection breaks before it says so."""
+    DROP = "drop"
+    """A vendor does nothing, and the connection breaks: that is all that we see."""
     FAIL = "fail"
     """A vendor answers 5xx and has done nothing."""
     FAIL_DONE = "fail and do"
@@ -90,6 +92,7 @@ CHANCES = (
     Chance(Kind.DELAY, LINES, 5, (2, 10)),
     Chance(Kind.CUT_COMMIT, DATABASE_LINES, 10),
     Chance(Kind.LOSE_ANSWERS, tuple(f"workers-{twin}" for twin in TWINS), 8),
+    Chance(Kind.DROP, TWINS, 5, (1, 4)),
     Chance(Kind.FAIL, TWINS, 4, (1, 6)),
     Chance(Kind.FAIL_DONE, TWINS, 4, (0.5, 2)),
     Chance(Kind.LIMIT, TWINS, 3, (1, 4)),

@@ -157,6 +157,8 @@ class Striker:
         twin = self._site.twins[target]
         given: dict[str, Any]
         match kind:
+            case Kind.DROP:
+                given = {"mode": "drop_before"}
             case Kind.FAIL:
                 given = {"mode": "status", "status": 503}
             case Kind.FAIL_DONE:
