@@ -34,8 +34,9 @@ from service import audit
 from service.db import Database, in_short, is_outage
 from service.errors import Conflict, HookwrightError, Invalid, NotFound, Unavailable
 from service.faults import note_fault
+from service.losses import MOST_LOSSES, said_of
 from service.queue import Queue
-from service.replay import key_of, replay_in
+from service.replay import KEY_KEPT, key_of, replay_in
 from service.retrying import retry_in
 from service.runtime import Runtime
 from service.starting import Hand
@@ -51,8 +52,6 @@ GO_ON_FOR_S = 30.0
 LONGEST_WAIT = timedelta(seconds=1)
 """When the next row may be begun only later than this, the worker is given back meanwhile."""
 AT_ONCE = 200
-MOST_LOSSES = 3
-"""A row that so many workers in a row were lost with is passed over."""
 MOST_FAILURES = 20
 """So many failures are told one by one."""
 MOST_REASON = 500
@@ -87,6 +86,8 @@ def ask_in_bulk(
     kind = kind_of(request)
     asked = request.model_dump(mode="json", exclude={"per_second", "dry_run"}, exclude_none=True)
     frozen = _frozen(request, now)
+    with reading(database) as session:
+        total = store.count(session, frozen)
     with unit_of_work(database, queue) as work:
         if isinstance(request, ReplayManyRequest) and request.only is not None:
             starts.check_workflow(work.session, request.only)
@@ -97,11 +98,11 @@ def ask_in_bulk(
             state=BulkState.PENDING,
             by=caller.label,
             key=key_of(caller, key),
-            total=store.count(work.session, frozen),
+            total=total,
             created_at=now,
             due_at=now,
         )
-        job = store.store_once(work.session, row)
+        job = store.store_once(work.session, row, forgotten=now - KEY_KEPT)
         if job.id == row.id:
             details = {"question": job.question, "per_second": job.per_second}
             audit.record(
@@ -164,6 +165,7 @@ class _Taken:
     interval: timedelta
     next_at: datetime
     passing_over: bool
+    after: UUID | None
     ids: deque[UUID] = field(default_factory=deque)
 
 
@@ -185,24 +187,25 @@ def _take(runtime: Runtime, job_id: UUID, owner: str) -> _Taken | None:
             row.error = f"this version does not understand what was asked for: {error}"
             _end(row, BulkState.FAILED, now)
             return None
-        interval = timedelta(seconds=1 / row.per_second)
-        # A clock that was set back must not let the job wait for ever.
-        next_at = min(_position(row).next_at or now, now + interval)
         return _Taken(
             id=row.id,
             owner=owner,
             wanted=request.filter,
             perform=_doing(runtime, row, request),
-            interval=interval,
-            next_at=next_at,
-            passing_over=row.losses >= MOST_LOSSES,
+            interval=timedelta(seconds=1 / row.per_second),
+            next_at=_position(row).next_at or now,
+            passing_over=row.losses > MOST_LOSSES,
+            after=_position(row).after,
         )
 
 
 def _go_on(runtime: Runtime, taken: _Taken, wait: Callable[[float], object]) -> None:
     end = runtime.monotonic() + GO_ON_FOR_S
     while True:
-        pause = taken.next_at - runtime.clock()
+        now = runtime.clock()
+        # A clock that was set back must not let the job wait for ever.
+        taken.next_at = min(taken.next_at, now + taken.interval)
+        pause = taken.next_at - now
         if pause > LONGEST_WAIT or runtime.stopping.is_set() or runtime.monotonic() > end:
             _leave(runtime, taken)
             return
@@ -215,23 +218,24 @@ def _go_on(runtime: Runtime, taken: _Taken, wait: Callable[[float], object]) -> 
 
 def _next(runtime: Runtime, taken: _Taken) -> bool:
     """Do it to the next row and note that it was done. False: the job has ended, or was taken."""
+    if not taken.ids:
+        # To look through many rows must not keep what others want to write.
+        with reading(runtime.database) as session:
+            found = store.next_ids(session, taken.wanted, after=taken.after, limit=AT_ONCE)
+        taken.ids.extend(found)
     with unit_of_work(runtime.database, runtime.queue) as work:
         now = runtime.clock()
         row = leased.held(work.session, BulkJobRow, taken.id, taken.owner)
         if row is None:
             return False
-        position = _position(row)
-        if not taken.ids:
-            found = store.next_ids(work.session, taken.wanted, after=position.after, limit=AT_ONCE)
-            taken.ids.extend(found)
         if not taken.ids:
             # What was seen to by others in the meantime is not found any more.
             row.skipped = max(row.skipped, row.total - row.done - row.failed)
             _end(row, BulkState.FAILED if row.failed else BulkState.SUCCEEDED, now)
             _tell_of_end(row)
             return False
-        ident = taken.ids.popleft()
-        failures = position.failures
+        ident = taken.after = taken.ids.popleft()
+        failures = _position(row).failures
         failure = _attempt(work, row, taken, ident)
         if failure is not None:
             row.failed += 1
@@ -250,7 +254,7 @@ def _next(runtime: Runtime, taken: _Taken) -> bool:
 def _attempt(work: UnitOfWork, row: BulkJobRow, taken: _Taken, ident: UUID) -> BulkFailure | None:
     """Do it to one row and count it; gives what hindered it, with nothing of it done."""
     if taken.passing_over:
-        return BulkFailure(id=ident, reason=f"{MOST_LOSSES} workers in a row were lost with it")
+        return BulkFailure(id=ident, reason=said_of(row.losses))
     rung = len(work.jobs)
     try:
         with work.session.begin_nested():
@@ -340,6 +344,8 @@ def _leave(runtime: Runtime, taken: _Taken) -> None:
         if row is None:
             return
         now = runtime.clock()
+        position = _position(row).model_copy(update={"next_at": taken.next_at})
+        row.position = position.model_dump(mode="json")
         row.due_at = max(taken.next_at, now)
         row.lease_owner = row.lease_until = None
         if row.due_at <= now:

@@ -24,8 +24,9 @@ from schemas.run_tables import RunRow
 from schemas.tables import DeliveryRow, DeliveryState
 from schemas.upkeep_tables import BulkJobRow
 from schemas.workflow import RunStatus
-from service.bulk import MOST_LOSSES, ask_in_bulk, cancel_bulk, count, perform_bulk
+from service.bulk import ask_in_bulk, cancel_bulk, count, perform_bulk
 from service.errors import Conflict, Invalid, NotFound, Permanent, Unavailable
+from service.losses import MOST_LOSSES
 from service.runtime import Runtime
 from service.store.leased import LEASE
 from service.tokens import Caller, Role
@@ -168,6 +169,18 @@ def test_the_rate_holds_for_whoever_goes_on(installation: Installation) -> None:
     assert all(later - one >= timedelta(seconds=2) for one, later in pairwise(times))
 
 
+def test_a_clock_that_is_set_back_does_not_let_it_wait(installation: Installation) -> None:
+    installation.workflow(WORKFLOW)
+    dead_deliveries(installation, 3)
+    job_id = ask(installation, per_second=0.5)
+    perform(installation, job_id)
+    installation.now -= timedelta(hours=1)
+    for _ in range(4):
+        perform(installation, job_id)
+        installation.now += timedelta(seconds=2)
+    assert job(installation, job_id).done == 3
+
+
 def test_two_workers_at_once_do_nothing_twice(installation: Installation) -> None:
     installation.workflow(WORKFLOW)
     dead_deliveries(installation, 12)
@@ -267,6 +280,8 @@ def test_the_same_key_gives_the_same_job(installation: Installation) -> None:
     with pytest.raises(NotFound, match="no workflow 'x'"):
         ask(installation, only="x")
     assert len(installation.rows(BulkJobRow)) == 1
+    installation.now += timedelta(hours=24)
+    assert ask(installation, key="k") != first
 
 
 def test_deliveries_that_were_read_are_started_anew_only_where_asked_for(
