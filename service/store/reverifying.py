@@ -79,6 +79,8 @@ def read_rejections(session: Session, ids: Sequence[UUID]) -> Sequence[Rejection
 
 def find_stored(session: Session, keys: Sequence[Key]) -> dict[Key, Stored]:
     """Give the deliveries that are stored under these keys."""
+    if not keys:
+        return {}
     pair = tuple_(col(DeliveryRow.source_id), col(DeliveryRow.delivery_key))
     found = session.execute(
         sa_select(

@@ -47,6 +47,10 @@ from tests.servers import wait_until
 KEY_OF_BOX = "a-key-for-tests-0123456789abcdef-0123456789"
 
 
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
+
+
 class Clock:
     """A clock that the test sets."""
 
@@ -126,6 +130,7 @@ def test_bytes_are_bounded(database: Database) -> None:
     assert len(rows(database)) == 10
 
 
+@on_sqlite
 def test_a_body_for_which_there_is_no_room_is_cut_to_a_glimpse(database: Database) -> None:
     quarantine = Quarantine(database, BellBook(), BOX)
     size = HEAP_BYTES // 16
@@ -140,6 +145,7 @@ def test_a_body_for_which_there_is_no_room_is_cut_to_a_glimpse(database: Databas
     assert {row.body_bytes for row in kept} == {size}
 
 
+@on_sqlite
 def test_a_flood_is_a_burst_and_then_a_trickle(database: Database) -> None:
     now = [0.0]
     quarantine = Quarantine(database, BellBook(), BOX, monotonic=lambda: now[0])
@@ -159,6 +165,7 @@ def test_a_flood_is_a_burst_and_then_a_trickle(database: Database) -> None:
     quarantine.stop()
 
 
+@on_sqlite
 def test_equal_refusals_use_up_no_room(database: Database) -> None:
     quarantine = Quarantine(database, BellBook(), BOX)
     quarantine.start()
@@ -190,6 +197,7 @@ def test_headers_are_cut_and_a_signature_behind_them_stays(
     assert len(row.headers) > 10
 
 
+@on_sqlite
 def test_headers_count_in_the_bound_of_memory(database: Database) -> None:
     quarantine = Quarantine(database, BellBook(), BOX)
     big = [("x-a", "b" * 8_000), ("x-c", "d" * 8_000)]
@@ -257,6 +265,7 @@ def test_texts_that_cannot_be_stored_are_made_storable(
     assert not row.complete  # a signature over that header could not be recomputed
 
 
+@on_sqlite
 def test_secrets_do_not_reach_it_but_signatures_do(receiver: Receiver) -> None:
     signed = sign_github(secret="wrong")
     signature = dict(signed.headers)["X-Hub-Signature-256"]
@@ -273,6 +282,7 @@ def test_secrets_do_not_reach_it_but_signatures_do(receiver: Receiver) -> None:
     assert {kept[name.lower()] for name, _ in secrets} == {"[redacted]"}
 
 
+@on_sqlite
 def test_what_is_struck_out_is_kept_sealed(receiver: Receiver) -> None:
     sent = [("Authorization", "Bearer abc"), ("X-Acme-Auth", "plain-token"), ("X-Id", "7")]
     receiver.post("/hooks/github/path-token", headers=sent)
@@ -288,6 +298,7 @@ def test_what_is_struck_out_is_kept_sealed(receiver: Receiver) -> None:
     assert restore(row, SecretBox(["another key"])) is None
 
 
+@on_sqlite
 def test_a_wrong_token_is_as_secret_as_the_right_one(
     receiver: Receiver, database: Database
 ) -> None:
@@ -304,12 +315,14 @@ def test_a_wrong_token_is_as_secret_as_the_right_one(
     assert ("x-proof", "the-wrong-one") in whole.headers
 
 
+@on_sqlite
 def test_a_name_that_would_command_a_terminal_is_made_harmless(receiver: Receiver) -> None:
     receiver.post("/hooks/%1b%5d0;gone%07", body=b"x")
     (row,) = wait_until(receiver.rejections)
     assert row.address == "\ufffd]0;gone\ufffd"
 
 
+@on_sqlite
 def test_unknown_names_share_one_bucket(receiver: Receiver) -> None:
     for number in range(30):
         assert receiver.post(f"/hooks/guess-{number}").status_code == 404
@@ -320,6 +333,7 @@ def test_unknown_names_share_one_bucket(receiver: Receiver) -> None:
     assert {source for source, _ in receiver.door.counts} == {"-"}
 
 
+@on_sqlite
 def test_what_came_where_nothing_is_received_is_kept_whole(
     receiver: Receiver, database: Database
 ) -> None:
@@ -339,6 +353,7 @@ def test_what_came_where_nothing_is_received_is_kept_whole(
     assert kept["asleep"].body == BODY
 
 
+@on_sqlite
 def test_one_body_under_two_delivery_ids_is_two_refusals(receiver: Receiver) -> None:
     for ident in ("one", "two", "two"):
         receiver.send(ident, secret="wrong")
@@ -377,6 +392,7 @@ def test_of_a_flood_one_is_looked_into(
     assert sorted(told) == ["unknown_source", "wrong_secret"]
 
 
+@on_sqlite
 def test_a_fault_of_ours_in_looking_is_told_and_not_met_again(
     database: Database, tmp_path: Path
 ) -> None:

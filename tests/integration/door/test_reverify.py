@@ -39,6 +39,10 @@ CALLER = Caller("ann", Role.OPERATOR, None)
 WRONG = "what-the-vendor-has-0123456789"
 
 
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
+
+
 def again(database: Database, bell: BellBook, **asked: Any) -> ReverifyReport:
     question = ReverifyQuestion(**asked)
     return reverify(database, bell, BY_NAME, BOX, question, CALLER, utc_now())
@@ -125,6 +129,7 @@ def test_two_who_ask_at_once_store_it_once(
     assert all(row.delivery_id is not None for row in receiver.rejections())
 
 
+@on_sqlite
 def test_portions_go_on_after_one_another(
     receiver: Receiver, database: Database, bell: BellBook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +147,7 @@ def test_portions_go_on_after_one_another(
     assert [row.delivery_key for row in receiver.rows()] == [f"d-{n}" for n in range(8)]
 
 
+@on_sqlite
 def test_the_filter_narrows(receiver: Receiver, database: Database, bell: BellBook) -> None:
     receiver.send("d-1", secret=WRONG)
     receiver.post(headers={"x-github-delivery": "d-2"})
@@ -154,6 +160,7 @@ def test_the_filter_narrows(receiver: Receiver, database: Database, bell: BellBo
     assert again(database, bell, since=row.received_at, ids=[row.id]).accepted == 1
 
 
+@on_sqlite
 def test_the_present_for_a_signed_time_is_when_it_came(database: Database, bell: BellBook) -> None:
     secret = "whsec_" + "B" * 32
     came = utc_now() - timedelta(days=2)
@@ -199,6 +206,7 @@ def test_a_source_that_was_made_later_and_a_mistyped_name(
     }
 
 
+@on_sqlite
 def test_only_the_right_token_of_a_path_proves(
     receiver: Receiver, database: Database, bell: BellBook
 ) -> None:
@@ -214,6 +222,7 @@ def test_only_the_right_token_of_a_path_proves(
     assert [row.delivery_key for row in receiver.rows()] == ["0"]
 
 
+@on_sqlite
 def test_what_is_closed_cut_or_a_handshake_stays_refused(
     receiver: Receiver, database: Database, bell: BellBook
 ) -> None:
