@@ -86,6 +86,18 @@ def changed_value(column: str, good: Any, dice: random.Random) -> Any:
     return flipped(good, dice)
 
 
+def test_one_byte_among_thousands_of_rows_is_found(house: SealedHouse) -> None:
+    dice = random.Random(7)  # noqa: S311  # not for secrets
+    rows = house.receive(2000)
+    house.seal()
+    row = dice.choice(rows)
+    changed = flipped(row.body, dice)
+    house.tamper("UPDATE deliveries SET body = :v WHERE id = :id", v=changed, id=row.id)
+    findings, summary = house.verify()
+    assert told(findings) == [("altered", str(row.id))]
+    assert summary.tables["deliveries"].sealed == 2000
+
+
 @pytest.mark.parametrize("closed", [False, True])
 def test_a_removed_row_is_named(house: SealedHouse, *, closed: bool) -> None:
     rows = house.receive(20)
