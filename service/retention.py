@@ -33,8 +33,10 @@ log = structlog.get_logger(__name__)
 POLICY = "retention"
 PROGRESS = "retention_progress"
 
-LOCK_AIM_S = 0.025
-"""How long a portion may hold its locks; on SQLite nobody else writes meanwhile."""
+SQLITE_AIM_S = 0.025
+"""How long a portion should take on SQLite, where nobody else writes meanwhile."""
+POSTGRES_AIM_S = 0.2
+"""Likewise on PostgreSQL, where nobody waits for rows that go."""
 LOOK_AIM_S = 0.2
 """How long rows are gone through that stay, before others have their turn."""
 REST_TIMES = 5.0
@@ -247,9 +249,10 @@ class Remover:
         took = runtime.monotonic() - began
         store.write_out(runtime.database)
         rows = self._rows[kind.name]
-        if took > LOCK_AIM_S:
+        aim = SQLITE_AIM_S if runtime.database.is_sqlite else POSTGRES_AIM_S
+        if took > aim:
             self._rows[kind.name] = max(FEWEST_ROWS, rows // 2)
-        elif took < LOCK_AIM_S / 2:
+        elif took < aim / 2:
             self._rows[kind.name] = min(MOST_ROWS, rows * 2)
         return progress
 

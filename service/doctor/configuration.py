@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import ValidationError
 
 from schemas.clock import Clock
-from schemas.tables import ConnectionRow, SourceRow
+from schemas.tables import SourceRow
 from service.apply import Changes, What, apply_configuration
 from service.configuration import Declared, read_configuration
 from service.configuration_faults import FaultyConfigurationError
@@ -19,6 +19,7 @@ from service.queue import UnheardQueue
 from service.secretbox import SecretBox
 from service.settings import Effects, Settings, unknown_variables
 from service.store.connections import every_connection
+from service.store.seals import every_key
 from service.store.sources import read_sources
 from service.unit_of_work import reading
 from service.vendors import BY_NAME, VENDORS
@@ -138,9 +139,13 @@ def look_at_stored(
     with reading(database) as session:
         sources = read_sources(session)
         connections = every_connection(session)
+        keys = [row for row in every_key(session) if row.retired_at is None]
         missing = missing_connections(session, VENDORS, shadow=settings.effects is Effects.SHADOW)
     if box is not None:
-        yield _opening(box, [*sources, *connections])
+        sealed = [(f"source {row.name}", row.secrets) for row in sources]
+        sealed += [(f"connection {row.name}", row.credentials) for row in connections]
+        sealed += [("the key that seals rows", row.private) for row in keys]
+        yield _opening(box, sealed)
     yield from _without_secret(box, sources)
     for sentence in missing:
         yield warn(
@@ -153,16 +158,14 @@ def look_at_stored(
         yield good("connections", f"{count(len(connections), 'connection')}: all that are needed")
 
 
-def _opening(box: SecretBox, rows: Sequence[SourceRow | ConnectionRow]) -> Verdict:
+def _opening(box: SecretBox, rows: Sequence[tuple[str, bytes]]) -> Verdict:
     name = "stored secrets"
     closed = []
-    for row in rows:
-        sealed = row.secrets if isinstance(row, SourceRow) else row.credentials
+    for whose, sealed in rows:
         try:
             box.open(sealed)
         except ConfigurationError:
-            kind = "source" if isinstance(row, SourceRow) else "connection"
-            closed.append(f"{kind} {row.name}")
+            closed.append(whose)
     if closed:
         return fail(
             name,

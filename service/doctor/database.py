@@ -30,7 +30,6 @@ MANY_CONNECTIONS = 0.9
 LARGE_LOG = 256 * 1024**2
 MUCH_FREE = 0.5
 WORTH_SHRINKING = 256 * 1024**2
-_ASYNCHRONOUS = "off"
 _DURABLE = ("fsync", "full_page_writes")
 
 
@@ -106,8 +105,6 @@ def _postgres(database: Database, clock: Clock) -> Iterator[Verdict]:
 def _durability(facts: PostgresFacts) -> Verdict:
     said = facts.settings
     off = [name for name in _DURABLE if said.get(name) == "off"]
-    if said.get("synchronous_commit") == _ASYNCHRONOUS:
-        off.append("synchronous_commit")
     if off:
         return fail(
             "durability",

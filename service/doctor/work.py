@@ -120,7 +120,12 @@ def look_at_failures(session: Session, now: datetime) -> Iterator[Verdict]:
             "runs failed in the last 24 h",
             "run list --status failed",
         ),
-        (found.effects_in_doubt, "effect in doubt", "effects in doubt", "effect list"),
+        (
+            found.effects_in_doubt,
+            "effect in doubt",
+            "effects in doubt",
+            "effect list --state in_doubt",
+        ),
         (
             found.open_gaps,
             "webhook that never came",
