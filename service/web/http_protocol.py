@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -27,7 +28,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from schemas.ids import new_id
-from service.door_answers import CLOSE, Refusal
+from service.door_answers import CLOSE, Header, Refusal
 from service.door_gate import Held
 from service.door_turnstile import FULL
 from service.web.connections import SHARED, Shared, most_connections
@@ -362,8 +363,15 @@ class BoundedHttp(HttpToolsProtocol):
             self._expect_head(self.silence_timeout_s)
 
     def _write_answer(self, status: int, rest: bytes) -> None:
-        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        self.transport.write(b"".join([STATUS_LINE[status], *lines, rest]))
+        self.transport.write(
+            b"%b%b%b" % (STATUS_LINE[status], _lines(*self.server_state.default_headers), rest)
+        )
+
+
+@lru_cache(maxsize=2)
+def _lines(*headers: Header) -> bytes:
+    """Give headers as they are sent; the server's own change once a second."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def _too_many() -> Refusal:
