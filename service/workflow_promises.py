@@ -104,7 +104,7 @@ PROMISES: Mapping[str, str] = {
         "type of these families: they keep the vendor's name before it."
     ),
     "lost": (
-        "Another worker takes the run over after some 15 seconds and goes on from its rows. Waits "
+        "Another worker takes the run over within 10 seconds and goes on from its rows. Waits "
         "are rows with a due time, so what waits loses nothing at all."
     ),
     "tests": (
