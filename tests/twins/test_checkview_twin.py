@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from examples.twins.launch import TwinError, TwinProcess, start_twin
+from tests.servers import wait_until
 from tests.twins.conftest import Receiver
 
 PHASE_S = 1000
@@ -61,9 +62,7 @@ def fates(twin: TwinProcess) -> list[str]:
 
 
 def wait_for(receiver: Receiver, count: int) -> None:
-    deadline = time.monotonic() + 10
-    while len(receiver.received) < count and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: len(receiver.received) >= count, what=f"{count} webhooks have come")
     assert len(receiver.received) == count
 
 

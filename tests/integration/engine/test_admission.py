@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -26,6 +25,7 @@ from service.starting import RING_AGAIN
 from service.tokens import Caller, Role
 from service.vendors.base import Done
 from tests.integration.engine.installation import Installation, Made
+from tests.integration.engine.workers import at_once
 from workers.scheduler import Scheduler
 
 
@@ -588,24 +588,3 @@ def carry_on(installation: Installation, *, expected: int) -> None:
         for run in runs:
             if run.ended_at is None and run.due_at is not None:
                 advance_run(runtime, run.id)
-
-
-def at_once(tasks: list[Callable[[], object]]) -> None:
-    """Perform these at the same time, and raise what any of them raised."""
-    errors: list[BaseException] = []
-    barrier = threading.Barrier(len(tasks))
-
-    def perform(task: Callable[[], object]) -> None:
-        try:
-            barrier.wait(20)
-            task()
-        except BaseException as error:  # noqa: BLE001  # raised again below
-            errors.append(error)
-
-    threads = [threading.Thread(target=perform, args=(task,)) for task in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]

@@ -20,6 +20,7 @@ from service.starting import MOST_DEPTH
 from service.store.marks import bump_mark
 from service.vendors.base import Done
 from tests.integration.engine.installation import Installation, Made
+from tests.integration.engine.workers import Killed, go_on_with_all
 
 CALLER = """
 name: caller
@@ -38,26 +39,12 @@ outputs: {word: "${{ inputs.suite }}", times: "${{ inputs.times }}"}
 """
 
 
-class Killed(BaseException):
-    """Stands for a SIGKILL: nothing after it runs."""
-
-
 @pytest.fixture
 def called(installation: Installation) -> Installation:
     """An installation with a workflow that calls another."""
     installation.workflow(CALLEE)
     installation.workflow(CALLER)
     return installation
-
-
-def go_on_with_all(installation: Installation) -> None:
-    """Carry on every run that was rung for, and those that these ring for."""
-    seen = 0
-    while seen < len(installation.bell.rung):
-        job = installation.bell.rung[seen]
-        seen += 1
-        if isinstance(job, AdvanceRun):
-            advance_run(installation.runtime, job.run_id)
 
 
 def callees(installation: Installation, workflow: str = "callee") -> list[RunRow]:

@@ -10,7 +10,6 @@ import pytest
 
 from schemas.document import Emit, EmitStep
 from schemas.events import EventDraft, Origin
-from schemas.jobs import AdvanceRun
 from schemas.run_tables import RunRow
 from schemas.tables import AlertRow, EventRow
 from schemas.workflow import RunStatus, StepStatus
@@ -29,6 +28,7 @@ from service.workflows.decisions import Failed
 from service.workflows.document import parse_document
 from service.workflows.own_steps import emitted
 from tests.integration.engine.installation import START, Installation
+from tests.integration.engine.workers import Killed, go_on_with_all
 
 EMITS = """
 name: emits
@@ -44,10 +44,6 @@ steps: [{id: heard, uses: robot.read}]
 """
 
 
-class Killed(BaseException):
-    """Stands for a SIGKILL: nothing after it runs."""
-
-
 def runs_of(installation: Installation, workflow: str) -> list[RunRow]:
     rows: list[RunRow] = installation.rows(RunRow, RunRow.workflow == workflow)
     return sorted(rows, key=lambda run: run.id)
@@ -56,16 +52,6 @@ def runs_of(installation: Installation, workflow: str) -> list[RunRow]:
 def own_events(installation: Installation, type_: str) -> list[EventRow]:
     rows: list[EventRow] = installation.rows(EventRow, EventRow.type == type_)
     return sorted(rows, key=lambda event: event.id)
-
-
-def go_on_with_all(installation: Installation) -> None:
-    """Carry on every run that was rung for, and those that these ring for."""
-    seen = 0
-    while seen < len(installation.bell.rung):
-        job = installation.bell.rung[seen]
-        seen += 1
-        if isinstance(job, AdvanceRun):
-            advance_run(installation.runtime, job.run_id)
 
 
 # --- emit -----------------------------------------------------------------------------------------

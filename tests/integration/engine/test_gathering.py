@@ -19,6 +19,7 @@ from service.doubts import cancel_run
 from service.ingest import ingest_deliveries
 from service.runs import LEASE, advance_run
 from tests.integration.engine.installation import Installation
+from tests.integration.engine.workers import at_once
 from workers.scheduler import Scheduler
 
 COALESCED = """
@@ -319,24 +320,3 @@ def clock_that_dies(
         return installation.now
 
     return clock
-
-
-def at_once(tasks: list[Callable[[], object]]) -> None:
-    """Perform these at the same time, and raise what any of them raised."""
-    errors: list[BaseException] = []
-    barrier = threading.Barrier(len(tasks))
-
-    def perform(task: Callable[[], object]) -> None:
-        try:
-            barrier.wait(20)
-            task()
-        except BaseException as error:  # noqa: BLE001  # raised again below
-            errors.append(error)
-
-    threads = [threading.Thread(target=perform, args=(task,)) for task in tasks]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]

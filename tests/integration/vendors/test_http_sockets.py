@@ -26,6 +26,7 @@ from service.http_transport import GuardedTransport
 Serve = Callable[[socket.socket], None]
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 LOCAL = (ip_network("127.0.0.0/8"),)
+DRIP_S = 0.02
 
 
 @contextmanager
@@ -142,19 +143,26 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
         assert http.request("GET", "/").status == 200
 
 
+def is_given_up(connection: socket.socket) -> bool:
+    """Wait a moment for the client to end the connection; say whether it did."""
+    connection.settimeout(DRIP_S)
+    try:
+        return connection.recv(65536) == b""
+    except TimeoutError:
+        return False
+
+
 def drip(connection: socket.socket) -> None:
     """Send a long answer a byte at a time, each well within the time for one read."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    while True:
+    while not is_given_up(connection):
         connection.sendall(b"x")
-        time.sleep(0.02)
 
 
 def drip_headers(connection: socket.socket) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\n")
-    while True:
+    while not is_given_up(connection):
         connection.sendall(b"X-More: 1\r\n")
-        time.sleep(0.02)
 
 
 def silent(connection: socket.socket) -> None:
