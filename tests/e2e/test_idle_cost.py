@@ -23,7 +23,7 @@ from tests.e2e.waiting_runs import copy_run
 from tests.servers import wait_until
 
 WAITING = 10_000
-WATCHED_S = 20.0
+WATCHED_S = 10.0
 WINDOWS = 3
 MOST_SHARE = 0.01
 """Of one processor: what 10,000 waiting runs may cost more than none. Two measurements of one and
