@@ -21,6 +21,7 @@ from schemas.tables import ReconciliationRow, ReconciliationState, SourceRow
 from service.audit import Who, note
 from service.db import Database, Session
 from service.errors import Conflict, NotFound
+from service.faults import note_fault
 from service.plain_words import in_plain_words
 from service.queue import Queue
 from service.retention import longest_look_back
@@ -164,6 +165,9 @@ def start_due(runtime: Runtime, work: UnitOfWork, *, now: datetime, limit: int) 
         except Conflict as error:
             # One source that cannot be compared must not stop the timers of the others.
             log.warning("reconciliation_impossible", source=source.name, reason=error.message)
+            source.reconcile_due_at = now + AGAIN_AFTER_FAULT
+        except (KeyError, TypeError, ValueError) as error:
+            note_fault(error, "reconciliation_not_begun", source=source.name)
             source.reconcile_due_at = now + AGAIN_AFTER_FAULT
     return len(sources)
 

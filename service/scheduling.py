@@ -23,6 +23,8 @@ from service.workflows.schedules import Cron, ScheduleError, next_time, read_cro
 log = structlog.get_logger(__name__)
 
 FIRST_LOOK = timedelta(hours=1)
+AFTER_FAULT = timedelta(minutes=1)
+"""A schedule that could not be started by a fault of ours is tried again after this time."""
 
 
 def keep_in_step(session: Session, versions: Sequence[Version], *, now: datetime) -> None:
@@ -70,7 +72,9 @@ def _start_alone(runtime: Runtime, id_: UUID) -> bool:
     except Exception as error:  # noqa: BLE001  # note_fault logs it
         # The outermost frame of a schedule: a fault in one must not stop the others.
         note_fault(error, "schedule_not_started", schedule_id=str(id_))
-        return False
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        store.put_off(work.session, id_, until=runtime.clock() + AFTER_FAULT)
+    return False
 
 
 def _start(runtime: Runtime, id_: UUID) -> bool:

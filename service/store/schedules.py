@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
 from schemas.tables import ScheduleRow, WorkflowRow
@@ -68,3 +68,13 @@ def lock_due(session: Session, id_: UUID, *, now: datetime) -> tuple[ScheduleRow
         .where(ScheduleRow.id == id_, ScheduleRow.due_at <= now)
         .with_for_update(of=ScheduleRow)
     ).first()
+
+
+def put_off(session: Session, id_: UUID, *, until: datetime) -> None:
+    """Let a schedule be looked at again at this time."""
+    session.execute(
+        update(ScheduleRow)
+        .where(col(ScheduleRow.id) == id_)
+        .values(due_at=until)
+        .execution_options(synchronize_session=False)
+    )

@@ -11,7 +11,7 @@ from schemas.run_tables import RunRow
 from schemas.tables import EventRow, ScheduleRow, WorkflowRow
 from schemas.workflow import RunStatus
 from service.db import Database
-from service.scheduling import start_due
+from service.scheduling import AFTER_FAULT, start_due
 from service.store.marks import bump_mark
 from tests.integration.engine.installation import START, Installation
 from workers.scheduler import LEADER_LEASE, Scheduler
@@ -174,3 +174,21 @@ def test_another_leader_goes_on(installation: Installation) -> None:
     assert second.ring_due() == 1
     (run,) = installation.rows(RunRow)
     assert run.created_at.astimezone(UTC) == installation.now
+
+
+def test_a_schedule_that_cannot_be_read_is_put_off_and_stops_no_other(
+    installation: Installation,
+) -> None:
+    installation.workflow(HOURLY)
+    tick(installation)
+    (good,) = installation.rows(ScheduleRow)
+    bad = ScheduleRow(
+        workflow_id=good.workflow_id, cron="nonsense", timezone="UTC", due_at=good.due_at
+    )
+    bad_id = bad.id
+    installation.store(bad)
+    installation.now = good.due_at
+    assert start_due(installation.runtime, [bad_id, good.id]) == 1
+    assert len(installation.rows(RunRow)) == 1
+    (row,) = installation.rows(ScheduleRow, ScheduleRow.id == bad_id)
+    assert row.due_at == installation.now + AFTER_FAULT
