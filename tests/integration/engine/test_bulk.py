@@ -37,6 +37,9 @@ ANN = Caller("ann", Role.OPERATOR, None)
 WORKFLOW = "{name: w, on: [{event: go}], steps: [{id: once, uses: robot.once}]}"
 DEAD = DeliveryFilter(state=("dead",))
 
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
+
 
 class Crash(BaseException):
     """What no frame of ours catches: the process is gone."""
@@ -156,6 +159,7 @@ def test_a_worker_that_is_lost_in_the_middle_leaves_none_out_and_none_twice(
     assert len(installation.rows(RunRow)) == 6
 
 
+@on_sqlite
 def test_the_rate_holds_for_whoever_goes_on(installation: Installation) -> None:
     installation.workflow(WORKFLOW)
     dead_deliveries(installation, 6)
@@ -169,6 +173,7 @@ def test_the_rate_holds_for_whoever_goes_on(installation: Installation) -> None:
     assert all(later - one >= timedelta(seconds=2) for one, later in pairwise(times))
 
 
+@on_sqlite
 def test_a_clock_that_is_set_back_does_not_let_it_wait(installation: Installation) -> None:
     installation.workflow(WORKFLOW)
     dead_deliveries(installation, 3)
@@ -221,6 +226,7 @@ def test_what_fails_is_told_and_stops_no_other(installation: Installation) -> No
     assert states[malformed] == (DeliveryState.MALFORMED, None)
 
 
+@on_sqlite
 def test_a_row_that_workers_are_lost_with_is_passed_over(installation: Installation) -> None:
     installation.workflow(WORKFLOW)
     poisoned = dead_deliveries(installation, 1)[0]
@@ -242,6 +248,7 @@ def test_a_row_that_workers_are_lost_with_is_passed_over(installation: Installat
     assert "lost" in failure.reason
 
 
+@on_sqlite
 def test_cancelling_ends_it_before_the_next_row(installation: Installation) -> None:
     installation.workflow(WORKFLOW)
     dead_deliveries(installation, 5)
@@ -284,6 +291,7 @@ def test_the_same_key_gives_the_same_job(installation: Installation) -> None:
     assert ask(installation, key="k") != first
 
 
+@on_sqlite
 def test_deliveries_that_were_read_are_started_anew_only_where_asked_for(
     installation: Installation,
 ) -> None:
@@ -334,6 +342,7 @@ def test_failed_runs_go_on_in_bulk(installation: Installation) -> None:
     assert sorted(run.retries for run in runs) == [0, 1, 1, 1]
 
 
+@on_sqlite
 def test_an_outage_is_waited_for(installation: Installation) -> None:
     installation.workflow(WORKFLOW)
     dead_deliveries(installation, 2)

@@ -34,6 +34,9 @@ on: [{event: "go*"}]
 steps: [{id: natural, uses: robot.natural, with: {name: "${{ event.subject }}"}}]
 """
 
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""For what does not depend on the database."""
+
 
 def replay(installation: Installation, delivery_id: UUID, **more: object) -> Replayed:
     return replay_delivery(installation.runtime, delivery_id, caller=ANN, **more)  # type: ignore[arg-type]
@@ -121,6 +124,7 @@ def test_the_same_key_replays_once(installation: Installation) -> None:
     assert sorted(run.replay for run in runs_of(installation, "looks")) == [0, 1, 2, 3]
 
 
+@on_sqlite
 def test_a_trial_in_shadow_changes_nothing_outside(installation: Installation) -> None:
     installation.workflow(ACTS)
     delivery_id = installation.deliver({"type": "go", "facts": {"count": 2}})
@@ -140,6 +144,7 @@ def test_a_trial_in_shadow_changes_nothing_outside(installation: Installation) -
     assert delivery(installation, dead).state == DeliveryState.DEAD
 
 
+@on_sqlite
 def test_what_cannot_be_read_any_more_stays_as_it_was(installation: Installation) -> None:
     delivery_id = installation.deliver({"type": "go", "facts": {}})
     installation.ingest(delivery_id)
@@ -152,6 +157,7 @@ def test_what_cannot_be_read_any_more_stays_as_it_was(installation: Installation
     assert (row.state, row.error, row.replays) == ("ingested", None, 0)
 
 
+@on_sqlite
 def test_what_workers_were_lost_with_is_read_by_a_worker_and_by_nobody_else(
     installation: Installation,
 ) -> None:
@@ -169,6 +175,7 @@ def test_what_workers_were_lost_with_is_read_by_a_worker_and_by_nobody_else(
     assert len(runs_of(installation, "acts")) == 1
 
 
+@on_sqlite
 def test_what_is_on_its_way_or_unknown_is_refused(installation: Installation) -> None:
     delivery_id = installation.deliver({"type": "go", "facts": {}})
     with pytest.raises(Conflict, match="on its way"):
