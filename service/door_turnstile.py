@@ -49,7 +49,8 @@ class Turnstile:
         self._monotonic = monotonic
         self._note = note
         # A request that nobody reads needs no id that can be sorted, and making one is dear.
-        self._ids = (b"%b-%d" % (new_id().hex.encode(), number) for number in count())
+        own = new_id().hex.encode()
+        self._ids = (b"%b-%d" % (own, number) for number in count())
         self._problems: dict[tuple[str, int], bytes] = {}
 
     def refusal(self, source: LiveSource) -> Refusal | None:

@@ -1,7 +1,7 @@
 """Load that does not wait to be answered: so many requests a second, whatever comes back.
 
-`python -m tests.faults.open_load PORT RATE SECONDS CONNECTIONS` prints one line of JSON. RATE 0
-sends the next request on each connection when the last was answered, as fast as that goes.
+`python -m tests.faults.open_load PORT RATE SECONDS CONNECTIONS FILE` writes what came back as JSON.
+RATE 0 sends the next request on each connection when the last was answered, as fast as that goes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import cast
 from uuid import uuid4
 
@@ -177,11 +178,11 @@ async def _run(port: int, rate: float, seconds: float, connections: int) -> Load
 
 
 def main() -> None:
-    """Send, and print what came back."""
-    port, rate, seconds, connections = sys.argv[1:]
+    """Send, and write down what came back."""
+    port, rate, seconds, connections, file = sys.argv[1:]
     load = uvloop.run(_run(int(port), float(rate), float(seconds), int(connections)))
     times = sorted(load.times) or [0.0]
-    sys.stdout.write(
+    Path(file).write_text(
         json.dumps(
             {
                 "name": load.name,
