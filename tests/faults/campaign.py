@@ -35,6 +35,7 @@ _EXPLAINED = {
     "sqlalchemy.pool": ("psycopg.",),
 }
 """How the errors begin by which a library's own logger tells that a server was away."""
+_DOUBTED = re.compile(r'"run_id": "([^"]+)", "step": "([^"]+)", "event": "step_in_doubt"')
 _EXPECTING = "expect"
 
 Say = Callable[[str], None]
@@ -127,6 +128,7 @@ def carry_out(site: Site, campaign: Campaign) -> Books:
     finally:
         load.stop()
         approver.stop()
+    doubts.note_all(len(set(_DOUBTED.findall(all_logs(site)))))
     rows = read_rows(site.database_url())
     differences = balance(rows, ledger, causes(site.twins))
     return Books(ledger, rows, differences, doubts, quiet_after_s, timeline)
@@ -184,6 +186,11 @@ def fill(line: Line, books: Books) -> None:
     if others:
         line.wrong.append(f"{others} things have not come to their end, or nobody asked for them")
     line.wrong += [f"nobody was told that {cause} is in doubt" for cause in books.doubts.untold]
+
+
+def all_logs(site: Site) -> str:
+    """Give what all processes said."""
+    return "".join(path.read_text(errors="replace") for path in site.directory.glob("*.log"))
 
 
 def suspicious(site: Site) -> list[str]:

@@ -210,6 +210,7 @@ class Site:
         """Leave everything behind to look at; gives where. The site is of no use afterwards."""
         self._kept = True
         for name, twin in self.twins.items():
+            signal_all(twin.pid, signal.SIGCONT)
             (self.directory / f"{name}-calls.json").write_text(json.dumps(twin.calls(), indent=1))
         self.house.close()
         return self.directory

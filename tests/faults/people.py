@@ -84,6 +84,11 @@ class Doubts:
     untold: list[str] = field(default_factory=list)
     """Those of which no alert told: nobody would have known."""
 
+    def note_all(self, doubted: int) -> None:
+        """Note how many steps came into doubt: what nobody had to settle was settled by itself."""
+        if (rest := doubted - self.total) > 0:
+            self.ended["settled by an answer that came late"] = rest
+
     @property
     def total(self) -> int:
         """How many there were."""

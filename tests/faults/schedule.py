@@ -30,7 +30,7 @@ class Kind(StrEnum):
     CUT_COMMIT = "cut after commit"
     """The database commits, and the connection breaks before it says so."""
     LOSE_ANSWERS = "lose answers"
-    """A vendor does what it is asked, and the connection breaks before it says so."""
+    """What was asked is done, and the connection breaks before that is said."""
     DROP = "drop"
     """A vendor does nothing, and the connection breaks: that is all that we see."""
     FAIL = "fail"
@@ -92,6 +92,7 @@ CHANCES = (
     Chance(Kind.DELAY, LINES, 5, (2, 10)),
     Chance(Kind.CUT_COMMIT, DATABASE_LINES, 10),
     Chance(Kind.LOSE_ANSWERS, tuple(f"workers-{twin}" for twin in TWINS), 8),
+    Chance(Kind.LOSE_ANSWERS, DOOR_LINES, 4),
     Chance(Kind.DROP, TWINS, 5, (1, 4)),
     Chance(Kind.FAIL, TWINS, 4, (1, 6)),
     Chance(Kind.FAIL_DONE, TWINS, 4, (0.5, 2)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import signal
 import time
@@ -46,6 +47,17 @@ class Striker:
 
         Gives what was done and when, in seconds from now.
         """
+        try:
+            self._strike_all(faults, go_on)
+        except BaseException:
+            # Nothing may stay halted that is to be ended.
+            for _, _, undo in self._undos:
+                with contextlib.suppress(Exception):
+                    undo()
+            raise
+        return self._timeline
+
+    def _strike_all(self, faults: Sequence[Fault], go_on: Callable[[], bool]) -> None:
         began = time.monotonic()
         for fault in faults:
             self._wait(began + fault.at, go_on)
@@ -58,7 +70,6 @@ class Striker:
                 heapq.heappush(self._undos, (due, next(self._numbers), undo))
         while self._undos:
             self._undo_due(self._undos[0][0])
-        return self._timeline
 
     def _wait(self, until: float, go_on: Callable[[], bool]) -> None:
         while time.monotonic() < until and go_on():
