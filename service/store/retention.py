@@ -246,7 +246,7 @@ def _lock(session: Session, kind: Kind, ids: Collection[UUID], before: datetime)
     found = list(locked)
     if not found or not kind.unneeded:
         return found
-    # A statement of its own sees what was committed while we waited for nothing but the lock.
+    # A statement of its own sees all that was committed before the rows were locked.
     return list(session.execute(select(ident).where(ident.in_(found), *kind.unneeded)).scalars())
 
 
