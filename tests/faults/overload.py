@@ -38,7 +38,7 @@ TIMES = 3
 CONNECTIONS_AT_PEAK = 256
 CONNECTIONS = 4_000
 LEAST_SHARE = 0.9
-LEAST_SHARE_OF_PROCESSOR = 0.5
+LEAST_SHARE_OF_PROCESSOR = 0.4
 """Where the database has its own limits, refusing costs nothing. Where the processor is the limit,
 what is refused is paid with what is not accepted: a refusal costs an eighth of a delivery, half of
 it in the kernel."""
