@@ -24,7 +24,7 @@ from tests.faults.sending import Ledger, Load
 from tests.faults.twins_record import causes
 from tests.servers import wait_until
 
-QUIET_S = 240.0
+QUIET_S = 600.0
 """How long after the last fault everything may take to come to its end."""
 MOST_TOLD = 20
 SETTLINGS = 5
