@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
@@ -20,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 from service.errors import ConfigurationError, Unavailable
+from service.turns import Turns
 
 # Use cases are handed a session and hand it on. They take its name from here, and need nothing else
 # of SQLModel.
@@ -77,7 +77,7 @@ class Database:
         self.url = normalise_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(self.url) if self.is_sqlite else _postgres_engine(self.url)
-        self._writing = threading.Lock()
+        self._writing = Turns()
 
     @property
     def name(self) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 import pytest
+from dramatiq import Broker
+from dramatiq.worker import Worker
 from sqlalchemy import insert
 
+from schemas.clock import utc_now
 from schemas.ids import new_id
 from schemas.jobs import (
     AdvanceRun,
@@ -22,10 +25,13 @@ from schemas.workflow import RunStatus
 from service.queue import MOST_WAITING, DramatiqQueue, make_broker
 from service.runs import advance_run
 from tests.integration.engine.installation import Installation
+from workers.main import setup
 from workers.scheduler import Scheduler
 from workers.sweeps import JOB_SIZE
 
 BACKLOG = 10_000
+SOON_S = 30.0
+"""It takes some 5 s, on a machine that is busy with other things more."""
 WORKFLOWS = """
 name: {name}
 on: [{{event: {name}}}]
@@ -55,6 +61,36 @@ class ShortQueue:
 
 
 @pytest.fixture
+def broker(request: pytest.FixtureRequest, installation: Installation) -> Iterator[Broker]:
+    """The queue that goes with the database: in the process with SQLite, else Redis."""
+    if installation.database.is_sqlite:
+        broker = make_broker(None)
+    else:
+        namespace = request.getfixturevalue("redis_namespace")
+        broker = make_broker(request.getfixturevalue("redis_url"), namespace=namespace)
+    yield broker
+    broker.close()
+
+
+@pytest.fixture
+def working(installation: Installation, broker: Broker) -> Iterator[Installation]:
+    """An installation whose threads really work, by the clock."""
+    runtime = installation.runtime
+    installation.now = utc_now()
+    runtime.clock, runtime.queue = utc_now, DramatiqQueue(broker)
+    setup(broker, runtime)
+    worker = Worker(broker, worker_threads=4, worker_timeout=100)
+    scheduler = Scheduler(runtime)
+    worker.start()
+    scheduler.start()
+    yield installation
+    runtime.stopping.set()
+    scheduler.stop_ringing()
+    worker.stop(timeout=10_000)
+    scheduler.stop()
+
+
+@pytest.fixture
 def queue(installation: Installation) -> ShortQueue:
     queue = ShortQueue()
     installation.runtime.queue = queue
@@ -69,7 +105,9 @@ def add_source(installation: Installation, name: str) -> UUID:
     return source_id
 
 
-def deliveries(installation: Installation, source_id: UUID, count: int) -> list[UUID]:
+def deliveries(
+    installation: Installation, source_id: UUID, count: int, body: bytes = b'{"events": []}'
+) -> list[UUID]:
     """Store deliveries that have waited past their time."""
     rows = [
         {
@@ -80,7 +118,7 @@ def deliveries(installation: Installation, source_id: UUID, count: int) -> list[
             "delivery_key": str(number),
             "received_at": installation.now,
             "headers": [],
-            "body": b'{"events": []}',
+            "body": body,
             "state": "received",
             "due_at": installation.now,
             "failures": 0,
@@ -231,3 +269,21 @@ def test_a_long_queue_takes_no_more_of_the_many_and_all_that_somebody_waits_for(
     assert broker.queues[AdvanceRun.queue].qsize() == some
     assert queue.room(IngestDeliveries) == MOST_WAITING[IngestDeliveries]
     broker.close()
+
+
+def test_a_quiet_source_is_served_within_seconds_beside_a_backlog(
+    working: Installation, wait_until: Callable[..., object]
+) -> None:
+    for name in ("noisy", "quiet"):
+        working.workflow(WORKFLOWS.format(name=name))
+    quiet_source = add_source(working, "quiet")
+    deliveries(working, working.source_id, BACKLOG, b'{"events": [{"type": "noisy"}]}')
+    noisy, quiet = RunRow.workflow == "noisy", RunRow.workflow == "quiet"
+    wait_until(lambda: working.rows(RunRow, noisy), SOON_S, what="the backlog is worked on")
+    deliveries(working, quiet_source, 1, b'{"events": [{"type": "quiet"}]}')
+    wait_until(
+        lambda: working.rows(RunRow, quiet, RunRow.status == "succeeded"),
+        SOON_S,
+        what="the quiet source's run has ended",
+    )
+    assert len(working.rows(DeliveryRow, DeliveryRow.state == "received")) > BACKLOG / 4
