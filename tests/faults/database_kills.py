@@ -78,7 +78,7 @@ def kill_postgres(server: PostgresServer, times: int, between: int = BETWEEN) ->
                 _kill_all_of(server)
                 began = time.monotonic()
                 server.kill()
-                server.start()
+                wait_until(lambda: _starts(server), 30, what="the start of PostgreSQL")
                 _wait_for_more(senders, 1)
                 kills.note(time.monotonic() - began)
             _wait_for_more(senders, between)
@@ -125,6 +125,14 @@ def _kill_all_of(server: PostgresServer) -> None:
         own = connection.info.backend_pid
     for (pid,) in [(server.pid,), *(row for row in rows if row[0] != own)]:
         os.kill(pid, signal.SIGKILL)
+
+
+def _starts(server: PostgresServer) -> bool:
+    try:
+        server.start()
+    except RuntimeError:  # the killed one's children hold its memory for a moment
+        return False
+    return True
 
 
 def run(postgres: int = KILLS_OF_POSTGRES, sqlite: int = KILLS_OF_SQLITE) -> dict[str, Any]:
