@@ -7,7 +7,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,7 +19,7 @@ from schemas.ids import new_id
 from schemas.tables import DeliveryRow, DeliveryState
 from service.db import Database
 from service.errors import Unavailable
-from service.store.arrivals import Arrival, Earlier, Inbox
+from service.store.arrivals import SWEEP_AFTER, Arrival, Earlier, Inbox
 from service.store.inbox import open_inboxes
 from tests.integration.door.receiver import BellBook, Receiver, add_source, receiving
 from tests.servers import wait_until
@@ -161,7 +160,7 @@ def test_a_full_group_is_stored_whole(database: Database) -> None:
     with database.session(read_only=True) as session:
         row = session.exec(select(DeliveryRow).where(DeliveryRow.delivery_key == "k7")).one()
     assert (row.headers, row.body, row.source_id) == ([["a", "b"]], b"body", source)
-    assert row.due_at == row.received_at + timedelta(seconds=5)
+    assert row.due_at == row.received_at + SWEEP_AFTER
 
 
 def test_a_group_of_large_bodies_is_stored_whole(database: Database) -> None:
