@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -224,8 +225,10 @@ class Site:
         return pid
 
     def _start_twins(self) -> None:
-        for name in TWINS:
-            self.twins[name] = self._stack.enter_context(start_twin(name))
+        with ThreadPoolExecutor(len(TWINS)) as pool:
+            starting = {name: pool.submit(start_twin, name) for name in TWINS}
+        for name, started in starting.items():
+            self.twins[name] = self._stack.enter_context(started.result())
             self.line(f"workers-{name}", int(self.twins[name].url.rpartition(":")[2]))
         prepare_twins(self.twins)
         urls = {name: f"http://127.0.0.1:{self.lines[f'workers-{name}'].port}" for name in TWINS}
