@@ -14,7 +14,7 @@ import redis
 from tests import commands
 from tests.faults import altered, overload
 from tests.faults.campaign import Campaign, Say, run_campaign
-from tests.faults.house import ManyMachines, OneMachine
+from tests.faults.house import ManyMachines, OneMachine, processor_seconds
 from tests.faults.killed_worker import go_on_after_kill
 from tests.faults.report import Line
 from tests.faults.schedule import WORKERS, Fault, Kind, make_schedule
@@ -198,6 +198,7 @@ def killed_up(options: Options) -> Line:
     """`up` on SQLite killed 100 times at random."""
     kills = options.of(100)
     starts_s: list[float] = []
+    worked_s: list[float] = []
     with OneMachine() as site:
         chance = random.Random(f"up {options.seed}")  # noqa: S311  # it must repeat itself
 
@@ -211,6 +212,7 @@ def killed_up(options: Options) -> Line:
                 site.house.start("up")
                 site.house.wait_ready("up")
                 starts_s.append(time.monotonic() - began)
+                worked_s.append(processor_seconds(site.pid_of("up")))
                 timeline.append(f"killed after {lived:.2f} s, ready in {starts_s[-1]:.2f} s")
             return timeline
 
@@ -228,7 +230,10 @@ def killed_up(options: Options) -> Line:
         )
     starts_s.sort()
     middle = starts_s[len(starts_s) // 2]
-    line.shown.append(f"ready again after {middle:.1f} s, at most {starts_s[-1]:.1f} s")
+    line.shown.append(
+        f"ready again after {middle:.1f} s, at most {starts_s[-1]:.1f} s, of which "
+        f"{sum(worked_s) / len(worked_s):.1f} s of processor time"
+    )
     _at_least(line, "kills", line.faults, kills)
     _must(line, starts_s[-1] <= MOST_START_S, f"it starts again within {MOST_START_S:.0f} s")
     return line
