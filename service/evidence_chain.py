@@ -47,11 +47,17 @@ class Chain:
         self.closed: dict[str, UUID] = {}
         """By table: up to which id nothing may be added any more."""
         self.removal_faults: set[int] = set()
+        self._removed_by: dict[str, list[int]] = {}
+        """Seals by the key that signed what was removed of them, if it is not trusted yet: the
+        seal that vouches for it may come later."""
         self.rows = 0
 
     def look(self) -> Iterator[Finding]:
         """Give what is wrong with seals."""
-        numbers = store.numbers(self._session)
+        found = store.numbers(self._session)
+        numbers = [number for number in found if isinstance(number, int)]
+        if len(numbers) < len(found):
+            yield Finding(What.SEAL, f"{len(found) - len(numbers)} of the seals have no number")
         if not numbers and self._public:
             yield Finding(What.SEAL, "there are keys, so there were seals: all are missing")
         before: SealRow | None = None
@@ -74,6 +80,7 @@ class Chain:
                 yield Finding(What.SEAL, detail, seal=number, time=seal.sealed_at)
             self._note(seal, before, sound=not faults)
             before, sound = seal, not faults
+        yield from self._untrusted_removals()
         for head in sorted(self._expected, key=lambda head: head.number):
             detail = (
                 f"seal {head.number} is expected as {head}, and the chain does not hold it: it "
@@ -108,6 +115,19 @@ class Chain:
         if public is None or not removal_is_signed(seal, public):
             self.removal_faults.add(seal.number)
             yield "what it says of removed rows is not signed"
+        elif key_id not in self._trusted:
+            self._removed_by.setdefault(key_id, []).append(seal.number)
+
+    def _untrusted_removals(self) -> Iterator[Finding]:
+        """Tell of rows that somebody removed who has put a key of their own beside ours."""
+        for key_id in self._removed_by.keys() - self._trusted:
+            for number in self._removed_by[key_id]:
+                self.removal_faults.add(number)
+                detail = (
+                    f"seal {number}: what it says of removed rows is signed with the key {key_id}, "
+                    "for which no seal vouches"
+                )
+                yield Finding(What.SEAL, detail, seal=number)
 
     def _leaf_faults(self, seal: SealRow) -> Iterator[str]:
         if seal.covers == NEW_KEY:
@@ -127,8 +147,8 @@ class Chain:
         summary.sealed_until = seal.sealed_at
         if seal.key_id not in summary.keys:
             summary.keys.append(seal.key_id)
-        if before is not None and seal.sealed_at < before.sealed_at - BACKWARDS:
-            back = before.sealed_at - seal.sealed_at
+        back = timedelta() if before is None else before.sealed_at - seal.sealed_at
+        if back > BACKWARDS:
             summary.notes.append(f"before seal {seal.number} the clock went back by {back}")
         if seal.covers in self.seals and seal.last_id > self.after:
             self.seals[seal.covers].append((seal.last_id, seal.number))

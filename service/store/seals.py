@@ -16,6 +16,17 @@ from service.store.marks import bump_mark
 
 _MARK = "seals"
 _AT_ONCE = 20
+_KINDS = {
+    "covers": str,
+    "count": int,
+    "leaves": bytes,
+    "root": bytes,
+    "previous": bytes,
+    "key_id": str,
+    "signature": bytes,
+    "removed": bytes | None,
+}
+"""What columns hold that SQLite gives back unread, whatever somebody has put there."""
 
 
 def take_turn(session: Session) -> None:
@@ -46,8 +57,8 @@ def by_number(session: Session, number: int) -> SealRow | None:
     return session.exec(select(SealRow).where(SealRow.number == number).options(_light())).first()
 
 
-def numbers(session: Session) -> Sequence[int]:
-    """Give the numbers of all seals, in their order."""
+def numbers(session: Session) -> Sequence[object]:
+    """Give the numbers of all seals, in their order, and what else may stand in their place."""
     return session.exec(select(SealRow.number).order_by(col(SealRow.number))).all()
 
 
@@ -62,9 +73,11 @@ def readable(session: Session, number: int) -> SealRow | None:
         if session.get_bind().dialect.name == "sqlite":
             return None
         raise
-    if seal is not None:
-        session.expunge(seal)
-    return seal
+    if seal is None:
+        return None
+    session.expunge(seal)
+    fits = all(isinstance(getattr(seal, name), kind) for name, kind in _KINDS.items())
+    return seal if fits else None
 
 
 def after(session: Session, covers: str, last_id: UUID, limit: int) -> Sequence[SealRow]:
@@ -108,8 +121,9 @@ def retire(session: Session, key_id: str, now: datetime) -> None:
 
 
 def public_keys(session: Session) -> Sequence[bytes]:
-    """Give the public half of every key."""
-    return session.exec(select(SealingKeyRow.public)).all()
+    """Give the public half of every key; what is none is left out, and fits no seal."""
+    found: Sequence[object] = session.exec(select(SealingKeyRow.public)).all()
+    return [public for public in found if isinstance(public, bytes)]
 
 
 def _light() -> ExecutableOption:

@@ -6,14 +6,16 @@ import threading
 from datetime import timedelta
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlmodel import col, select
 
-from schemas.evidence_tables import SealRow
+from schemas.evidence_tables import SealingKeyRow, SealRow
 from schemas.tables import DeliveryRow
 from service import sealing
 from service.db import Database
 from service.errors import ConfigurationError
 from service.evidence_report import Question, What
+from service.seal_form import key_id_of, note_removed_rows
 from service.sealing import BATCH_ROWS, CLOSED, HORIZON, LATE, change_key, seal_rows
 from service.secretbox import SecretBox
 from service.unit_of_work import unit_of_work
@@ -192,6 +194,22 @@ def test_a_removal_cannot_be_forged(house: SealedHouse) -> None:
     assert {finding.what for finding in findings} == {What.SEAL, What.MISSING}
     house.tamper("UPDATE seals SET removed = :v, leaves = :none", v=signed, none=b"")
     assert "list of rows is missing" in house.verify()[0][0].detail
+
+
+def test_a_key_that_no_seal_vouches_for_removes_nothing(house: SealedHouse) -> None:
+    """Whoever writes to the database can put a key there, and has its private half."""
+    rows = house.receive(9)
+    house.seal()
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes_raw()
+    with unit_of_work(house.database, house.bell) as work:
+        work.session.add(
+            SealingKeyRow(id=key_id_of(public), public=public, private=b"", created_at=house.now)
+        )
+        note_removed_rows(work.session.exec(select(SealRow)).one(), [4], key_id_of(public), key)
+    house.tamper("DELETE FROM deliveries WHERE id = :id", id=rows[4].id)
+    told = [(finding.what, finding.id) for finding in house.verify()[0]]
+    assert told == [(What.SEAL, None), (What.MISSING, str(rows[4].id))]
 
 
 def test_a_removed_row_that_is_there_again_is_told(house: SealedHouse) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqlmodel import col, select
 
 from schemas.evidence_tables import SealRow
 from schemas.tables import DeliveryRow
+from service.db import Database
 from service.evidence_report import Finding, Question, What
 from service.seal_head import read_head
 from tests.integration.sealing.sealed_house import SealedHouse
@@ -182,6 +184,28 @@ def test_whatever_a_seal_says_is_signed(house: SealedHouse, change: str) -> None
     sealed_in_three(house)
     house.tamper(f"UPDATE seals SET {change} WHERE number = 2")  # noqa: S608  # above
     assert any(finding.what is What.SEAL for finding in house.verify()[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "seals SET number = 'x'",
+        "seals SET number = 2.5",
+        "seals SET count = 'x'",
+        "seals SET covers = x'ff'",
+        "seals SET removed = 'x'",
+        "seals SET sealed_at = '0001-01-01 00:00:00.000000'",
+        "sealing_keys SET public = 'x'",
+    ],
+)
+def test_what_no_seal_can_hold_is_told(
+    sqlite_database: Database, tmp_path: Path, change: str
+) -> None:
+    """SQLite keeps whatever somebody puts into a column."""
+    house = SealedHouse(sqlite_database, data_dir=tmp_path)
+    sealed_in_three(house)
+    house.tamper(f"UPDATE {change} WHERE rowid = 1")
+    assert What.SEAL in {finding.what for finding in house.verify()[0]}
 
 
 def test_a_seal_taken_out_of_the_middle_is_named(house: SealedHouse) -> None:
