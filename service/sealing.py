@@ -2,8 +2,8 @@
 
 The door has no part in it: a chore takes rows that are older than `HORIZON`, in the order of their
 ids, up to a thousand at a time. Rows that came to stand behind that order (a slow commit, another
-machine's clock) are looked for twice: after a quarter of an hour, and once more after a day. With
-that second look the time is closed: a row that stands there and in no seal was put there.
+machine's clock) are looked for twice: after some minutes, and once more after a day. With that
+second look the time is closed: a row that stands there and in no seal was put there.
 
 What a seal says stands in seal_form.py, how seals are verified in evidence.py, and all of it for
 people in docs/tamper-evidence.md.
@@ -44,16 +44,20 @@ from service.unit_of_work import reading, unit_of_work
 
 log = structlog.get_logger(__name__)
 
-HORIZON = timedelta(minutes=2)
-"""How long a row may take from its id, which is made when its request begins, to its commit."""
-GATHER = timedelta(minutes=1)
-"""How long rows wait for others, so that few rows make few seals."""
+HORIZON = timedelta(seconds=10)
+"""How long a row takes at most from its id, which is made when its request begins, to its commit.
+One that takes longer is sealed late."""
+GATHER = timedelta(seconds=10)
+"""How long rows wait for others."""
+FEW_ROWS = 20
+SELDOM = timedelta(minutes=1)
+"""Fewer rows than that are sealed no more often than this: a trickle makes few seals."""
 BATCH_ROWS = 1000
 BATCH_BYTES = 8 * 1024 * 1024
 SHARE = 0.1
 """Of a processor, at most: in `hookwright up` the door shares the interpreter with this."""
 SHARE_BEHIND = 0.5
-BEHIND = timedelta(minutes=10)
+BEHIND = timedelta(minutes=2)
 """What waits for longer than this is sealed with `SHARE_BEHIND`."""
 SLICE_S = 0.001
 SWEPT_AT_ONCE = 20
@@ -69,7 +73,7 @@ class Sweep:
     gather: timedelta
 
 
-LATE = Sweep(".late", timedelta(minutes=15), timedelta(minutes=15))
+LATE = Sweep(".late", timedelta(minutes=3), timedelta(minutes=5))
 CLOSED = Sweep(".closed", timedelta(days=1), timedelta(hours=1))
 SWEEPS = (LATE, CLOSED)
 
@@ -188,7 +192,7 @@ def _next_batch(
     after = NO_ID if newest is None else newest.last_id
     ripe = covered.ids_between(session, table, after, first_id(now - HORIZON))
     ids = list(islice(ripe, BATCH_ROWS))
-    if not ids or (len(ids) < BATCH_ROWS and made_at(ids[0]) > now - HORIZON - GATHER):
+    if not ids or (len(ids) < BATCH_ROWS and _waits(len(ids), made_at(ids[0]), newest, now)):
         return None
     usual = SHARE_BEHIND if made_at(ids[0]) < now - HORIZON - BEHIND else SHARE
     pace = _Pace(stopping, share or usual)
@@ -204,6 +208,15 @@ def _next_batch(
     if not entries:
         return None
     return _Batch(table, table.name, _number(newest), entries[0][0], entries[-1][0], entries)
+
+
+def _waits(rows: int, oldest: datetime, newest: SealRow | None, now: datetime) -> bool:
+    """Say whether so many rows wait for others, the oldest of them since then."""
+    ripe_for = now - HORIZON - oldest
+    if ripe_for < GATHER:
+        return True
+    is_seldom = newest is None or newest.sealed_at <= now - SELDOM
+    return rows < FEW_ROWS and not is_seldom and ripe_for < SELDOM
 
 
 def _next_sweep(session: Session, table: Covered, sweep: Sweep, now: datetime) -> _Batch | None:

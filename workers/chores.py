@@ -48,7 +48,7 @@ def _watch_queue(runtime: Runtime) -> bool:
 
 
 CHORES: tuple[Chore, ...] = (
-    Chore("sealing", timedelta(seconds=10), seal_rows),
+    Chore("sealing", timedelta(seconds=5), seal_rows),
     Chore("retention", timedelta(minutes=10), Remover().remove_portion),
     Chore("queue_policy", timedelta(minutes=5), _watch_queue),
     Chore("diagnosis", timedelta(seconds=5), diagnose_next),

@@ -16,7 +16,17 @@ from service.db import Database
 from service.errors import ConfigurationError
 from service.evidence_report import Question, What
 from service.seal_form import key_id_of, note_removed_rows
-from service.sealing import BATCH_ROWS, CLOSED, HORIZON, LATE, change_key, seal_rows
+from service.sealing import (
+    BATCH_ROWS,
+    CLOSED,
+    FEW_ROWS,
+    GATHER,
+    HORIZON,
+    LATE,
+    SELDOM,
+    change_key,
+    seal_rows,
+)
 from service.secretbox import SecretBox
 from service.unit_of_work import unit_of_work
 from tests.integration.engine.installation import KEYS
@@ -31,9 +41,30 @@ def seals(house: SealedHouse) -> list[SealRow]:
 def test_young_rows_wait(house: SealedHouse) -> None:
     house.receive(3)
     assert house.seal(after=HORIZON - timedelta(seconds=1)) == 0
-    assert house.seal(after=timedelta(seconds=2)) == 0, "few rows wait for others"
-    assert house.seal() == 1
+    assert house.seal(after=timedelta(seconds=2)) == 0, "they wait for others"
+    assert house.seal(after=GATHER) == 1
     assert [(seal.covers, seal.count) for seal in seals(house)] == [("deliveries", 3)]
+
+
+def test_a_row_is_guarded_before_it_is_half_a_minute_old(house: SealedHouse) -> None:
+    rows = house.receive(1)
+    house.seal(after=timedelta(seconds=20))
+    house.now += timedelta(seconds=1)
+    rows += house.receive(FEW_ROWS)
+    house.seal(after=timedelta(seconds=20))
+    for row in (rows[0], rows[-1]):
+        house.tamper("UPDATE deliveries SET body = :v WHERE id = :id", v=b"x", id=row.id)
+    assert {finding.id for finding in house.verify()[0]} == {str(rows[0].id), str(rows[-1].id)}
+
+
+def test_a_trickle_makes_a_seal_a_minute(house: SealedHouse) -> None:
+    for _ in range(24):
+        house.receive(1)
+        house.seal(after=timedelta(seconds=10))
+    made = [seal for seal in seals(house) if seal.covers == "deliveries"]
+    assert len(made) <= 5
+    waiting = 24 - sum(seal.count for seal in made)
+    assert waiting * timedelta(seconds=10) <= HORIZON + SELDOM
 
 
 def test_many_rows_make_whole_batches(house: SealedHouse, monkeypatch: pytest.MonkeyPatch) -> None:
