@@ -118,13 +118,15 @@ def _take_with_care(
 ) -> Begun | Again | None:
     """Go on when the taking is committed: it counts, should this worker be lost with it too.
 
-    `is_lost`: the answer to an earlier commit was lost; what that has begun was never called.
+    `is_lost`: the answer to an earlier commit of this thread was lost; what that has begun was
+    never called.
     """
     with unit_of_work(runtime.database, runtime.queue) as work:
         run = store.reload_held(work.session, run_id, owner=lease)
         if run is None:
             return None
-        if is_lost:
+        if is_lost and not run.row.losses and not run.row.failures:
+            # Else what is under way may be what another worker has begun, and called.
             take_back_uncalled(work, run, runtime.clock())
         version = runtime.versions.open(run.row.workflow, run.version)
         if not admission.stands_before_gate(work, run, version):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -11,11 +14,13 @@ from sqlalchemy.exc import OperationalError
 from schemas.run_tables import RunRow
 from schemas.tables import EffectState
 from schemas.workflow import RunStatus, StepStatus
+from service import runs
 from service.db import Database, Session
 from service.errors import TimedOut, Unavailable
 from service.ingest import ingest_deliveries
+from service.losses import SUSPECT_AFTER_RINGS
 from service.queue import UnheardQueue
-from service.runs import advance_run
+from service.runs import LEASE, advance_run
 from service.unit_of_work import unit_of_work
 from service.vendors.base import Done
 from tests.integration.engine.installation import Installation, Made
@@ -110,6 +115,55 @@ steps: [{id: only, uses: robot.looked_up, retry: {attempts: 3, first: 1s}}]
     losing.lost = {losing.count + 1, losing.count + 2}
     assert installation.advance(run_id).status == RunStatus.SUCCEEDED
     assert installation.step(run_id, "only").output == {"value": 5, "ready": None}
+    assert len(installation.script.calls) == 1
+
+
+def lose_in_call(installation: Installation, run_id: UUID) -> None:
+    """Lose the worker of a run when its call has left."""
+
+    def lost() -> None:
+        raise SystemExit
+
+    installation.script.answers = [lost, *installation.script.answers]
+    with pytest.raises(SystemExit):
+        advance_run(installation.runtime, run_id)
+    installation.now += LEASE + timedelta(seconds=1)
+
+
+def fail_after_call(installation: Installation, run_id: UUID) -> None:
+    """Let a fault of ours hinder the recording of what a call has come to."""
+
+    def fault(*_: Any) -> None:
+        raise RecursionError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "record_outcome", fault)
+        with pytest.raises(RecursionError):
+            advance_run(installation.runtime, run_id)
+    run = installation.run(run_id)
+    run.rings = SUSPECT_AFTER_RINGS + 1
+    installation.store(run)
+
+
+@pytest.mark.parametrize("taken_place", [True, False])
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("before", [lose_in_call, fail_after_call])
+def test_what_was_called_before_is_not_taken_for_uncalled(
+    installation: Installation,
+    losing: LosingCommits,
+    before: Callable[[Installation, UUID], None],
+    number: int,
+    *,
+    taken_place: bool,
+) -> None:
+    installation.workflow("{name: w, on: [{event: go}], steps: [{id: only, uses: robot.once}]}")
+    run_id = installation.start()
+    before(installation, run_id)
+    losing.lost, losing.taken_place = {losing.count + number}, taken_place
+    with suppress(Unavailable):
+        advance_run(installation.runtime, run_id)
+    installation.advance(run_id)
+    assert installation.step(run_id, "only").status == StepStatus.IN_DOUBT
     assert len(installation.script.calls) == 1
 
 
