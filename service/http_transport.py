@@ -83,7 +83,8 @@ class _TimedStream(httpcore.NetworkStream):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         may_send = _fence.get()
-        if may_send is not None and not may_send():
+        # An empty write tells the end of a request that has left as a whole: that was sent.
+        if buffer and may_send is not None and not may_send():
             raise NotSent("another worker may have taken this over: nothing more is sent")
         self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
 

@@ -68,6 +68,30 @@ def test_the_second_request_of_a_call_is_held_back_by_itself(listener: socket.so
     assert requests[1] == b""
 
 
+@pytest.mark.parametrize(("method", "body", "writes"), [("DELETE", None, 1), ("POST", {}, 2)])
+def test_what_has_left_as_a_whole_counts_as_sent(
+    listener: socket.socket, method: str, body: dict[str, str] | None, writes: int
+) -> None:
+    """The worker was stopped just after the last byte, and its lease has run out meanwhile."""
+    asked: list[None] = []
+
+    def ours() -> bool:
+        asked.append(None)
+        return len(asked) <= writes
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            read_request(connection)
+            connection.sendall(OK)
+
+    server = threading.Thread(target=serve)
+    server.start()
+    with fence(ours):
+        assert client_of(listener).request(method, "/comments", json=body).status == 200
+    server.join(10)
+
+
 def test_outside_the_fence_requests_leave_again(listener: socket.socket) -> None:
     with fence(lambda: False), pytest.raises(NotSent):
         client_of(listener).request("POST", "/comments", json={})
