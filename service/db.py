@@ -111,7 +111,7 @@ class Database:
         try:
             with self.engine.execution_options(hookwright_read_only=True).connect() as connection:
                 connection.execute(text("SELECT 1"))
-        except DBAPIError as error:
+        except (DBAPIError, PoolTimeoutError) as error:
             raise Unavailable(f"the database does not answer: {first_line(error)}") from error
 
     def time(self) -> datetime:
@@ -119,7 +119,7 @@ class Database:
         try:
             with self.engine.connect() as connection:
                 moment: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-        except DBAPIError as error:
+        except (DBAPIError, PoolTimeoutError) as error:
             raise Unavailable(f"the database does not answer: {first_line(error)}") from error
         return moment
 
@@ -128,9 +128,10 @@ class Database:
         self.engine.dispose()
 
 
-def first_line(error: DBAPIError) -> str:
-    """Give what the driver said first."""
-    return str(error.orig).strip().partition("\n")[0]
+def first_line(error: DBAPIError | PoolTimeoutError) -> str:
+    """Give what the driver said first, or the pool that had no connection left."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return str(said).strip().partition("\n")[0]
 
 
 def in_short(error: Exception) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
 from schemas.jobs import Job
@@ -40,7 +41,7 @@ def unit_of_work(database: Database, queue: Queue) -> Iterator[UnitOfWork]:
             yield work
             committing = True
             session.commit()
-    except DBAPIError as error:
+    except (DBAPIError, PoolTimeoutError) as error:
         if is_outage(error):
             raise Unavailable("the database is not available", perhaps_done=committing) from error
         raise
@@ -54,7 +55,7 @@ def reading(database: Database) -> Iterator[Session]:
     try:
         with database.session(read_only=True) as session:
             yield session
-    except DBAPIError as error:
+    except (DBAPIError, PoolTimeoutError) as error:
         if is_outage(error):
             raise Unavailable("the database is not available") from error
         raise

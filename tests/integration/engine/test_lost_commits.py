@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from schemas.run_tables import RunRow
 from schemas.tables import EffectState
@@ -21,7 +22,7 @@ from service.ingest import ingest_deliveries
 from service.losses import SUSPECT_AFTER_RINGS
 from service.queue import UnheardQueue
 from service.runs import LEASE, advance_run
-from service.unit_of_work import unit_of_work
+from service.unit_of_work import reading, unit_of_work
 from service.vendors.base import Done
 from tests.integration.engine.installation import Installation, Made
 
@@ -191,3 +192,12 @@ def test_only_a_failure_of_the_commit_itself_leaves_it_open(
     with pytest.raises(Unavailable) as before_it, unit_of_work(database, UnheardQueue()):
         raise fault
     assert not before_it.value.perhaps_done
+
+
+@pytest.mark.parametrize("open_one", [lambda db: unit_of_work(db, UnheardQueue()), reading])
+def test_to_get_no_connection_is_an_outage(
+    database: Database, open_one: Callable[[Database], AbstractContextManager[object]]
+) -> None:
+    with pytest.raises(Unavailable) as raised, open_one(database):
+        raise PoolTimeoutError
+    assert not raised.value.perhaps_done
