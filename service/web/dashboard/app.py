@@ -21,6 +21,7 @@ from service.errors import (
     Rejected,
     Unauthenticated,
 )
+from service.faults import to_do
 from service.store import run_details
 from service.unit_of_work import reading
 from service.web import run_shapes
@@ -30,6 +31,7 @@ from service.web.dashboard.needs import may_look_up, read_needs
 from service.web.dashboard.rendering import page
 from service.web.dashboard.visit import Visit
 from service.web.deps import Parts
+from service.web.errors import note_request
 from service.web.limits import Limiter
 
 PATHS = ("/sign-in", "/sign-out", "/style.css", "/runs/", "/deliveries/", "/alerts/", "/refused")
@@ -66,7 +68,11 @@ class Pages:
                 Route("/sign-out", self._form(self.sign_out), methods=["POST"]),
                 Route("/style.css", self.style),
             ],
-            exception_handlers={HookwrightError: self._on_error, 404: self._on_nothing},
+            exception_handlers={
+                HookwrightError: self._on_error,
+                404: self._on_nothing,
+                Exception: self._on_mistake,
+            },
         )
 
     # --- what is shown ------------------------------------------------------------------------
@@ -185,6 +191,15 @@ class Pages:
             status = HTTPStatus.TOO_MANY_REQUESTS
         back = request.url.path if request.url.path.startswith("/runs/") else "/"
         return page("problem.html", message=message, hint=hint, back=back, status=status)
+
+    def _on_mistake(self, request: Request, error: Exception) -> Response:
+        return page(
+            "problem.html",
+            message="Hookwright made a mistake",
+            hint=to_do(note_request(error, request.scope)),
+            back="/",
+            status=HTTPStatus.INTERNAL_SERVER_ERROR,
+        )
 
     def _on_nothing(self, _request: Request, _error: Exception) -> Response:
         return page(

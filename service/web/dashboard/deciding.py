@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from schemas.reverifying import ReverifyQuestion
 from service import alert_care, approvals, doubts, replay, retrying, reverify
 from service.errors import Invalid
@@ -63,7 +65,7 @@ def _settle(asked: Asked) -> None:
     if took_effect and asked.form.get("output", "").strip():
         try:
             output = json.loads(asked.form["output"])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Invalid(f"what later steps read is no JSON: {error}") from error
         if not isinstance(output, dict):
             raise Invalid('what later steps read is an object: {"name": "value"}')
@@ -164,7 +166,12 @@ def _resolve(asked: Asked) -> None:
 def _verify_again(asked: Asked) -> int:
     calling = asked.parts.calling()
     box = SecretBox(asked.parts.settings.required_secret_keys())
-    question = ReverifyQuestion(source=asked.form.get("source"), reason=asked.form.get("reason"))
+    try:
+        question = ReverifyQuestion(
+            source=asked.form.get("source"), reason=asked.form.get("reason")
+        )
+    except ValidationError as error:
+        raise Invalid("this form says nothing that can be done") from error
     accepted = 0
     for _ in range(MOST_PORTIONS):
         report = reverify.reverify(

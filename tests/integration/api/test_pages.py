@@ -14,6 +14,7 @@ from schemas.ids import new_id
 from service.queue import UnheardQueue
 from service.tokens import Role, revoke_token
 from service.unit_of_work import unit_of_work
+from service.web.dashboard import app
 from tests.integration.api.conftest import (
     NOW,
     Installation,
@@ -242,9 +243,10 @@ def test_a_step_in_doubt_is_settled_with_a_button(
 def test_what_took_effect_is_given_its_output(face: Installation, operator: Browser) -> None:
     run = make_doubt(face)
     path = f"/runs/{run.id}"
-    wrong = operator.press(path, "took_effect", step="heal", output="{")
-    assert wrong.status_code == 422
-    assert "no JSON" in wrong.text
+    for no_json in ("{", "[" * 20_000):
+        wrong = operator.press(path, "took_effect", step="heal", output=no_json)
+        assert wrong.status_code == 422
+        assert "no JSON" in wrong.text
     operator.press(path, "took_effect", step="heal", output='{"batch_id": "b-17"}')
     (step,) = face.get(path)["steps"]
     assert step["output"]["batch_id"] == "b-17"
@@ -285,6 +287,22 @@ def test_a_button_of_no_page_is_refused(face: Installation, operator: Browser) -
     answer = operator.press(f"/runs/{run.id}", "explode")
     assert answer.status_code == 422
     assert "nothing that can be done" in answer.text
+
+
+def test_a_form_that_no_page_has_is_refused(operator: Browser) -> None:
+    assert operator.press("/refused", "verify_again", source="x" * 300).status_code == 422
+
+
+def test_a_mistake_of_ours_is_told_with_its_reference(
+    operator: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "read_needs", lambda *_: 1 / 0)
+    answer = operator.client.get("/")
+    assert answer.status_code == 500
+    assert "text/html" in answer.headers["content-type"]
+    assert "flt_" in answer.text
+    assert "Traceback" not in answer.text
+    assert "ZeroDivision" not in answer.text
 
 
 def test_a_run_is_cancelled_and_retried_on_its_page(face: Installation, operator: Browser) -> None:
