@@ -124,6 +124,11 @@ class Runtime:
             self._hold_back_until = now + HOLD_BACK_S
         self._heard_at = now
 
+    def database_answers_still(self) -> None:
+        """Note the same in the midst of asking, which takes long where much is to be done."""
+        if self._heard_at is not None:
+            self.database_answered()
+
     def may_take_over(self) -> bool:
         """Say whether a lease that ran out tells that its worker is lost.
 

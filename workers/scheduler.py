@@ -176,6 +176,7 @@ class Scheduler:
             with reading(runtime.database) as session:
                 for find in parts.values():
                     find(session)
+            runtime.database_answers_still()
         except Unavailable:
             raise
         except Exception:  # noqa: BLE001  # the part it came from fails again, and is told
@@ -250,13 +251,15 @@ class Scheduler:
         if self._is_left_out(name):
             return 0
         try:
-            return act()
+            done = act()
+            self._runtime.database_answers_still()
         except Unavailable:
             raise
         except Exception as error:  # noqa: BLE001  # note_fault logs it
             note_fault(error, "sweep_faulty", part=name)
             self._left_out_until[name] = self._runtime.monotonic() + FAULT_PAUSE_S
             return 0
+        return done
 
     # --- leases -------------------------------------------------------------------------------
 

@@ -7,16 +7,18 @@ from uuid import UUID
 
 import pytest
 
-from schemas.jobs import AdvanceRun, IngestFew, PerformPoll
+from schemas.ids import new_id
+from schemas.jobs import AdvanceRun, IngestFew, Job, PerformPoll
 from schemas.tables import PollRow
 from service.runs import LEASE, advance_run
 from service.runtime import HOLD_BACK_S, SILENCE_S
 from service.store import runs as runs_store
+from service.store.sweeping import Due
 from service.unit_of_work import unit_of_work
 from service.vendors.base import Done
 from tests.integration.engine.installation import Installation, Made
 from workers.scheduler import LEADER_LEASE, Scheduler
-from workers.sweeps import RING_AGAIN
+from workers.sweeps import RING_AGAIN, Sweep
 
 
 def test_a_delivery_whose_bell_was_lost_is_rung_for_again_and_again(
@@ -153,6 +155,28 @@ def test_nothing_is_taken_over_just_after_the_database_was_away(
     heard += SILENCE_S
     scheduler.ring_due()
     assert installation.bell.rung == [AdvanceRun(run_id)]
+
+
+def test_a_database_that_answers_slowly_is_not_away(installation: Installation) -> None:
+    heard = 0.0
+
+    def put_off(*_: object) -> list[Job]:
+        nonlocal heard
+        heard += SILENCE_S - 1
+        return []
+
+    runtime = installation.runtime
+    runtime.monotonic = lambda: heard
+    row = new_id()
+    slow = [
+        Sweep(name, AdvanceRun, lambda *_: Due((row,), ()), put_off, most=1) for name in ("a", "b")
+    ]
+    scheduler = Scheduler(runtime, sweeps=slow)
+    runtime.database_answered()
+    while heard <= HOLD_BACK_S:
+        scheduler.ring_due()
+        runtime.database_answered()
+    assert runtime.may_take_over()
 
 
 def test_what_the_process_before_had_goes_on_at_once(installation: Installation) -> None:
