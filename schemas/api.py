@@ -19,7 +19,9 @@ T = TypeVar("T")
 class Answer(BaseModel):
     """Base of every answer."""
 
-    model_config = ConfigDict(from_attributes=True)
+    # Here and in other bases: validators are made when they are first used. There are hundreds of
+    # models, and making all of them was a quarter of what a command takes to start.
+    model_config = ConfigDict(defer_build=True, from_attributes=True)
 
 
 class Page(Answer, Generic[T]):
@@ -72,7 +74,7 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(_as_utc)]
 class Question(BaseModel):
     """What every list takes: how many rows, and after which."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     limit: int = Field(default=20, ge=1, le=100)
     cursor: str | None = Field(default=None, max_length=100)

@@ -77,4 +77,5 @@ def json_column(**more: Any) -> Any:
 class Table(SQLModel):
     """Base of every table."""
 
+    model_config = {"defer_build": True}
     metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING_CONVENTION)

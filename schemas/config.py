@@ -91,7 +91,7 @@ EFFECTS_KEPT = timedelta(days=365)
 class Section(BaseModel):
     """Base of every section: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class SecretReference(Section):

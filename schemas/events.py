@@ -51,7 +51,7 @@ def is_own_type(event_type: str) -> bool:
 class Facts(BaseModel):
     """Base of every family's facts: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Suite(Facts):

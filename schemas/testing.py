@@ -67,7 +67,7 @@ Status = Literal["succeeded", "failed", "cancelled", "waiting"]
 class Part(BaseModel):
     """Base of every part of a test file: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 def _one_of(value: Part, keys: tuple[str, ...]) -> None:

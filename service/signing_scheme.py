@@ -36,7 +36,7 @@ HeaderName: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~
 class HeaderNames(BaseModel):
     """The headers that belong together in one way of sending; empty when there is none."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     signature: HeaderName = Field(min_length=1)
     ts: HeaderName = ""

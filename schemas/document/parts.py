@@ -14,7 +14,9 @@ EVENT_PATTERN = r"^[a-z0-9_*][a-z0-9_.*-]*$"
 class Part(BaseModel):
     """Base of every part of a document: immutable, unknown keys refused, written by alias."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", serialize_by_alias=True)
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", serialize_by_alias=True
+    )
 
 
 Text = Annotated[StrictStr, Field(min_length=1)]

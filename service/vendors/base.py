@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Options(BaseModel):
     """Base of every vendor's typed options: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 _PER_MINUTE = Field(ge=0.01, le=100_000, allow_inf_nan=False)
@@ -41,13 +41,13 @@ PerMinuteOrUsual: TypeAlias = Annotated[float | None, _PER_MINUTE]
 class Params(BaseModel):
     """Base of an action's parameters: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Outputs(BaseModel):
     """Base of an action's outputs, which workflows read as `steps.<id>.<field>`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 # --- incoming ---------------------------------------------------------------------------------

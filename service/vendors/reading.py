@@ -97,7 +97,7 @@ class Payload(BaseModel):
     A member that is null counts as not sent, so that the next of its names is looked at.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="ignore")
 
     @model_validator(mode="before")
     @classmethod

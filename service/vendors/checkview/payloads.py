@@ -23,7 +23,7 @@ def _snake(name: str) -> str:
 class Answer(BaseModel):
     """Base of the models: immutable, null counts as not sent, snake_case goes before camelCase."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="allow")
 
     @model_validator(mode="before")
     @classmethod

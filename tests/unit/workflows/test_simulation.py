@@ -22,7 +22,7 @@ from service.workflows.simulated import (
     Settled,
     SimulatedCall,
 )
-from service.workflows.simulation import play
+from service.workflows.simulation import LEASE, play
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 EVENT: dict[str, Any] = {
@@ -168,7 +168,7 @@ def test_a_poll_asks_until_it_holds_or_its_time_is_over() -> None:
 def test_a_lost_worker_is_replaced_after_its_lease() -> None:
     played = run(flow(use("a")), answers(a=[Answer(None), DONE]))
     assert [(call.attempt, call.recovering) for call, _ in played.calls] == [(1, False), (2, True)]
-    assert took(played) == timedelta(seconds=15)
+    assert took(played) == LEASE
 
 
 def test_what_is_in_doubt_waits_for_a_person() -> None:
