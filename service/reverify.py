@@ -31,7 +31,13 @@ from service import audit
 from service.db import Database, Session
 from service.door import storable_key
 from service.door_request import headers_as_json
-from service.errors import HandshakeError, NotFound, SignatureError, Unavailable
+from service.errors import (
+    HandshakeError,
+    NotFound,
+    SignatureError,
+    Unavailable,
+)
+from service.faults import note_fault
 from service.paging import read_cursor, write_cursor
 from service.proving import Prover, open_provers
 from service.queue import Queue
@@ -47,6 +53,8 @@ from service.workflows.findings import did_you_mean
 
 log = structlog.get_logger(__name__)
 
+NOT_JUDGED = "failed"
+"""The reason of a request over which our own code failed; the door's word for it."""
 PORTION = 500
 """Requests that one call looks at; the answer has a cursor for the rest."""
 ROWS_AT_ONCE = 50
@@ -86,7 +94,14 @@ class _Judge:
     now: datetime
 
     def judge(self, row: RejectionRow) -> _Verdict:
-        """Verify one request again."""
+        """Verify one request again. One that our code cannot judge does not hinder the others."""
+        try:
+            return self._judge(row)
+        except Exception as error:  # noqa: BLE001  # note_fault logs it
+            note_fault(error, "rejection_not_judged", rejection_id=str(row.id))
+            return _Verdict(row, ReverifyOutcome.NOT_AUTHENTIC, NOT_JUDGED)
+
+    def _judge(self, row: RejectionRow) -> _Verdict:
         if row.delivery_id is not None:
             return _Verdict(row, ReverifyOutcome.ALREADY, delivery_id=row.delivery_id)
         prover = self.provers.get(self.named or row.address or row.source)

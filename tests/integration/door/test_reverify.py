@@ -223,6 +223,23 @@ def test_only_the_right_token_of_a_path_proves(
 
 
 @on_sqlite
+@on_sqlite
+def test_one_that_our_code_cannot_judge_does_not_hinder_the_others(
+    receiver: Receiver, database: Database, bell: BellBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for ident in ("poison", "good"):
+        receiver.send(ident, secret=WRONG)
+    refused(receiver, 2)
+    correct(database)
+    monkeypatch.setattr(
+        "service.reverify.storable_key", lambda name: name if name == "good" else 1 / 0
+    )
+    report = again(database, bell)
+    assert (report.accepted, report.not_authentic) == (1, {"failed": 1})
+    monkeypatch.undo()
+    assert again(database, bell).accepted == 1
+
+
 def test_what_is_closed_cut_or_a_handshake_stays_refused(
     receiver: Receiver, database: Database, bell: BellBook
 ) -> None:
