@@ -31,12 +31,7 @@ from service import audit
 from service.db import Database, Session
 from service.door import storable_key
 from service.door_request import headers_as_json
-from service.errors import (
-    HandshakeError,
-    NotFound,
-    SignatureError,
-    Unavailable,
-)
+from service.errors import HandshakeError, NotFound, SignatureError, Unavailable
 from service.faults import note_fault
 from service.paging import read_cursor, write_cursor
 from service.proving import Prover, open_provers

@@ -223,7 +223,6 @@ def test_only_the_right_token_of_a_path_proves(
 
 
 @on_sqlite
-@on_sqlite
 def test_one_that_our_code_cannot_judge_does_not_hinder_the_others(
     receiver: Receiver, database: Database, bell: BellBook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -240,6 +239,7 @@ def test_one_that_our_code_cannot_judge_does_not_hinder_the_others(
     assert again(database, bell).accepted == 1
 
 
+@on_sqlite
 def test_what_is_closed_cut_or_a_handshake_stays_refused(
     receiver: Receiver, database: Database, bell: BellBook
 ) -> None:
