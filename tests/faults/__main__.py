@@ -32,9 +32,14 @@ def main() -> int:
             lines.append(report.Line(name, asked.seed, wrong=[told]))
         for wrong in lines[-1].wrong:
             say(f"NOT KEPT: {wrong}")
+        if asked.results is not None and asked.scale >= 1:
+            report.remember(asked.results, name, lines[-1])
     say(f"\n{report.table(lines)}")
-    if not asked.scenario and asked.scale >= 1:
-        report.keep(PAGE, lines)
+    whole = report.recall(asked.results, SCENARIOS) if asked.results else None
+    if whole is None and not asked.scenario and asked.scale >= 1:
+        whole = lines
+    if whole is not None:
+        report.keep(PAGE, whole)
         say(f"\nkept in {PAGE.name}")
     return 0 if all(line.kept for line in lines) else 1
 
@@ -54,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         "--scenario",
         action="append",
         choices=list(SCENARIOS),
-        help="only this one, again for more; then no table is kept",
+        help="only this one, again for more; then no table is kept, unless with --results",
     )
     parser.add_argument(
         "--scale",
@@ -64,6 +69,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--minutes", type=float, default=20.0, help="how long the random faults last (default 20)"
+    )
+    parser.add_argument(
+        "--results",
+        type=Path,
+        metavar="FOLDER",
+        help="remember each scenario here; the table is kept once all are there",
     )
     return parser
 

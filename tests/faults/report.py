@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -71,6 +72,20 @@ def table(lines: Sequence[Line]) -> str:
         f"Python {platform.python_version()}."
     )
     return "\n".join([*(f"| {' | '.join(row)} |" for row in rows), "", told])
+
+
+def remember(folder: Path, name: str, line: Line) -> None:
+    """Write a scenario's line into a folder, in the place of an earlier one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(asdict(line), indent=1), "utf-8")
+
+
+def recall(folder: Path, names: Iterable[str]) -> list[Line] | None:
+    """Give the lines of these scenarios from a folder; None while any is missing."""
+    files = [folder / f"{name}.json" for name in names]
+    if not all(file.exists() for file in files):
+        return None
+    return [Line(**json.loads(file.read_text("utf-8"))) for file in files]
 
 
 def keep(page: Path, lines: Sequence[Line]) -> None:

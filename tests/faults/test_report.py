@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.faults.report import BEGIN, END, Line, keep, table
+from tests.faults.report import BEGIN, END, Line, keep, recall, remember, table
 
 KEPT = Line("random", 7, faults=300, acknowledged=50_123, runs=5_000, doubts="2 (2 were made)")
 BROKEN = Line("killed", 7, faults=10, lost=1, shown=["quiet after 4 s"])
@@ -46,3 +46,14 @@ def test_a_page_without_marks_gets_them_at_its_end(tmp_path: Path) -> None:
     keep(page, [KEPT])
 
     assert page.read_text().count(BEGIN) == page.read_text().count(END) == 1
+
+
+def test_what_was_shown_in_parts_is_one_table_once_all_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    first = Line("first", 7, faults=3, lost=0, shown=["fast"])
+    remember(folder, "a", Line("first", 6, lost=1))
+    remember(folder, "a", first)
+    assert recall(folder, ["a", "b"]) is None
+    second = Line("second", 8, wrong=["too slow"])
+    remember(folder, "b", second)
+    assert recall(folder, ["b", "a"]) == [second, first]
