@@ -14,8 +14,8 @@ from schemas.document import ActionStep, EmitStep, Step
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import AttemptRow
 from schemas.storable import storable
-from schemas.workflow import RunStatus, StepState, StepStatus, WaitKind
-from service import awaiting, branches, questions
+from schemas.workflow import RunStatus, StepError, StepState, StepStatus, WaitKind
+from service import awaiting, branches, effects, questions
 from service.approvals import decided_already
 from service.calling import cancel_called
 from service.effects import Call, Turn
@@ -36,6 +36,7 @@ from service.workflows.decisions import (
     Fail,
     Failed,
     Finish,
+    InDoubt,
     Outcome,
     Perform,
     Skip,
@@ -158,6 +159,10 @@ def _apply(
             ):
                 rest(work, run, decision.step_id, WaitKind.CALL, now + TURN, now)
                 return False
+            if isinstance(decision, Fail) and put_in_doubt(
+                runtime, work, run, decision.step_id, now
+            ):
+                return True
             _close_lost_attempt(work, run, decision.step_id, now)
             store_state(work, run, version, decision.state, now)
             awaiting.end(work, run)
@@ -267,6 +272,27 @@ def _close_lost_attempt(work: UnitOfWork, run: LoadedRun, step_id: str, now: dat
     row.status = StepStatus.FAILED
     row.ended_at = now
     row.error = {"code": "worker_lost", "message": "the worker was lost during this attempt"}
+
+
+def put_in_doubt(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, step_id: str, now: datetime
+) -> bool:
+    """Put a step in doubt whose call was begun and never recorded, instead of letting it fail.
+
+    A failure would say that nothing happened. False when no call is open, or it does no harm.
+    """
+    step = run.steps.get(step_id)
+    if step is None or step.status != StepStatus.RUNNING:
+        return False
+    doubt = InDoubt("what came of its call was never recorded")
+    if not effects.leave_in_doubt(
+        work.session, runtime.actions, run_id=run.row.id, step=step_id, message=doubt.message
+    ):
+        return False
+    _close_lost_attempt(work, run, step_id, now)
+    step.status = StepStatus.IN_DOUBT
+    step.error = StepError(code=doubt.code, message=doubt.message).model_dump(mode="json")
+    return True
 
 
 def record_outcome(

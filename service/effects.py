@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from schemas.events import Json
 from schemas.storable import bounded, storable
 from schemas.tables import EffectRow, EffectState
-from service.actions import VendorAction
+from service.actions import AnyAction, VendorAction
 from service.connections import OpenConnection
 from service.db import Database, Session
 from service.errors import HookwrightError, Transient
@@ -286,6 +286,23 @@ def record(session: Session, call: Call, result: Result, *, now: datetime) -> Ou
     if call.target is not None and row.calls == call.number:
         leases.release(session, _target_lease(call.connection.name, call.target), str(call.run_id))
     return known
+
+
+def leave_in_doubt(
+    session: Session, actions: Mapping[str, AnyAction], *, run_id: UUID, step: str, message: str
+) -> bool:
+    """Put a step's effect in doubt that was begun, and that nobody is to try again by himself.
+
+    False when there is none, or when making it once more does no harm.
+    """
+    row = store.intended_by(session, run_id, step)
+    if row is None:
+        return False
+    found = actions.get(row.action)
+    if isinstance(found, VendorAction) and found.action.safety in CONVERGING:
+        return False
+    row.state, row.error = EffectState.IN_DOUBT, message
+    return True
 
 
 class _Unknowable(HookwrightError):  # noqa: N818

@@ -17,7 +17,7 @@ import structlog
 from schemas.storable import storable
 from schemas.workflow import RunError, RunStatus, StepStatus
 from service import admission, branches, effects, questions
-from service.carrying import Again, Begun, go_on, record_outcome
+from service.carrying import Again, Begun, go_on, put_in_doubt, record_outcome
 from service.doubts import settle_by_answer
 from service.effects import Result
 from service.ending import give_up
@@ -25,7 +25,7 @@ from service.errors import Unavailable
 from service.faults import note_fault
 from service.losses import MOST_LOSSES, SUSPECT_AFTER_RINGS, said_of
 from service.lost_commits import take_back_uncalled
-from service.resting import release
+from service.resting import await_person, release
 from service.routing import announcer
 from service.runtime import Runtime
 from service.store import runs as store
@@ -280,6 +280,10 @@ def _hold(runtime: Runtime, work: UnitOfWork, run_id: UUID, lease: str) -> Loade
 def _end_as_failed(
     runtime: Runtime, work: UnitOfWork, run: LoadedRun, error: RunError, now: datetime
 ) -> None:
+    for step in run.steps:
+        if not run.cancel_requested and put_in_doubt(runtime, work, run, step, now):
+            await_person(runtime, work, run, step, now)
+            return
     give_up(runtime, work, run, Finish(RunStatus.FAILED, error), now)
     # Its branches, if any are under way, have nobody any more who waits for them.
     run.row.cancel_requested = True

@@ -17,7 +17,16 @@ import pytest
 
 from schemas.events import EventDraft
 from schemas.jobs import IngestDeliveries, IngestOneByOne
-from schemas.tables import DeliveryRow, DeliveryState, EventRow, PollRow, SourceRow
+from schemas.tables import (
+    AlertRow,
+    AlertState,
+    DeliveryRow,
+    DeliveryState,
+    EffectState,
+    EventRow,
+    PollRow,
+    SourceRow,
+)
 from service.losses import MOST_LOSSES
 from service.polling import AFTER_LOSSES
 from service.vendors.base import Poll
@@ -166,6 +175,24 @@ def test_a_run_that_takes_its_worker_down_fails_and_says_so(
     assert run.error["code"] == "worker_lost"
     assert run.error["message"] == f"its worker was lost {MOST_LOSSES} times in a row"
     assert lost <= MOST_LOSSES + 3
+
+
+@pytest.mark.parametrize("attempts", [2, 50])
+def test_a_call_that_took_its_workers_down_is_in_doubt_and_not_failed(
+    installation: Installation, attempts: int
+) -> None:
+    installation.workflow(
+        "{name: w, on: [{event: go}], on_failure: [{id: tidy, uses: robot.read}], steps: "
+        f"[{{id: only, uses: robot.looked_up, retry: {{attempts: {attempts}}}}}]}}"
+    )
+    run_id = installation.start()
+    installation.script.answers = installation.script.look_ups = [lose_worker]
+    go_on(installation, lambda: installation.run(run_id).due_at is None, most=timedelta(minutes=30))
+    assert installation.run(run_id).status == "waiting"
+    assert installation.step(run_id, "only").status == "in_doubt"
+    assert [row.status for row in installation.attempts(run_id) if row.ended_at is None] == []
+    assert [row.state for row in installation.effects(run_id)] == [EffectState.IN_DOUBT]
+    assert [row.state for row in installation.rows(AlertRow)] == [AlertState.OPEN]
 
 
 def test_workers_that_were_lost_with_different_steps_do_not_add_up(
