@@ -3,7 +3,8 @@
 A file is a sequence of gzip members, which every reader of gzip takes for one file. A portion is
 one member, appended under a lock and forced to disk before its rows are removed. Whoever dies in
 between leaves the end of a member, which the next to append cuts off, or lines of rows that are
-still there and are written again: readers take the last line of an id.
+still there and are written again: readers take the last line of an id. What the next to append
+finds damaged is set aside with all that follows it, in a file beside.
 """
 
 from __future__ import annotations
@@ -20,12 +21,18 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from service.errors import Unavailable
+
+log = structlog.get_logger(__name__)
 
 _LEVEL = 6
 _READ_BYTES = 1024 * 1024
 _GZIP = b"\x1f\x8b"
 """How a gzip file begins; one whose blocks were lost in a power cut may hold zeros there."""
+_MEMBER = b"\x1f\x8b\x08\0\0\0\0\0"
+"""How a member of ours begins: deflated, without name and time."""
 _GZIP_WINDOW = 31
 """zlib's name for a gzip member with the largest window."""
 
@@ -100,6 +107,7 @@ class Archive:
                 hint="move it away; nothing is removed until then",
             )
         end = _end_of_members(file, known if known < found.st_size else 0)
+        _set_aside(path, file, end, found.st_size)
         os.ftruncate(file, end)
         return end
 
@@ -141,6 +149,37 @@ def _end_of_members(file: int, start: int) -> int:
             end = at - len(content)
             member = zlib.decompressobj(_GZIP_WINDOW)
     return end
+
+
+def _set_aside(path: Path, file: int, begin: int, end: int) -> None:
+    """Copy what is about to be cut off, unless it is one member that nobody finished.
+
+    Rows of members behind the damage are in the database no more.
+    """
+    if not _has_member_behind(file, begin):
+        return
+    beside = path.with_name(f"{path.name}.damaged-{begin}-{end}")
+    copy = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        for at in range(begin, end, _READ_BYTES):
+            _write_at(copy, os.pread(file, min(_READ_BYTES, end - at), at), at - begin)
+        os.fsync(copy)
+    finally:
+        os.close(copy)
+    _force_names(path.parent)
+    log.warning("archive_damaged", file=str(path), set_aside=str(beside))
+
+
+def _has_member_behind(file: int, begin: int) -> bool:
+    """Say whether another member begins behind this place."""
+    at = begin + 1
+    while content := os.pread(file, _READ_BYTES, at):
+        if _MEMBER in content:
+            return True
+        if len(content) < len(_MEMBER):
+            return False
+        at += len(content) - len(_MEMBER) + 1
+    return False
 
 
 def _force_names(directory: Path) -> None:

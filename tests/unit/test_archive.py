@@ -62,6 +62,22 @@ def test_half_a_portion_is_cut_off_by_the_next_to_write(
     assert read(tmp_path) == text(before, SECOND, FIRST)
 
 
+def test_what_stands_behind_a_damaged_portion_is_set_aside(tmp_path: Path) -> None:
+    for rows in (FIRST, SECOND, FIRST):
+        Archive(tmp_path).append("deliveries", rows)
+    path = tmp_path / NAME
+    good = path.read_bytes()
+    place = len(gzip.compress(text(FIRST).encode(), mtime=0)) + 15
+    path.write_bytes(good[:place] + bytes([good[place] ^ 255]) + good[place + 1 :])
+    damaged = path.read_bytes()
+    Archive(tmp_path).append("deliveries", SECOND)
+    assert read(tmp_path) == text(FIRST, SECOND)
+    (beside,) = tmp_path.glob("*.damaged-*")
+    assert damaged.endswith(beside.read_bytes())
+    assert beside.read_bytes().endswith(gzip.compress(text(FIRST).encode(), 6, mtime=0))
+    assert beside.stat().st_mode & 0o777 == 0o600
+
+
 def test_two_that_write_in_turn_keep_what_the_other_wrote(tmp_path: Path) -> None:
     ours, theirs = Archive(tmp_path), Archive(tmp_path)
     ours.append("deliveries", FIRST)
