@@ -38,6 +38,14 @@ SQLITE_LOG_BYTES = 64 * 1024 * 1024
 """What is left of SQLite's log (`-wal`) after a reader that took long has made it grow."""
 POOL_SIZE = 12
 POOL_TIMEOUT_S = 10
+_SILENCE = {
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 20_000,
+}
+"""A machine that is gone says nothing: a worker finds out after 20 s, and not after hours, that its
+database's was. One that is only busy is waited for."""
 _READ_ONLY = "25006"
 _FILE = "file"
 _LIMIT_EXCEEDED = "54"
@@ -177,7 +185,7 @@ def _postgres_engine(url: URL) -> Engine:
         max_overflow=POOL_SIZE,
         pool_timeout=POOL_TIMEOUT_S,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "application_name": "hookwright"},
+        connect_args={"connect_timeout": 5, "application_name": "hookwright", **_SILENCE},
     )
     event.listen(engine, "connect", _prepare_postgres)
     event.listen(engine, "handle_error", _leave_server_that_only_reads)
