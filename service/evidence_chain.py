@@ -47,9 +47,11 @@ class Chain:
         self.closed: dict[str, UUID] = {}
         """By table: up to which id nothing may be added any more."""
         self.removal_faults: set[int] = set()
-        self._removed_by: dict[str, list[int]] = {}
-        """Seals by the key that signed what was removed of them, if it is not trusted yet: the
-        seal that vouches for it may come later."""
+        self._next_key: str | None = None
+        """The key that has to sign the next seal, where that is known."""
+        self._removed_by: dict[tuple[str, str], list[int]] = {}
+        """Seals by their key and another that signed what was removed of them: the seal that
+        vouches for that one may come later."""
         self.rows = 0
 
     def look(self) -> Iterator[Finding]:
@@ -95,6 +97,8 @@ class Chain:
         if seal.key_id not in self._trusted:
             yield f"it is signed with the key {seal.key_id}, for which none before it vouches"
             self._trusted.add(seal.key_id)  # told once
+        elif self._next_key not in {None, seal.key_id}:
+            yield f"it is signed with the key {seal.key_id}, which another has replaced"
         if public is None:
             yield f"its key {seal.key_id} is not there"
         elif not is_signed(seal, public):
@@ -115,17 +119,22 @@ class Chain:
         if public is None or not removal_is_signed(seal, public):
             self.removal_faults.add(seal.number)
             yield "what it says of removed rows is not signed"
-        elif key_id not in self._trusted:
-            self._removed_by.setdefault(key_id, []).append(seal.number)
+        elif key_id != seal.key_id:
+            self._removed_by.setdefault((seal.key_id, key_id), []).append(seal.number)
 
     def _untrusted_removals(self) -> Iterator[Finding]:
-        """Tell of rows that somebody removed who has put a key of their own beside ours."""
-        for key_id in self._removed_by.keys() - self._trusted:
-            for number in self._removed_by[key_id]:
+        """Tell of rows that were removed under a key which is none of ours, or was replaced."""
+        for (own, key_id), numbers in self._removed_by.items():
+            known = self._summary.keys  # in their order; a new one may not have signed a seal yet
+            is_older = key_id in known and known.index(key_id) < known.index(own)
+            if key_id in self._trusted and not is_older:
+                continue
+            why = "which another had replaced" if is_older else "for which no seal vouches"
+            for number in numbers:
                 self.removal_faults.add(number)
                 detail = (
                     f"seal {number}: what it says of removed rows is signed with the key {key_id}, "
-                    "for which no seal vouches"
+                    f"{why}"
                 )
                 yield Finding(What.SEAL, detail, seal=number)
 
@@ -153,8 +162,10 @@ class Chain:
         if seal.covers in self.seals and seal.last_id > self.after:
             self.seals[seal.covers].append((seal.last_id, seal.number))
             self.rows += seal.count
+        self._next_key = seal.key_id if sound else None
         if sound and seal.covers == NEW_KEY:
-            self._trusted.add(seal.root.hex())
+            self._next_key = seal.root.hex()
+            self._trusted.add(self._next_key)
         table = seal.covers.removesuffix(CLOSED.kind)
         if sound and table != seal.covers:
             self.closed[table] = max(seal.last_id, self.closed.get(table, NO_ID))

@@ -15,7 +15,7 @@ from service import sealing
 from service.db import Database
 from service.errors import ConfigurationError
 from service.evidence_report import Question, What
-from service.seal_form import key_id_of, note_removed_rows
+from service.seal_form import digest_of, key_id_of, note_removed_rows, sign
 from service.sealing import (
     BATCH_ROWS,
     CLOSED,
@@ -27,6 +27,7 @@ from service.sealing import (
     change_key,
     seal_rows,
 )
+from service.sealing_keys import current_key
 from service.secretbox import SecretBox
 from service.unit_of_work import unit_of_work
 from tests.integration.engine.installation import KEYS
@@ -286,6 +287,29 @@ def test_the_key_can_be_changed(house: SealedHouse) -> None:
     house.tamper("UPDATE seals SET root = :v WHERE covers = 'sealing_keys'", v=b"x" * 32)
     findings, _ = house.verify(Question(public_keys=(first,)))
     assert [finding.seal for finding in findings] == [2, 3]
+
+
+def test_a_key_that_was_replaced_signs_nothing_more(house: SealedHouse) -> None:
+    """Somebody has read it: that is why it was replaced."""
+    house.receive(3)
+    house.seal()
+    with house.database.session(read_only=True) as session:
+        stolen = current_key(session, SecretBox(KEYS), seals(house)[0], now=house.now)
+    with unit_of_work(house.database, house.bell) as work:
+        change_key(work.session, SecretBox(KEYS), now=house.now)
+    rows = house.receive(3)
+    house.seal()
+    with unit_of_work(house.database, house.bell) as work:
+        third = work.session.get_one(SealRow, 3)
+        note_removed_rows(third, [0], stolen.id, stolen.private)
+        forged = SealRow(**third.model_dump(exclude={"removed"}))
+        forged.number, forged.previous, forged.key_id = 4, digest_of(third), stolen.id
+        sign(forged, stolen.private)
+        work.session.add(forged)
+    house.tamper("DELETE FROM deliveries WHERE id = :id", id=rows[0].id)
+    findings, _ = house.verify()
+    assert [finding.seal for finding in findings if finding.what is What.SEAL] == [4, 3]
+    assert str(rows[0].id) in {finding.id for finding in findings}
 
 
 def test_without_its_key_nothing_is_sealed_and_nothing_removed(house: SealedHouse) -> None:
