@@ -159,9 +159,8 @@ def _apply(
             ):
                 rest(work, run, decision.step_id, WaitKind.CALL, now + TURN, now)
                 return False
-            if isinstance(decision, Fail) and put_in_doubt(
-                runtime, work, run, decision.step_id, now
-            ):
+            if put_in_doubt(runtime, work, run, decision.step_id, now):
+                run.steps[decision.step_id].reason = decision.state.reason
                 return True
             _close_lost_attempt(work, run, decision.step_id, now)
             store_state(work, run, version, decision.state, now)
@@ -277,7 +276,7 @@ def _close_lost_attempt(work: UnitOfWork, run: LoadedRun, step_id: str, now: dat
 def put_in_doubt(
     runtime: Runtime, work: UnitOfWork, run: LoadedRun, step_id: str, now: datetime
 ) -> bool:
-    """Put a step in doubt whose call was begun and never recorded, instead of letting it fail.
+    """Put a step in doubt that is to end, whose call was begun and never recorded.
 
     A failure would say that nothing happened. False when no call is open, or it does no harm.
     """

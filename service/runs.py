@@ -280,10 +280,10 @@ def _hold(runtime: Runtime, work: UnitOfWork, run_id: UUID, lease: str) -> Loade
 def _end_as_failed(
     runtime: Runtime, work: UnitOfWork, run: LoadedRun, error: RunError, now: datetime
 ) -> None:
-    for step in run.steps:
-        if not run.cancel_requested and put_in_doubt(runtime, work, run, step, now):
-            await_person(runtime, work, run, step, now)
-            return
+    doubtful = [step for step in run.steps if put_in_doubt(runtime, work, run, step, now)]
+    if doubtful and not run.cancel_requested:
+        await_person(runtime, work, run, doubtful[0], now)
+        return
     give_up(runtime, work, run, Finish(RunStatus.FAILED, error), now)
     # Its branches, if any are under way, have nobody any more who waits for them.
     run.row.cancel_requested = True

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from schemas.run_tables import RunRow, SpreadRow, WaitRow
-from schemas.tables import AlertRow, AlertState
+from schemas.tables import AlertRow, AlertState, EffectState
 from schemas.workflow import RunStatus, StepStatus
 from service import doubts
 from service.errors import Conflict, TimedOut
@@ -204,7 +204,9 @@ def test_a_call_of_a_worker_that_died_may_have_taken_effect(installation: Instal
     installation.carry_on_rung()
     assert installation.run(run_id).status == RunStatus.CANCELLED
     step = installation.step(run_id, "only")
+    assert step.status == StepStatus.IN_DOUBT
     assert "may have taken effect" in (step.reason or "")
+    assert [row.state for row in installation.effects(run_id)] == [EffectState.IN_DOUBT]
 
 
 def test_a_run_that_failed_for_a_fault_of_ours_takes_its_branches_along(
