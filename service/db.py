@@ -58,7 +58,7 @@ def normalise_url(url: str) -> URL:
     """Give the SQLAlchemy address of a database. Raises ConfigurationError for unknown kinds."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:  # the second for a port that is no number
         raise ConfigurationError(
             "HOOKWRIGHT_DATABASE_URL is no database address",
             hint="write postgresql://user:password@host/name or sqlite:///path/to/file.db",

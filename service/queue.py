@@ -35,7 +35,7 @@ from schemas.jobs import (
     ReadBackDelivery,
     Reconcile,
 )
-from service.errors import Unavailable
+from service.errors import ConfigurationError, Unavailable
 
 log = structlog.get_logger(__name__)
 
@@ -118,23 +118,37 @@ def make_broker(redis_url: str | None, *, namespace: str = "hookwright") -> dram
     """Build the broker: over Redis when an address is given, else in the process.
 
     Every queue of schemas/jobs.py is declared, so that ringing needs no actor to be imported.
+    Nothing connects yet. Raises ConfigurationError for an address that cannot be used.
     """
     middleware: list[Middleware] = [TimeLimit(), ShutdownNotifications(), Retries()]
     broker: dramatiq.Broker
     if redis_url is None:
         broker = InProcessBroker(middleware=middleware)
     else:
-        client = redis.Redis.from_url(
-            redis_url,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=ANSWER_TIMEOUT_S,
-        )
+        client = _client(redis_url)
         broker = QuietRedisBroker(  # type: ignore[no-untyped-call]  # dramatiq gives no types here
             client=client, namespace=namespace, middleware=middleware
         )
     for queue in sorted({job.queue for job in JOBS}):
         broker.declare_queue(queue)
     return broker
+
+
+def _client(redis_url: str) -> redis.Redis:
+    try:
+        client = redis.Redis.from_url(
+            redis_url,
+            socket_connect_timeout=CONNECT_TIMEOUT_S,
+            socket_timeout=ANSWER_TIMEOUT_S,
+        )
+        # Options that there are none of would be met by the first to connect. This does not.
+        client.connection_pool.make_connection()
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(
+            "HOOKWRIGHT_REDIS_URL is no address of a Redis",
+            hint="write redis://:password@host:6379/0, or rediss://… with TLS",
+        ) from error
+    return client
 
 
 class DramatiqQueue:

@@ -78,8 +78,8 @@ def _opened(settings: Settings) -> Iterator[Database]:
 def _queue(settings: Settings, database: Database, clock: Clock) -> Iterator[Verdict]:
     try:
         broker = make_broker(settings.redis_url, namespace=settings.redis_namespace)
-    except ValueError as error:
-        yield fail("Redis", f"HOOKWRIGHT_REDIS_URL is not usable: {error}", "correct it")
+    except ConfigurationError as error:
+        yield fail("Redis", error.message, error.hint or "correct it")
         return
     with closing(broker):
         queue = DramatiqQueue(broker)
