@@ -159,7 +159,8 @@ def _apply(
             ):
                 rest(work, run, decision.step_id, WaitKind.CALL, now + TURN, now)
                 return False
-            if put_in_doubt(runtime, work, run, decision.step_id, now):
+            in_vain = decision.state.status in {StepStatus.FAILED, StepStatus.CANCELLED}
+            if in_vain and put_in_doubt(runtime, work, run, decision.step_id, now):
                 run.steps[decision.step_id].reason = decision.state.reason
                 return True
             _close_lost_attempt(work, run, decision.step_id, now)
@@ -276,14 +277,14 @@ def _close_lost_attempt(work: UnitOfWork, run: LoadedRun, step_id: str, now: dat
 def put_in_doubt(
     runtime: Runtime, work: UnitOfWork, run: LoadedRun, step_id: str, now: datetime
 ) -> bool:
-    """Put a step in doubt that is to end, whose call was begun and never recorded.
+    """Put a step in doubt that is to end, and whose call nobody knows what has become of.
 
     A failure would say that nothing happened. False when no call is open, or it does no harm.
     """
     step = run.steps.get(step_id)
-    if step is None or step.status != StepStatus.RUNNING:
+    if step is None or StepStatus(step.status).is_final or step.status == StepStatus.IN_DOUBT:
         return False
-    doubt = InDoubt("what came of its call was never recorded")
+    doubt = InDoubt("nobody found out what became of its call")
     if not effects.leave_in_doubt(
         work.session, runtime.actions, run_id=run.row.id, step=step_id, message=doubt.message
     ):

@@ -209,6 +209,19 @@ def test_a_call_of_a_worker_that_died_may_have_taken_effect(installation: Instal
     assert [row.state for row in installation.effects(run_id)] == [EffectState.IN_DOUBT]
 
 
+def test_a_call_that_was_yet_to_be_looked_up_may_have_taken_effect(
+    installation: Installation,
+) -> None:
+    installation.script.answers = [TimedOut(perhaps_done=True)]
+    run_id = begun(installation, flow("{id: only, uses: robot.looked_up}"))
+    assert installation.run(run_id).status == RunStatus.WAITING
+    cancel(installation, run_id)
+    installation.carry_on_rung()
+    assert installation.run(run_id).status == RunStatus.CANCELLED
+    assert installation.step(run_id, "only").status == StepStatus.IN_DOUBT
+    assert [row.state for row in installation.effects(run_id)] == [EffectState.IN_DOUBT]
+
+
 def test_a_run_that_failed_for_a_fault_of_ours_takes_its_branches_along(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
