@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 
 from schemas.events import EventDraft
-from schemas.jobs import IngestDeliveries, IngestOneByOne
+from schemas.jobs import IngestDeliveries, IngestFew, IngestOneByOne
 from schemas.tables import (
     AlertRow,
     AlertState,
@@ -73,6 +73,17 @@ def with_normalise(installation: Installation, fail: Callable[..., NoReturn]) ->
     installation.runtime.vendors = {"robot": replace(vendor, incoming=incoming)}
 
 
+def with_read_back(installation: Installation, ask: Callable[..., Any]) -> None:
+    """Let the vendor be asked what its deliveries speak of."""
+    vendor = installation.runtime.vendors["robot"]
+    assert vendor.incoming is not None
+    incoming = replace(vendor.incoming, read_back=ask, needs_secret=False)
+    installation.runtime.vendors = {"robot": replace(vendor, incoming=incoming)}
+    (source,) = installation.rows(SourceRow)
+    source.connection = "robot"
+    installation.store(source)
+
+
 def row(installation: Installation, delivery_id: UUID) -> DeliveryRow:
     found: DeliveryRow
     (found,) = installation.rows(DeliveryRow, DeliveryRow.id == delivery_id)
@@ -117,17 +128,27 @@ def test_a_delivery_that_takes_its_worker_down_is_set_aside_and_the_others_are_r
 def test_a_delivery_whose_read_back_takes_its_worker_down_is_set_aside(
     installation: Installation,
 ) -> None:
-    vendor = installation.runtime.vendors["robot"]
-    assert vendor.incoming is not None
-    incoming = replace(vendor.incoming, read_back=lose_worker, needs_secret=False)
-    installation.runtime.vendors = {"robot": replace(vendor, incoming=incoming)}
-    (source,) = installation.rows(SourceRow)
-    source.connection = "robot"
-    installation.store(source)
+    with_read_back(installation, lose_worker)
     bad = installation.deliver({"type": "go"})
     go_on(installation, lambda: row(installation, bad).due_at is None, most=timedelta(minutes=10))
     assert row(installation, bad).state == DeliveryState.DEAD
     assert "was lost" in (row(installation, bad).error or "")
+
+
+def test_a_delivery_whose_vendor_could_not_be_asked_yet_is_no_suspect(
+    installation: Installation,
+) -> None:
+    with_read_back(installation, lambda *_: [])
+    installation.deliver({"type": "go"})
+    scheduler = Scheduler(installation.runtime)
+    for _ in range(5):
+        installation.now += timedelta(seconds=10)
+        scheduler.ring_due()
+        (job,) = installation.bell.rung
+        assert isinstance(job, IngestFew)
+        PERFORM[IngestFew](installation.runtime, job)
+        # So many others wait to be asked about that this ring is dropped.
+        installation.bell.rung.clear()
 
 
 def test_a_delivery_that_was_only_rung_for_often_is_read_like_any_other(
