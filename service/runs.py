@@ -7,6 +7,7 @@ the run over after a crash reads from its rows how far it came.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -177,11 +178,14 @@ def _settle_patiently(
             is_lost = is_lost or error.perhaps_done
             raise
 
-    return _patiently(runtime, settle)
+    return _patiently(runtime, settle, while_stopping=True)
 
 
-def _patiently(runtime: Runtime, act: Callable[[], T]) -> T:
-    """Do what needs the database, waiting for it to come back. Raises Unavailable in the end."""
+def _patiently(runtime: Runtime, act: Callable[[], T], *, while_stopping: bool = False) -> T:
+    """Do what needs the database, waiting for it to come back. Raises Unavailable in the end.
+
+    `while_stopping`: wait on when this process shall stop, as long as it is let.
+    """
     began = runtime.monotonic()
     pause = FIRST_OUTAGE_PAUSE_S
     while True:
@@ -189,8 +193,12 @@ def _patiently(runtime: Runtime, act: Callable[[], T]) -> T:
             return act()
         except Unavailable:
             stopping = runtime.stopping.wait(pause)
-            if stopping or runtime.monotonic() - began > OUTAGE_PATIENCE_S:
+            if runtime.monotonic() - began > OUTAGE_PATIENCE_S:
                 raise
+            if stopping and not while_stopping:
+                raise
+            if stopping:
+                time.sleep(pause)
             pause = min(pause * 2, LONGEST_OUTAGE_PAUSE_S)
 
 

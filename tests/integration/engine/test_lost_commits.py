@@ -119,6 +119,25 @@ steps: [{id: only, uses: robot.looked_up, retry: {attempts: 3, first: 1s}}]
     assert len(installation.script.calls) == 1
 
 
+def test_what_was_answered_while_everything_stops_is_recorded(
+    installation: Installation, losing: LosingCommits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "FIRST_OUTAGE_PAUSE_S", 0.0)
+    installation.workflow("{name: w, on: [{event: go}], steps: [{id: only, uses: robot.once}]}")
+    run_id = installation.start()
+    stopping = installation.runtime.stopping
+    monkeypatch.setattr(stopping, "wait", lambda _seconds: stopping.is_set())
+
+    def stop() -> Done:
+        stopping.set()
+        losing.lost, losing.taken_place = {losing.count + 1}, False
+        return Done(Made(value=7))
+
+    installation.script.answers = [stop]
+    advance_run(installation.runtime, run_id)
+    assert [row.state for row in installation.effects(run_id)] == [EffectState.MADE]
+
+
 def lose_in_call(installation: Installation, run_id: UUID) -> None:
     """Lose the worker of a run when its call has left."""
 
