@@ -74,7 +74,7 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(_as_utc)]
 class Question(BaseModel):
     """What every list takes: how many rows, and after which."""
 
-    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit: int = Field(default=20, ge=1, le=100)
     cursor: str | None = Field(default=None, max_length=100)
