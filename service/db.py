@@ -108,10 +108,14 @@ class Database:
             yield
 
     def session(self, *, read_only: bool = False) -> Session:
-        """Give a new session. A read-only one does not take SQLite's write lock."""
+        """Give a new session. A read-only one does not take SQLite's write lock.
+
+        All that it reads is as it was at one moment: a run and its steps fit together.
+        """
         bind: Any = self.engine
         if read_only:
-            bind = self.engine.execution_options(hookwright_read_only=True)
+            options = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+            bind = self.engine.execution_options(hookwright_read_only=True, **options)
         return Session(bind, expire_on_commit=False)
 
     def ping(self) -> None:

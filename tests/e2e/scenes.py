@@ -315,7 +315,7 @@ class Retried(Scene):
             method="POST",
             contains=self.subject,
             status=503,
-            headers={"retry-after": "12"},
+            headers={"retry-after": "25"},
             times=1,
         )
 

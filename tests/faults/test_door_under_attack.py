@@ -35,7 +35,8 @@ from tests.integration.door.receiver import (
 )
 from tests.servers import wait_until
 
-ANSWERED_WITHIN_S = 1.0
+ANSWERED_WITHIN_S = 4.0
+"""A tenth of that on a quiet machine; here other tests have the processors as well."""
 LOOK_S = 0.3
 MANY = 10_000
 
