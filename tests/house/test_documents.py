@@ -57,6 +57,18 @@ def test_links_inside_the_project_lead_somewhere(path: Path) -> None:
 
 
 @every_document
+def test_tests_that_are_named_exist(path: Path) -> None:
+    named = re.findall(r"\[`(test_\w+)`\]\(([^)]+\.py)\)", path.read_text(encoding="utf-8"))
+    missing = [
+        (test, file)
+        for test, file in named
+        if f"def {test}(" not in (path.parent / file).read_text(encoding="utf-8")
+    ]
+
+    assert missing == []
+
+
+@every_document
 def test_make_targets_that_are_named_exist(path: Path) -> None:
     named = set(
         re.findall(r"(?:`|^\s*)make ([a-z][a-z-]*)", path.read_text(encoding="utf-8"), re.MULTILINE)
