@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,10 @@ _MEMBER = b"\x1f\x8b\x08\0\0\0\0\0"
 _GZIP_WINDOW = 31
 """zlib's name for a gzip member with the largest window."""
 
+LET_IT_BE_WRITTEN = (
+    "let whoever runs Hookwright write it, or set `retention.archive` to a directory that may be "
+    "written; nothing is removed until then"
+)
 Line = tuple[date, str]
 """The day a row is of, and the row as `line_of` gives it."""
 
@@ -69,8 +74,7 @@ class Archive:
         except OSError as error:
             raise ArchiveNotWrittenError(
                 f"the archive {self._directory} cannot be written: {error.strerror or error}",
-                hint="nothing is removed until it can be; make room, or set `retention.archive` "
-                "to a directory that may be written",
+                hint=f"make room; {LET_IT_BE_WRITTEN}",
             ) from error
 
     def _append(self, path: Path, lines: Iterable[str]) -> None:
@@ -110,6 +114,16 @@ class Archive:
         _set_aside(path, file, end, found.st_size)
         os.ftruncate(file, end)
         return end
+
+
+def why_not_written(directory: Path) -> str | None:
+    """Give why a directory cannot be written or made; None: it can. Leaves nothing behind."""
+    there = next(path for path in (directory, *directory.parents) if os.path.lexists(path))
+    try:
+        with TemporaryFile(dir=there):
+            return None
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def line_of(row: Mapping[str, Any]) -> str:

@@ -164,14 +164,32 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        faults = "; ".join(
-            f"{PREFIX}{str(fault['loc'][0]).upper()}: {in_plain_words(fault)}"
-            for fault in error.errors(include_url=False, include_input=False)
-        )
         raise ConfigurationError(
-            f"the environment is not usable: {faults}",
+            f"the environment is not usable: {'; '.join(_faults(error).values())}",
             hint="docs/configuration.md lists every variable with its form and default",
         ) from error
+
+
+def load_usable_settings() -> tuple[Settings, Mapping[str, str]]:
+    """Read what is good in the environment, and the defaults of what is not.
+
+    Gives with it, by the names of the settings, what is wrong: for looking at an installation,
+    never for running one.
+    """
+    try:
+        return Settings(), {}
+    except ValidationError as error:
+        faults = _faults(error)
+    defaults = {name: Settings.model_fields[name].get_default() for name in faults}
+    return Settings(**defaults), faults
+
+
+def _faults(error: ValidationError) -> Mapping[str, str]:
+    """Give by the name of each wrong setting which variable it is and what is wrong with it."""
+    return {
+        str(fault["loc"][0]): f"{PREFIX}{str(fault['loc'][0]).upper()}: {in_plain_words(fault)}"
+        for fault in error.errors(include_url=False, include_input=False)
+    }
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

@@ -12,7 +12,7 @@ from schemas.clock import utc_now
 from service.cli.output import console, json_option, print_json, terminal_width
 from service.doctor.examination import examine
 from service.doctor.verdicts import Grade, Verdict, count
-from service.settings import environment, load_settings
+from service.settings import environment, load_usable_settings
 from workers.main import HEARTBEAT_FILE
 
 _SIGNS = {Grade.GOOD: ("✓", "green"), Grade.WARN: ("!", "yellow"), Grade.FAIL: ("✗", "red")}
@@ -29,11 +29,13 @@ def doctor_command(*, as_json: bool) -> int:
     Looks at the environment, the files, the database and Redis by itself, also when no server
     runs; run it where the server runs. Changes nothing. Gives 1 when something must be mended.
     """
-    settings = load_settings()
+    settings, faults = load_usable_settings()
     found: list[tuple[str, Verdict]] = []
     out = console()
     heartbeat_file = settings.data_dir / HEARTBEAT_FILE
-    for part in examine(settings, environment(), utc_now, heartbeat_file=heartbeat_file):
+    for part in examine(
+        settings, environment(), utc_now, heartbeat_file=heartbeat_file, faults=faults
+    ):
         if not as_json:
             out.print(Text(f"\n{part.title}", "bold"))
         for verdict in part.verdicts:

@@ -25,14 +25,21 @@ from service.unit_of_work import reading
 from service.vendors import BY_NAME, VENDORS
 
 _SHOWN = 5
+_KEYS = "secret_keys"
 
 
-def look_at_environment(settings: Settings, variables: Mapping[str, str]) -> Iterator[Verdict]:
-    """Judge the variables of the environment; wrong values were told before there are settings."""
+def look_at_environment(
+    settings: Settings, variables: Mapping[str, str], faults: Mapping[str, str]
+) -> Iterator[Verdict]:
+    """Judge the variables of the environment; `faults` are those of wrong values."""
     unknown = unknown_variables(variables)
+    # Those of the keys are told where their secrets are looked at.
+    wrong = [fault for name, fault in faults.items() if name != _KEYS]
+    if wrong:
+        yield fail("environment", "; ".join(wrong), "correct it: no command runs with it")
     if unknown:
         yield warn("environment", "; ".join(unknown), "correct or remove it")
-    else:
+    elif not faults:
         yield good("environment", "every variable is known")
     if settings.public_url is None:
         yield warn(
@@ -56,6 +63,12 @@ def read_declared(
     """Read the configuration file; gives what it declares, if it is good, and the verdict."""
     name = "file"
     if not settings.config.is_file():
+        if "config" in settings.model_fields_set:
+            return None, fail(
+                name,
+                f"{settings.config} is not there",
+                "HOOKWRIGHT_CONFIG names it: correct that, or put the file there",
+            )
         return None, warn(
             name,
             f"{settings.config} is not here",
@@ -80,8 +93,15 @@ def read_declared(
     return declared, good(name, f"{settings.config}: {', '.join(parts)}")
 
 
-def find_box(settings: Settings) -> tuple[SecretBox | None, Verdict]:
+def find_box(settings: Settings, faults: Mapping[str, str]) -> tuple[SecretBox | None, Verdict]:
     """Give what opens stored secrets, if there is a key, and the verdict."""
+    if _KEYS in faults:
+        return None, fail(
+            "secret keys",
+            faults[_KEYS],
+            "give the keys that stored secrets were sealed with; `openssl rand -base64 32` makes "
+            "one for a new installation",
+        )
     try:
         keys = settings.required_secret_keys()
     except ConfigurationError as error:

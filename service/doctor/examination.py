@@ -11,7 +11,7 @@ from schemas.clock import Clock
 from service.db import Database
 from service.doctor import configuration, work
 from service.doctor.database import NAME, TABLES, WRITING, look_at_database
-from service.doctor.machine import look_at_heartbeat, look_at_machine, room
+from service.doctor.machine import look_at_archive, look_at_heartbeat, look_at_machine
 from service.doctor.queue import look_at_queue
 from service.doctor.verdicts import Grade, Verdict, fail
 from service.errors import ConfigurationError, HookwrightError
@@ -30,11 +30,19 @@ class Part:
 
 
 def examine(
-    settings: Settings, variables: Mapping[str, str], clock: Clock, *, heartbeat_file: Path
+    settings: Settings,
+    variables: Mapping[str, str],
+    clock: Clock,
+    *,
+    heartbeat_file: Path,
+    faults: Mapping[str, str],
 ) -> Iterator[Part]:
-    """Look at everything, part by part. Each part's verdicts must be taken before the next."""
+    """Look at everything, part by part. Each part's verdicts must be taken before the next.
+
+    `faults` says by their names which settings are wrong; `settings` have the defaults there.
+    """
     yield Part("Machine", look_at_machine(settings))
-    yield Part("Environment", configuration.look_at_environment(settings, variables))
+    yield Part("Environment", configuration.look_at_environment(settings, variables, faults))
     with _opened(settings) as database:
         seen = _Seen()
         found = look_at_database(database, clock, data_dir=settings.data_dir)
@@ -47,6 +55,7 @@ def examine(
             database if is_usable else None,
             clock,
             is_writable=WRITING not in seen.failed,
+            faults=faults,
         )
         yield Part("Configuration", _guarded(configured.look()))
         if is_usable:
@@ -95,11 +104,12 @@ class _Configured:
     database: Database | None
     clock: Clock
     is_writable: bool
+    faults: Mapping[str, str]
 
     def look(self) -> Iterator[Verdict]:
         declared, verdict = configuration.read_declared(self.settings, self.variables)
         yield verdict
-        box, verdict = configuration.find_box(self.settings)
+        box, verdict = configuration.find_box(self.settings, self.faults)
         yield verdict
         if self.database is None:
             return
@@ -120,8 +130,8 @@ def _work(
         yield from work.look_at_work(session, now)
         yield from work.look_at_failures(session, now)
         directory = archive_directory(current_retention(session), settings)
-    if directory is not None and directory.is_dir():
-        yield room("archive", directory)
+    if directory is not None:
+        yield from look_at_archive(directory)
 
 
 def _guarded(verdicts: Iterator[Verdict]) -> Iterator[Verdict]:

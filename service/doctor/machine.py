@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from service.archive import LET_IT_BE_WRITTEN, why_not_written
 from service.doctor.verdicts import Verdict, count, fail, good, size, warn
 from service.settings import Settings
 
@@ -65,6 +66,19 @@ def room(name: str, path: Path) -> Verdict:
     if found.free < LITTLE_FREE or found.free < found.total * LITTLE_SHARE:
         return warn(name, says, to_do)
     return good(name, says)
+
+
+def look_at_archive(directory: Path) -> Iterator[Verdict]:
+    """Judge whether removed rows can be written to their archive, and the room for them."""
+    fault = why_not_written(directory)
+    if fault is not None:
+        yield fail(
+            "archive",
+            f"{directory} cannot be written: {fault}",
+            f"{LET_IT_BE_WRITTEN}; this command must be run as whoever runs Hookwright",
+        )
+    elif directory.is_dir():
+        yield room("archive", directory)
 
 
 def _open_files() -> Verdict:

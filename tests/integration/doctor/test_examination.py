@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from service.doctor.verdicts import Grade, Verdict
 from service.queue import UnheardQueue
 from service.retention import PROGRESS, Progress
 from service.secretbox import SecretBox
-from service.settings import Settings
+from service.settings import Settings, load_usable_settings
 from service.store.policies import set_policy
 from service.store.schema import _scripts
 from service.unit_of_work import unit_of_work
@@ -95,11 +95,14 @@ class Patient:
                 work.session.add(row)
                 work.session.flush()
 
-    def examined(self, **settings: Any) -> dict[str, list[Verdict]]:
+    def examined(
+        self, faults: Mapping[str, str] | None = None, **settings: Any
+    ) -> dict[str, list[Verdict]]:
         """What is said of each thing."""
         found: dict[str, list[Verdict]] = {}
         known = self.settings.model_copy(update=settings)
-        for part in examine(known, {}, utc_now, heartbeat_file=self.folder / "worker.alive"):
+        beat = self.folder / "worker.alive"
+        for part in examine(known, {}, utc_now, heartbeat_file=beat, faults=faults or {}):
             for verdict in part.verdicts:
                 found.setdefault(verdict.name, []).append(verdict)
         return found
@@ -361,3 +364,41 @@ def test_a_server_that_keeps_nothing_is_told(on_postgres: Patient) -> None:
     assert said["Redis"][0].grade is Grade.WARN
     for name in ("its clock", "connections"):
         assert said[name][0].grade is Grade.GOOD
+
+
+def test_an_archive_that_cannot_be_written_is_told_before_anything_has_to_go(
+    on_sqlite: Patient,
+) -> None:
+    """A file where a directory has to be stops the superuser as well."""
+    there = on_sqlite.folder / "a-file"
+    there.write_text("")
+    archive = f"retention: {{archive: {{directory: {there / 'archive'}}}}}\n"
+    on_sqlite.apply(CONFIGURATION + archive)
+    (said,) = on_sqlite.examined()["archive"]
+    assert said.grade is Grade.FAIL
+    assert said.says == f"{there / 'archive'} cannot be written: Not a directory"
+    assert said.to_do is not None
+    assert "nothing is removed" in said.to_do
+    there.unlink()
+    assert "archive" not in on_sqlite.complaints()
+    assert not there.exists()
+
+
+def test_a_named_configuration_that_is_not_there_and_wrong_variables_are_faults(
+    on_sqlite: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOKWRIGHT_CONFIG", "elsewhere.yaml")
+    monkeypatch.setenv("HOOKWRIGHT_SECRET_KEYS", "short")
+    monkeypatch.setenv("HOOKWRIGHT_PORT", "many")
+    usable, faults = load_usable_settings()
+    assert usable.port == 8080
+    on_sqlite.settings = usable.model_copy(
+        update={name: getattr(on_sqlite.settings, name) for name in ("database_url", "data_dir")}
+    )
+    said = on_sqlite.complaints(faults=faults)
+    assert said["file"] == "fail: elsewhere.yaml is not there"
+    assert said["secret keys"] == (
+        "fail: HOOKWRIGHT_SECRET_KEYS: every key needs at least 32 characters"
+    )
+    assert "fail: HOOKWRIGHT_PORT: must be a whole number" in said["environment"]
+    assert "stored secrets" not in said
