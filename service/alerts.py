@@ -22,6 +22,8 @@ from service.vendors.base import Outputs, Params
 OPENED = "alert.opened"
 ACKNOWLEDGED = "alert.acknowledged"
 RESOLVED = "alert.resolved"
+DOUBT = "in-doubt:"
+"""What the key of an alert about a step in doubt begins with."""
 
 
 class Severity(StrEnum):
@@ -161,6 +163,19 @@ def resolve_one(
     if row.state == AlertState.RESOLVED:
         return _outputs(row, changed=False)
     return _resolve(work, row, _said("resolved_by", who, note), now, announce)
+
+
+def add_details(work: UnitOfWork, key: str, details: Mapping[str, Any]) -> bool:
+    """Keep more with the alert of this key that is not over; False when there is none."""
+    row = store.unresolved(work.session, key)
+    if row is not None:
+        row.details = {**row.details, **details}
+    return row is not None
+
+
+def key_of_doubt(run_id: UUID, step: str) -> str:
+    """Give the key of the alert about a step in doubt of a run or branch."""
+    return f"{DOUBT}{run_id}:{step}"
 
 
 def _lock(work: UnitOfWork, alert_id: UUID) -> AlertRow:

@@ -210,9 +210,9 @@ def cancel_run(
 ) -> None:
     """Ask for the run and its branches to end before their next step; again changes nothing.
 
-    A call that is under way is not stopped. An effect in doubt stays in doubt in the ledger. The
-    steps of `on_cancel` are performed. Raises NotFound, and Conflict for a branch and when the run
-    has ended otherwise.
+    A call that is under way is not stopped. An effect in doubt stays in doubt, and its alert open,
+    until somebody settles it. The steps of `on_cancel` are performed. Raises NotFound, and Conflict
+    for a branch and when the run has ended otherwise.
     """
     with unit_of_work(database, queue) as work:
         run = _locked(work.session, run_id)
@@ -228,8 +228,13 @@ def cancel_run(
         run.cancel_requested = True
         run.reason = storable(f"cancelled by {name_of(who)}")
         run.due_at = now
+        told = {"cancelled_by": name_of(who)}
         for branch_id, step in store.doubtful_steps(work.session, run_id):
-            _resolve(work, branch_id, step, {"cancelled_by": name_of(who)}, now, announce)
+            if store.effect_in_doubt(work.session, branch_id, step) is None:
+                # The call was another run's: whoever settles that one has settled it.
+                _resolve(work, branch_id, step, told, now, announce)
+            else:
+                alerts.add_details(work, alerts.key_of_doubt(branch_id, step), told)
         noted = {"workflow": run.workflow}
         note(work.session, who, "run.cancel", str(run_id), now=now, details=noted)
         work.ring(AdvanceRun(run_id))
@@ -330,5 +335,5 @@ def _resolve(
     now: datetime,
     announce: Announce,
 ) -> None:
-    params = alerts.ResolveParams(key=f"in-doubt:{run_id}:{step}", details=details)
+    params = alerts.ResolveParams(key=alerts.key_of_doubt(run_id, step), details=details)
     alerts.resolve_alert(work, params, now=now, announce=announce)

@@ -11,7 +11,7 @@ from schemas.jobs import AdvanceRun
 from service import admission, awaiting, branches
 from service.calling import answer_caller
 from service.emitting import announce_failure
-from service.resting import release
+from service.resting import keep_doubts_open, release
 from service.runtime import Runtime
 from service.store import runs as store
 from service.store.runs import LoadedRun
@@ -33,7 +33,7 @@ def finish(
 ) -> None:
     """End a run, or a branch, which counts for what it belongs to."""
     row = run.row
-    _close(work, run, decision, now)
+    _close(runtime, work, run, decision, now)
     if row.container is not None:
         step = version.document.step(row.container)
         tidying = version.document.is_tidying(step.id)
@@ -52,7 +52,7 @@ def give_up(
         version = runtime.versions.open(run.row.workflow, run.version)
     except ValidationError:
         admission.leave(work, run.row.id, now)
-        _close(work, run, decision, now)
+        _close(runtime, work, run, decision, now)
         if run.row.container is None:
             _tell_of_end(runtime, work, run, decision)
             return
@@ -63,9 +63,12 @@ def give_up(
     finish(runtime, work, run, version, decision, now)
 
 
-def _close(work: UnitOfWork, run: LoadedRun, decision: Finish, now: datetime) -> None:
-    """Record that a run or branch has ended."""
+def _close(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, decision: Finish, now: datetime
+) -> None:
+    """Record that a run or branch has ended; what of it is in doubt stays so, with its alert."""
     row = run.row
+    keep_doubts_open(runtime, work, run, now)
     awaiting.end(work, run)
     if run.wait is not None:
         store.clear_wait(work.session, row.id)

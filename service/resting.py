@@ -7,11 +7,12 @@ from datetime import datetime
 import structlog
 
 from schemas.run_tables import WaitRow
-from schemas.workflow import RunStatus, WaitKind
+from schemas.workflow import RunStatus, StepStatus, WaitKind
 from service import alerts
 from service.routing import announcer
 from service.runtime import Runtime
 from service.store import runs as store
+from service.store.doubts import effect_in_doubt
 from service.store.runs import LoadedRun
 from service.unit_of_work import UnitOfWork
 
@@ -38,11 +39,31 @@ def await_person(
 ) -> None:
     """Let the run rest until somebody says whether a step took effect, and ask for that."""
     rest(work, run, step, WaitKind.PERSON, None, now)
+    _tell_doubt(runtime, work, run, step, now)
+    log.warning("step_in_doubt", run_id=str(run.row.id), step=step)
+
+
+def keep_doubts_open(runtime: Runtime, work: UnitOfWork, run: LoadedRun, now: datetime) -> None:
+    """Ask of a run that ends whether its calls in doubt took effect, unless it was asked before."""
+    for name, step in run.steps.items():
+        if step.status != StepStatus.IN_DOUBT or not effect_in_doubt(
+            work.session, run.row.id, name
+        ):
+            continue
+        because = {"cancelled": "the run was cancelled"} if run.cancel_requested else {}
+        if not alerts.add_details(work, alerts.key_of_doubt(run.row.id, name), because):
+            _tell_doubt(runtime, work, run, name, now, **because)
+            log.warning("step_in_doubt", run_id=str(run.row.id), step=name)
+
+
+def _tell_doubt(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, step: str, now: datetime, **more: str
+) -> None:
     error = run.steps[step].error or {}
     alerts.open_alert(
         work,
         alerts.OpenParams(
-            key=f"in-doubt:{run.row.id}:{step}",
+            key=alerts.key_of_doubt(run.row.id, step),
             title=f"{run.row.workflow}: whether step {step} took effect is unknown"[:300],
             severity=alerts.Severity.WARNING,
             details={
@@ -51,6 +72,7 @@ def await_person(
                 "reason": error.get("message"),
                 "to_do": f"find out, then: hookwright run settle {run.row.id} {step} "
                 "--took-effect (or --not-made)",
+                **more,
             },
         ),
         now=now,
@@ -58,7 +80,6 @@ def await_person(
         event_id=run.event.id,
         run_id=run.row.id,
     )
-    log.warning("step_in_doubt", run_id=str(run.row.id), step=step)
 
 
 def release(run: LoadedRun, *, due_at: datetime | None) -> None:

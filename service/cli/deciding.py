@@ -24,11 +24,14 @@ from service.cli.showing import run_command
 
 __all__ = ["run_command"]
 
-TOOK_EFFECT, NOT_MADE, LOOK_UP = "took_effect", "not_made", "look_up"
 _FOUND = {
-    TOOK_EFFECT: "took effect",
-    NOT_MADE: "was not made, and is tried again",
-    LOOK_UP: "is looked up once more",
+    "took_effect": "took effect",
+    "not_made": "was not made, and is tried again",
+    "look_up": "is looked up once more",
+}
+_FOUND_TOO_LATE = {
+    "took_effect": "took effect",
+    "not_made": "was not made, and is not tried again unless the run is retried",
 }
 
 
@@ -54,10 +57,11 @@ def _of_what_took_effect(
     context: click.Context, parameter: click.Parameter, output: dict[str, Any] | None
 ) -> dict[str, Any] | None:
     # Each of the three flags may be missing, so that click cannot ask for one of them by itself.
-    if context.params.get("found") is None:
-        message = "say --took-effect, --not-made or --look-up"
+    said = [name for name in _FOUND if context.params.get(name)]
+    if len(said) != 1:
+        message = "say one of --took-effect, --not-made and --look-up"
         raise click.UsageError(message, context)
-    if output is not None and context.params.get("found") != TOOK_EFFECT:
+    if output is not None and said != ["took_effect"]:
         message = "only what took effect has an output"
         raise click.BadParameter(message, context, parameter)
     return output
@@ -72,22 +76,19 @@ def _of_what_took_effect(
 @click.argument("step", metavar="STEP")
 @click.option(
     "--took-effect",
-    "found",
-    flag_value=TOOK_EFFECT,
+    is_flag=True,
     is_eager=True,
     help="You saw it at the other side: the step has succeeded.",
 )
 @click.option(
     "--not-made",
-    "found",
-    flag_value=NOT_MADE,
+    is_flag=True,
     is_eager=True,
     help="You are sure that it is not there: it is tried again.",
 )
 @click.option(
     "--look-up",
-    "found",
-    flag_value=LOOK_UP,
+    is_flag=True,
     is_eager=True,
     help="Let Hookwright look once more, for instance with credentials that are valid again.",
 )
@@ -105,24 +106,28 @@ def run_settle(
     *,
     run_id: str,
     step: str,
-    found: str,
     output: dict[str, Any] | None,
     as_json: bool,
+    **said: bool,
 ) -> None:
-    """Say whether a step in doubt took effect; its run goes on.
+    """Say whether a step in doubt took effect; its run goes on, unless it has ended.
 
     Look at the other side first. Whoever settles first has settled. The beginning of RUN is enough;
     `hookwright effect list --state in_doubt` lists what waits.
     """
     ident = find_id(api, "run", run_id)
     path = f"/runs/{ident}/steps/{quote(step, safe='')}"
-    if found == LOOK_UP:
+    (found,) = (name for name, is_said in said.items() if is_said)
+    if found == "look_up":
         told = api.post(f"{path}/look-up")
     else:
-        known = {"took_effect": found == TOOK_EFFECT, "output": output}
+        known = {"took_effect": found == "took_effect", "output": output}
         told = api.post(f"{path}/settle", known)
     if as_json:
         print_json(told)
+        return
+    if told["ended_at"] is not None:
+        click.echo(f"{step} {_FOUND_TOO_LATE[found]}; the run stays as it ended: {told['status']}")
         return
     click.echo(f"{step} {_FOUND[found]}; `hookwright run show {ident}` says how the run goes on")
 

@@ -137,6 +137,10 @@ def test_a_run_that_waits_for_a_person_is_cancelled(running: Shell) -> None:
     assert "will end before its next step" in running.run("run", "cancel", run_id)
     assert ended(running, run_id)["status"] == "cancelled"
     assert json.loads(running.run("run", "cancel", run_id, "--json"))["status"] == "cancelled"
+    # Whether its call took effect is as unknown as before.
+    said = running.run("run", "settle", run_id, "heal", "--not-made")
+    assert "the run stays as it ended: cancelled" in said
+    assert "goes on" not in said
 
 
 def make_question(shell: Shell) -> str:
@@ -207,6 +211,8 @@ def test_what_is_not_there_is_said(running: Shell) -> None:
     ("arguments", "named"),
     [
         ([], "--took-effect"),
+        (["--took-effect", "--not-made"], "say one of"),
+        (["--look-up", "--took-effect", "--output", "{}"], "say one of"),
         (["--took-effect", "--output", "{"], "--output"),
         (["--took-effect", "--output", "[1]"], "--output"),
         (["--not-made", "--output", "{}"], "--output"),

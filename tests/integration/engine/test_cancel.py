@@ -175,7 +175,7 @@ def test_a_cancelled_called_run_fails_the_step_that_waits_for_it(
     assert (run.error or {})["code"] == "called_run_failed"
 
 
-def test_doubts_in_branches_are_resolved_as_alerts(installation: Installation) -> None:
+def test_doubts_in_branches_stay_open_as_alerts(installation: Installation) -> None:
     installation.script.answers = [TimedOut(perhaps_done=True)]
     text = flow("{id: each, for_each: range(2), steps: [{id: only, uses: robot.once}]}")
     run_id = begun(installation, text)
@@ -183,7 +183,7 @@ def test_doubts_in_branches_are_resolved_as_alerts(installation: Installation) -
     cancel(installation, run_id)
     installation.carry_on_rung()
     assert installation.run(run_id).status == RunStatus.CANCELLED
-    assert installation.rows(AlertRow, AlertRow.state == AlertState.OPEN) == []
+    assert len(installation.rows(AlertRow, AlertRow.state == AlertState.OPEN)) == 2
 
 
 def test_a_call_of_a_worker_that_died_may_have_taken_effect(installation: Installation) -> None:
@@ -207,6 +207,10 @@ def test_a_call_of_a_worker_that_died_may_have_taken_effect(installation: Instal
     assert step.status == StepStatus.IN_DOUBT
     assert "may have taken effect" in (step.reason or "")
     assert [row.state for row in installation.effects(run_id)] == [EffectState.IN_DOUBT]
+    (alert,) = installation.rows(AlertRow)
+    assert (alert.state, alert.run_id) == (AlertState.OPEN, run_id)
+    assert alert.details["cancelled"] == "the run was cancelled"
+    assert "hookwright run settle" in alert.details["to_do"]
 
 
 def test_a_call_that_was_yet_to_be_looked_up_may_have_taken_effect(

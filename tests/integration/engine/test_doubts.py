@@ -233,7 +233,7 @@ def test_a_run_that_waits_for_a_person_can_be_cancelled(installation: Installati
     assert installation.advance(run_id).status == RunStatus.CANCELLED
     assert installation.rows(WaitRow) == []
     (alert,) = installation.rows(AlertRow)
-    assert (alert.state, alert.details["cancelled_by"]) == (AlertState.RESOLVED, "ann")
+    assert (alert.state, alert.details["cancelled_by"]) == (AlertState.OPEN, "ann")
     # What happened outside is as unknown as before.
     assert effect_of(installation, run_id).state == EffectState.IN_DOUBT
     assert len(installation.script.calls) == 1
@@ -241,6 +241,8 @@ def test_a_run_that_waits_for_a_person_can_be_cancelled(installation: Installati
     settle(installation, run_id, took_effect=True)
     assert effect_of(installation, run_id).state == EffectState.MADE
     assert installation.run(run_id).status == RunStatus.CANCELLED
+    (alert,) = installation.rows(AlertRow)
+    assert (alert.state, alert.details["settled"]) == (AlertState.RESOLVED, "took effect")
     with pytest.raises(Conflict, match="cancelled"):
         settle(installation, run_id, took_effect=True)
 
