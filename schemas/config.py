@@ -57,6 +57,15 @@ def parse_duration(value: object) -> object:
     return timedelta(seconds=seconds)
 
 
+def write_duration(value: timedelta) -> str:
+    """Give a duration as it is written in hookwright.yaml."""
+    seconds = value.total_seconds()
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds / size:g}{unit}"
+    return f"{seconds:g}s"
+
+
 def parse_size(value: object) -> object:
     """Read `512KiB`, `1MiB` as bytes; anything that is no text passes unchanged.
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from schemas.config import PollConfig, ReconcileConfig, Retention
+from schemas.events import Json
 from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow
 from service.audit import Who, note
 from service.configuration import Declared
@@ -20,6 +21,7 @@ from service.errors import ConfigurationError
 from service.missing_connections import missing_connections
 from service.queue import Queue
 from service.retention import POLICY, current_retention, plain_retention
+from service.retention_change import removals, retention_in_words
 from service.secretbox import SecretBox
 from service.source_secrets import open_secrets, path_token_digest, seal_secrets
 from service.store import applied
@@ -57,12 +59,18 @@ _NEWS = frozenset(_VERBS)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One line of what was done. `fields` names what differs, never the values."""
+    """One line of what was done. `fields` names what differs.
+
+    `old` and `new` say how, in words, where the values can be no secrets; `notes` what follows.
+    """
 
     kind: str
     name: str
     what: What
     fields: tuple[str, ...] = ()
+    old: Mapping[str, str] = field(default_factory=dict)
+    new: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +136,12 @@ def apply_configuration(
 
 
 def _note(session: Session, who: Who, items: Iterable[Change], now: datetime) -> None:
-    """Note who changed what; of values only which, for they may be secrets."""
+    """Note who changed what; of most values only which, for they may be secrets."""
     for item in items:
         if item.what in _NEWS:
-            noted = {"from_file": True, "fields": list(item.fields)}
+            noted: dict[str, Json] = {"from_file": True, "fields": list(item.fields)}
+            if item.new:
+                noted |= {"old": dict(item.old), "new": dict(item.new)}
             action = f"{item.kind}.{_VERBS[item.what]}"
             note(session, who, action, item.name, now=now, details=noted)
 
@@ -163,13 +173,20 @@ class _Applier:
 
     def _retention(self, retention: Retention) -> Iterator[Change]:
         """Say for how long rows are kept where every worker finds it; tells only what changes."""
-        before, after = current_retention(self._session), plain_retention(retention)
-        fields = tuple(
-            name for name, value in plain_retention(before).items() if after[name] != value
-        )
+        was, after = current_retention(self._session), plain_retention(retention)
+        fields = tuple(name for name, value in plain_retention(was).items() if after[name] != value)
         if fields:
             set_policy(self._session, POLICY, after, now=self._now)
-            yield Change(_POLICY, POLICY, What.UPDATED, fields)
+            old, new = retention_in_words(was), retention_in_words(retention)
+            yield Change(
+                _POLICY,
+                POLICY,
+                What.UPDATED,
+                fields,
+                old={name: old[name] for name in fields},
+                new={name: new[name] for name in fields},
+                notes=removals(was, retention),
+            )
 
     def _rows(
         self,
@@ -187,8 +204,8 @@ class _Applier:
                 yield Change(kind, name, What.CREATED)
                 continue
             fields = tuple(name for name, value in values.items() if getattr(row, name) != value)
-            for field in fields:
-                setattr(row, field, values[field])
+            for changed in fields:
+                setattr(row, changed, values[changed])
             if fields:
                 row.updated_at = self._now
             yield Change(kind, name, What.UPDATED if fields else What.UNCHANGED, fields)

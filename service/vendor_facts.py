@@ -15,6 +15,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from schemas.config import write_duration
 from service.actions import AnyAction, VendorAction
 from service.own_actions import OwnAction
 from service.vendors.base import Action, Rate, Safety, Vendor
@@ -102,7 +103,7 @@ def _default(info: FieldInfo) -> str:
     if isinstance(value, SecretStr):
         return "none"
     if isinstance(value, timedelta):
-        return _span(value)
+        return write_duration(value)
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, BaseModel):
@@ -110,15 +111,6 @@ def _default(info: FieldInfo) -> str:
     if isinstance(value, set | frozenset):
         value = sorted(value)
     return flow_yaml(value)
-
-
-def _span(value: timedelta) -> str:
-    """Give a duration as it is written in hookwright.yaml."""
-    seconds = value.total_seconds()
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds and seconds % size == 0:
-            return f"{seconds / size:g}{unit}"
-    return f"{seconds:g}s"
 
 
 def _limits(metadata: Sequence[Any]) -> Iterator[str]:

@@ -25,6 +25,7 @@ from service.errors import HookwrightError
 from service.log import configure_logging
 from service.queue import DramatiqQueue, Queue, UnheardQueue, make_broker
 from service.queue_policy import warn_of_eviction
+from service.retention_change import warn_of_archive
 from service.secretbox import SecretBox
 from service.settings import Effects, Settings, environment, load_settings, unknown_variables
 from service.store import listing, schema
@@ -172,6 +173,9 @@ def _apply(settings: Settings, database: Database, queue: Queue) -> None:
         log.warning("source_tied_to_no_connection", problem=sentence)
     for sentence in changes.missing:
         log.warning("connection_missing", problem=sentence)
+    unwritten = warn_of_archive(declared.retention, settings)
+    if unwritten:
+        log.warning("archive_not_written", problem=unwritten)
     log.info(
         "configuration_applied",
         file=str(settings.config),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from schemas.clock import utc_now
-from service.apply import Changes, What, apply_configuration
+from service.apply import Change, Changes, What, apply_configuration
 from service.cli.machine import this_user
 from service.cli.output import console, json_option, print_json, state
 from service.configuration import read_configuration
@@ -15,6 +16,7 @@ from service.db import Database
 from service.errors import ConfigurationError
 from service.first_configuration import write_first_configuration
 from service.queue import DramatiqQueue, make_broker
+from service.retention_change import warn_of_archive
 from service.secretbox import SecretBox
 from service.settings import Effects, environment, load_settings
 from service.store import schema
@@ -102,12 +104,21 @@ def apply_command(*, file: Path | None, dry_run: bool, prune: bool, as_json: boo
         )
     finally:
         database.dispose()
-    for sentence in changes.warnings:
+    unwritten = warn_of_archive(declared.retention, settings)
+    for sentence in (*changes.warnings, *([unwritten] if unwritten else [])):
         click.echo(f"warning: {sentence}", err=True)
     if as_json:
         print_json(
             [
-                {"kind": item.kind, "name": item.name, "what": item.what, "fields": item.fields}
+                {
+                    "kind": item.kind,
+                    "name": item.name,
+                    "what": item.what,
+                    "fields": item.fields,
+                    "old": item.old,
+                    "new": item.new,
+                    "notes": item.notes,
+                }
                 for item in changes.items
             ]
         )
@@ -132,9 +143,17 @@ def _tell(changes: Changes, *, dry_run: bool) -> None:
         line.plain = f"{_SIGNS[item.what]} {item.kind} {item.name}"
         line.append(f"  {item.what.value}")
         if item.fields:
-            line.append(f" ({', '.join(item.fields)})")
+            line.append(f" ({', '.join(_differing(item))})")
         out.print(line)
+        for sentence in item.notes:
+            out.print(f"    {sentence}", markup=False)
     counts = [f"{changes.count(what)} {what.value}" for what in What if changes.count(what)]
     out.print(("Would be: " if dry_run else "") + (", ".join(counts) or "nothing is declared"))
     if changes.count(What.LEFT):
         out.print("What is left is no longer in the file; --prune removes it.")
+
+
+def _differing(item: Change) -> Iterator[str]:
+    for name in item.fields:
+        known = name in item.new
+        yield f"{name} {item.old[name]} → {item.new[name]}" if known else name

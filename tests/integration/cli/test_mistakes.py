@@ -87,6 +87,22 @@ def test_a_wrong_variable_is_told_in_plain_words(
     assert "Value error" not in said
 
 
+def test_rows_that_go_and_an_archive_that_cannot_be_written_are_said(shell: Shell) -> None:
+    shell.run("migrate")
+    (shell.folder / "a-file").write_text("")
+    there = shell.folder / "a-file/archive"
+    (shell.folder / "hookwright.yaml").write_text(
+        f"retention: {{deliveries: 1d, archive: {{directory: {there}}}}}\n"
+    )
+    key = "a-key-that-is-long-enough-for-tests"
+    asked = shell.start("apply", "--dry-run", HOOKWRIGHT_SECRET_KEYS=key)
+    assert asked.wait(60) == 0
+    said = shell.log("apply")
+    assert f"(deliveries 30d → 1d, archive none → {there})" in said
+    assert "deliveries, events older than 1d will be removed, once they are archived" in said
+    assert f"warning: the archive {there} cannot be written here: Not a directory" in said
+
+
 def test_lint_tells_of_every_file_also_when_one_is_missing(shell: Shell) -> None:
     (shell.folder / "bad.yaml").write_text("name: W!\non: [{event: a}]\nsteps: []\n")
     said = shell.run("workflow", "lint", "nofile.yaml", "bad.yaml", code=1)

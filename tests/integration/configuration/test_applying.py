@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import select
+from sqlmodel import col, select
 
+from schemas.evidence_tables import AuditEventRow
 from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow, WorkflowVersionRow
 from service.apply import Changes, What, apply_configuration
 from service.configuration import read_configuration
@@ -21,6 +22,7 @@ from service.retention import current_retention
 from service.secretbox import SecretBox
 from service.source_secrets import open_secrets, path_token_digest
 from service.store.marks import read_mark
+from service.tokens import Caller, Role
 from service.unit_of_work import reading, unit_of_work
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -376,6 +378,27 @@ def test_how_long_rows_are_kept_is_known_to_every_worker(apply: Apply, database:
     assert (retention.runs, retention.archive_directory) == (timedelta(days=200), "/srv/old")
     assert apply(CONFIGURATION).items[-1].fields == ("runs", "archive")
     assert not apply(CONFIGURATION).changed
+
+
+def test_what_is_kept_for_a_shorter_time_is_said_and_noted_with_both_values(
+    apply: Apply, database: Database
+) -> None:
+    apply()
+    changed = apply(
+        CONFIGURATION + "retention: {deliveries: 36h, runs: 200d, archive: true}\n",
+        who=Caller("somebody", Role.ADMIN, None),
+    ).items[-1]
+    old = {"deliveries": "30d", "runs": "90d", "archive": "none"}
+    new = {"deliveries": "36h", "runs": "200d", "archive": "archive"}
+    assert (changed.old, changed.new) == (old, new)
+    assert changed.notes == (
+        "deliveries, events older than 36h will be removed, once they are archived",
+    )
+    with reading(database) as session:
+        noted = session.exec(
+            select(AuditEventRow).where(col(AuditEventRow.action) == "policy.update")
+        ).one()
+    assert (noted.details["old"], noted.details["new"]) == (old, new)
 
 
 NEEDING = """\

@@ -316,9 +316,9 @@ def test_a_database_that_is_not_there_ends_what_depends_on_it(
     redis = f"redis://127.0.0.1:{free_port()}/0"
     said = on_sqlite.complaints(database_url=away)
     assert said["database"].startswith("fail: the PostgreSQL database 127.0.0.1:")
-    said = on_sqlite.examined(database_url=f"sqlite:///{tmp_path / 'none.db'}", redis_url=redis)
-    assert said["database"][0].says.endswith("none.db is not there")
-    assert said["Redis"][0].grade is Grade.FAIL
+    seen = on_sqlite.examined(database_url=f"sqlite:///{tmp_path / 'none.db'}", redis_url=redis)
+    assert seen["database"][0].says.endswith("none.db is not there")
+    assert seen["Redis"][0].grade is Grade.FAIL
     assert "workers" not in said
     assert not (tmp_path / "none.db").exists()
     assert on_sqlite.complaints(database_url=f"sqlite:///{_empty_file(tmp_path)}") == {
