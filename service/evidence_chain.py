@@ -10,12 +10,12 @@ from schemas.evidence_tables import SealRow
 from schemas.ids import first_id
 from service.db import Session
 from service.evidence_report import Finding, Question, Summary, What
-from service.merkle import ENTRY_BYTES, root_of
 from service.seal_form import (
     NEW_KEY,
     NO_ID,
     NOTHING_BEFORE,
     digest_of,
+    has_its_leaves,
     is_signed,
     key_id_of,
     removal_is_signed,
@@ -145,7 +145,7 @@ class Chain:
             bits = sum(byte.bit_count() for byte in removed_bits(seal))
             if bits != seal.count or seal.number in self.removal_faults:
                 yield "its list of rows is missing"
-        elif len(seal.leaves) != seal.count * ENTRY_BYTES or root_of(seal.leaves) != seal.root:
+        elif not has_its_leaves(seal):
             yield "its list of rows is not the one that was signed"
 
     def _note(self, seal: SealRow, before: SealRow | None, *, sound: bool) -> None:

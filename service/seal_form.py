@@ -15,12 +15,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from schemas.evidence_tables import SealRow
+from service.merkle import ENTRY_BYTES, root_of
 
 NOTHING_BEFORE = bytes(32)
 """What the first seal of a chain has as `previous`."""
 NO_ID = UUID(int=0)
 NEW_KEY = "sealing_keys"
 """`covers` of a seal that introduces the key of the seals after it; `root` is the new key's id."""
+LOST_KEY = "sealing_keys.lost"
+"""Likewise, signed with the new key itself: the one before it could not be opened any more."""
 
 _SEAL = b"hookwright seal 1"
 _REMOVAL = b"hookwright removal 1"
@@ -62,6 +65,11 @@ def is_signed(seal: SealRow, public: bytes) -> bool:
 def digest_of(seal: SealRow) -> bytes:
     """Give what stands for a seal, and with it for the whole chain before it."""
     return sha256(joined(_statement(seal), seal.signature)).digest()
+
+
+def has_its_leaves(seal: SealRow) -> bool:
+    """Say whether a seal's list of rows is the one whose root was signed."""
+    return len(seal.leaves) == seal.count * ENTRY_BYTES and root_of(seal.leaves) == seal.root
 
 
 def note_removed_rows(

@@ -5,13 +5,13 @@ ids, up to a thousand at a time. Rows that came to stand behind that order (a sl
 machine's clock) are looked for twice: after some minutes, and once more after a day. With that
 second look the time is closed: a row that stands there and in no seal was put there.
 
-What a seal says stands in seal_form.py, how seals are verified in evidence.py, and all of it for
-people in docs/tamper-evidence.md.
+What a seal says stands in seal_form.py, what is said when rows go in removals.py, how seals are
+verified in evidence.py, and all of it for people in docs/tamper-evidence.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
@@ -32,7 +32,6 @@ from service.seal_form import (
     NO_ID,
     NOTHING_BEFORE,
     digest_of,
-    note_removed_rows,
     sign,
 )
 from service.seal_head import Head, read_head, write_head
@@ -130,32 +129,6 @@ def seal_rows(runtime: Runtime, share: float | None = None) -> bool:
     if made is not None and head is None:
         write_head(runtime.settings.data_dir, made)
     return True
-
-
-def note_removed(runtime: Runtime, session: Session, table: str, ids: Collection[UUID]) -> None:
-    """Say, signed, that rows of a table (`deliveries`, `audit_events`) are removed on purpose.
-
-    To be called in the transaction that deletes them, with at most some thousands of ids at a
-    time; whoever seals waits for its end. Rows that are not sealed yet need no note and get none.
-    Raises ConfigurationError when the sealing key cannot be opened: then nothing may be deleted.
-    """
-    if not ids:
-        return
-    store.take_turn(session)
-    newest = store.newest(session)
-    if newest is None:
-        return
-    now = runtime.clock()
-    key = current_key(session, _box(runtime), newest, now=now)
-    wanted = frozenset(ids)
-    first, last = min(wanted), max(wanted)
-    for kind in kinds_of(table):
-        for seal in store.holding(session, kind, first, last):
-            places = [place for place, (id_, _) in enumerate(unpack(seal.leaves)) if id_ in wanted]
-            if places and note_removed_rows(seal, places, key.id, key.private):
-                # Nothing is left that the leaves could speak of, and they are the bulk of a seal.
-                seal.leaves = b""
-                seal.pruned_at = now
 
 
 def change_key(session: Session, box: SecretBox, *, now: datetime) -> str:

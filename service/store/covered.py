@@ -6,7 +6,7 @@ A row that was tampered with may hold what no type of ours reads.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -49,16 +49,24 @@ def rows_between(
     return read(session, table, *_tail(session, table, after, until))
 
 
-def count_of(session: Session, table: Covered, ids: Sequence[UUID]) -> int:
+def rows_of(session: Session, table: Covered, ids: Collection[UUID]) -> Iterator[Kept]:
+    """Give the rows with these ids, in no order, one after the other."""
+    read = _read_sqlite if _is_sqlite(session) else _read_postgres
+    return read(session, table, *_among(session, table, ids))
+
+
+def count_of(session: Session, table: Covered, ids: Collection[UUID]) -> int:
     """Give how many of these rows there are."""
+    tail, values = _among(session, table, ids)
+    return int(session.execute(sql(f"SELECT count(*) {tail}"), values).scalar_one())
+
+
+def _among(session: Session, table: Covered, ids: Collection[UUID]) -> tuple[str, dict[str, Any]]:
+    """Give the end of a statement that reads rows with these ids, and its values."""
     if _is_sqlite(session):
-        given: Any = json.dumps([id_.hex for id_ in ids])
         among = "id IN (SELECT value FROM json_each(:ids))"
-    else:
-        given = list(ids)
-        among = "id = ANY(CAST(:ids AS uuid[]))"
-    statement = sql(f'SELECT count(*) FROM "{table.name}" WHERE {among}')  # noqa: S608  # ours
-    return int(session.execute(statement, {"ids": given}).scalar_one())
+        return f'FROM "{table.name}" WHERE {among}', {"ids": json.dumps([id_.hex for id_ in ids])}
+    return f'FROM "{table.name}" WHERE id = ANY(CAST(:ids AS uuid[]))', {"ids": list(ids)}
 
 
 def ids_between(session: Session, table: Covered, after: UUID, until: UUID) -> Iterator[UUID]:

@@ -193,19 +193,22 @@ def find_portion(
     return Portion(ids, page[-1] if len(page) == limit else None)
 
 
-def remove_portion(
-    session: Session, kind: Kind, portion: Portion, *, before: datetime, spare_since: datetime
-) -> list[UUID]:
-    """Remove what may still go of a portion, with all that belongs to it; gives what is gone.
+def lock_portion(session: Session, kind: Kind, portion: Portion, *, before: datetime) -> list[UUID]:
+    """Lock what may still go of a portion."""
+    if portion.branches:
+        return _lock_branches(session, portion.ids, before)
+    return _lock(session, kind, portion.ids, before)
+
+
+def remove_locked(
+    session: Session, kind: Kind, gone: Sequence[UUID], *, spare_since: datetime
+) -> None:
+    """Remove rows that are locked, with all that belongs to them.
 
     `spare_since`: effects that were intended later than this stay, whoever had them.
     """
-    if portion.branches:
-        gone = _lock_branches(session, portion.ids, before)
-    else:
-        gone = _lock(session, kind, portion.ids, before)
     if not gone:
-        return []
+        return
     if kind is RUNS:
         _remove_of_runs(session, gone, spare_since)
     if kind is EVENTS:
@@ -213,7 +216,6 @@ def remove_portion(
     session.execute(
         delete(kind.model).where(col(kind.model.id).in_(gone)), execution_options=_BLINDLY
     )
-    return gone
 
 
 def forget_leases(session: Session, *, before: datetime) -> None:

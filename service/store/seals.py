@@ -57,6 +57,11 @@ def by_number(session: Session, number: int) -> SealRow | None:
     return session.exec(select(SealRow).where(SealRow.number == number).options(_light())).first()
 
 
+def roots_of(session: Session, kinds: Sequence[str]) -> Sequence[bytes]:
+    """Give the roots of all seals of some kinds."""
+    return session.exec(select(SealRow.root).where(col(SealRow.covers).in_(kinds))).all()
+
+
 def numbers(session: Session) -> Sequence[object]:
     """Give the numbers of all seals, in their order, and what else may stand in their place."""
     return session.exec(select(SealRow.number).order_by(col(SealRow.number))).all()

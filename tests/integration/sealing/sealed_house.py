@@ -18,7 +18,8 @@ from service.db import Database
 from service.evidence import verify
 from service.evidence_report import Finding, Question, Summary
 from service.leaves import COVERED
-from service.sealing import CLOSED, LATE, note_removed, seal_rows
+from service.removals import note_removed
+from service.sealing import CLOSED, LATE, seal_rows
 from service.store.covered import rows_between
 from service.unit_of_work import reading, unit_of_work
 from tests.integration.engine.installation import START, Installation
@@ -80,10 +81,8 @@ class SealedHouse(Installation):
     def remove(self, ids: Sequence[UUID]) -> None:
         """Remove deliveries as retention does."""
         with unit_of_work(self.database, self.bell) as work:
-            for id_ in ids:
+            for id_ in note_removed(self.runtime, work.session, "deliveries", ids):
                 work.session.delete(work.session.get_one(DeliveryRow, id_))
-            work.session.flush()
-            note_removed(self.runtime, work.session, "deliveries", ids)
 
     def verify(self, question: Question | None = None) -> tuple[list[Finding], Summary]:
         """Give everything that is wrong, and the summary."""
