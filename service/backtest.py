@@ -30,6 +30,7 @@ from service.workflows.expressions import ExpressionError
 from service.workflows.gates import Gate, gate_name, gates_of, gathered_at
 from service.workflows.inputs import default_inputs
 from service.workflows.matching import matches, triggered
+from service.workflows.own_steps import wrong_params
 from service.workflows.scope import start_scope
 from service.workflows.simulated import Answer, Played, SimulatedCall
 from service.workflows.simulation import play
@@ -289,10 +290,7 @@ class _Answers:
             self.params[call.path] = given.model_dump(mode="json")
         except ValidationError as error:
             if not call.reads_unknown():
-                first = error.errors(include_url=False)[0]
-                where = ".".join(str(part) for part in first["loc"])
-                message = f"the step's parameters do not fit: {where}: {first['msg']}"
-                return Failed("invalid_params", message, retryable=False)
+                return wrong_params(error)
         known = self._like(call)
         if known is not None and known.output is not None:
             return Succeeded(known.output)

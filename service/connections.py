@@ -17,6 +17,7 @@ from service.db import Session
 from service.errors import ConfigurationError
 from service.http import VendorHttp
 from service.http_connect import connect
+from service.plain_words import faults_in_plain_words
 from service.secretbox import SecretBox
 from service.store import connections as store
 from service.vendors.base import Outgoing, Vendor
@@ -106,7 +107,7 @@ class Connections:
             options = outgoing.options.model_validate(row.options)
         except ValidationError as error:
             raise ConfigurationError(
-                f"the connection {row.name!r} is not usable: {_faults(error)}",
+                f"the connection {row.name!r} is not usable: {faults_in_plain_words(error)}",
                 hint="correct it in hookwright.yaml and run `hookwright apply`",
             ) from None
         http = connect(
@@ -125,11 +126,3 @@ def outgoing_of(vendor: Vendor) -> Outgoing:
     if vendor.outgoing is None:
         raise ConfigurationError(f"{vendor.title} is not called by Hookwright")
     return vendor.outgoing
-
-
-def _faults(error: ValidationError) -> str:
-    # The values stay out of the sentence: they are credentials.
-    return "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc']) or 'it'}: {fault['msg']}"
-        for fault in error.errors(include_input=False, include_url=False)
-    )

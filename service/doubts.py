@@ -27,6 +27,7 @@ from service.db import Database, Session
 from service.errors import Conflict, Invalid, NotFound
 from service.own_actions import OwnAction
 from service.own_events import Announce, unheard
+from service.plain_words import in_plain_words
 from service.queue import Queue
 from service.store import doubts as store
 from service.store.runs import ACTIVE, clear_wait
@@ -292,7 +293,7 @@ def _whole_output(
     except ValidationError as error:
         # A null that was not given may not fit: it says that nobody knows the value.
         faults = [
-            f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
+            f"{'.'.join(str(part) for part in fault['loc'])}: {in_plain_words(fault)}"
             for fault in error.errors(include_url=False)
             if fault["loc"] and fault["loc"][0] in output
         ]

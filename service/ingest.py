@@ -21,6 +21,7 @@ from service.errors import Unavailable
 from service.faults import note_fault
 from service.losses import MOST_LOSSES, said_of
 from service.own_events import KEY_LENGTH, SUBJECT_LENGTH
+from service.plain_words import faults_in_plain_words
 from service.routing import account_of_untied, store_and_route
 from service.runtime import Runtime
 from service.store import deliveries as store
@@ -219,7 +220,7 @@ def read_events(
     try:
         typed = incoming.options.model_validate(options)
     except ValidationError as error:
-        return Unread(f"the options of its source are not usable: {error}")
+        return Unread(f"the options of its source are not usable: {faults_in_plain_words(error)}")
     try:
         drafts = _normalise(incoming, row, typed)
     except ValueError as error:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from json import JSONDecodeError
 from typing import Any
+
+from pydantic import ValidationError
 
 from schemas.config import NAME_PATTERN
 
@@ -57,6 +60,26 @@ def in_plain_words(fault: Mapping[str, Any]) -> str:
     message = str(fault["msg"]).removeprefix("Value error, ")
     message = message.replace("Input should be", "must be").replace("String should", "must")
     return f"{message[:1].lower()}{message[1:]}"
+
+
+def faults_in_plain_words(error: ValidationError) -> str:
+    """Give everything that does not fit, each after its place; no value, for it may be a secret."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in fault['loc']) or 'it'}: {in_plain_words(fault)}"
+        for fault in error.errors(include_url=False, include_input=False)
+    )
+
+
+def error_in_plain_words(error: Exception) -> str:
+    """Give what an error says, also when it is a validator's."""
+    return faults_in_plain_words(error) if isinstance(error, ValidationError) else str(error)
+
+
+def json_in_plain_words(error: JSONDecodeError) -> str:
+    """Give why a text is no JSON, without anything of the text."""
+    if not error.doc.strip():
+        return "it is empty, and no JSON"
+    return f"it is no JSON: it cannot be read from line {error.lineno}, column {error.colno} on"
 
 
 def _bound_in_words(bound: object) -> str:

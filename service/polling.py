@@ -26,6 +26,7 @@ from service.errors import (
 from service.faults import note_fault
 from service.ingest import account, make_event
 from service.losses import MOST_LOSSES, said_of
+from service.plain_words import error_in_plain_words
 from service.routing import store_and_route
 from service.runtime import Runtime
 from service.store import leased
@@ -108,7 +109,9 @@ def _take(runtime: Runtime, poll_id: UUID, owner: str) -> Question | None:
             options = poll.options.model_validate(row.options)
             connection = runtime.connections.open(connection_row, vendor)
         except (ConfigurationError, ValidationError, KeyError, StopIteration) as error:
-            _postpone(row, now, f"it is not usable as configured: {error}", None)
+            _postpone(
+                row, now, f"it is not usable as configured: {error_in_plain_words(error)}", None
+            )
             return None
         return Question(row.name, vendor, poll, options, connection, row.position)
 

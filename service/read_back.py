@@ -43,6 +43,7 @@ from service.ingest import (
     read_delivery,
 )
 from service.losses import MOST_LOSSES, said_of
+from service.plain_words import error_in_plain_words
 from service.routing import store_and_route
 from service.runtime import Runtime
 from service.store import deliveries as store
@@ -149,7 +150,8 @@ def _prepare(runtime: Runtime, work: UnitOfWork, delivery_id: UUID) -> Hint | No
             runtime.connections.by_name(work.session, source.connection), vendor
         )
     except (ConfigurationError, ValidationError) as error:
-        _put_off(runtime, work, row, source, f"its vendor cannot be asked: {error}", None)
+        reason = f"its vendor cannot be asked: {error_in_plain_words(error)}"
+        _put_off(runtime, work, row, source, reason, None)
         return None
     row.losses += 1
     if row.losses > MOST_LOSSES:

@@ -40,6 +40,7 @@ from service.faults import note_fault
 from service.gaps import Comparison, close_by_reading, close_page, entry_of, note_arrivals
 from service.ingest import as_it_came
 from service.losses import MOST_LOSSES, said_of
+from service.plain_words import error_in_plain_words
 from service.reconcile_request import connection_of
 from service.runtime import Runtime
 from service.store import leased
@@ -101,7 +102,9 @@ def _go_on(runtime: Runtime, taken: Taken) -> None:
     except Transient as error:
         _put_off(runtime, taken, error)
     except (HookwrightError, ValidationError) as error:
-        message = error.message if isinstance(error, HookwrightError) else str(error)
+        message = (
+            error.message if isinstance(error, HookwrightError) else error_in_plain_words(error)
+        )
         hint = error.hint if isinstance(error, HookwrightError) else None
         _next_record(runtime, taken, f"{message} ({hint})" if hint else message)
     except Exception as error:  # noqa: BLE001  # note_fault logs it
@@ -136,7 +139,7 @@ def _take(runtime: Runtime, reconciliation_id: UUID, owner: str) -> Taken | None
             connection = runtime.connections.open(connection_row, vendor)
             config = ReconcileConfig.model_validate(source.reconcile or {})
         except (ConfigurationError, ValidationError, KeyError) as error:
-            _end(row, now, f"it is not usable as configured: {error}")
+            _end(row, now, f"it is not usable as configured: {error_in_plain_words(error)}")
             return None
         work.session.expunge(source)
         window = Window(row.since, row.until)

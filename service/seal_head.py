@@ -29,9 +29,12 @@ class Head:
 def parse_head(text: str) -> Head:
     """Read what `str` gives. Raises ValueError."""
     number, _, digest = text.strip().partition(":")
-    head = Head(int(number), bytes.fromhex(digest))
-    if head.number < 1 or str(head) != text.strip():
-        message = "a seal is written as NUMBER:DIGEST"
+    try:
+        head: Head | None = Head(int(number), bytes.fromhex(digest))
+    except ValueError:
+        head = None
+    if head is None or head.number < 1 or str(head) != text.strip():
+        message = "a seal is written as NUMBER:DIGEST, the digest in hexadecimal digits"
         raise ValueError(message)
     return head
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from schemas.events import EventDraft, Json
 from schemas.storable import storable
 from service.errors import SignatureError
+from service.plain_words import json_in_plain_words
 
 if TYPE_CHECKING:
     from service.http import VendorHttp
@@ -485,6 +486,8 @@ def read_json(text: str | bytes) -> Json:
     plain = text if isinstance(text, str) else text.decode("utf-8-sig", "replace")
     try:
         value = json.loads(plain, parse_constant=lambda _name: None)
+    except json.JSONDecodeError as error:
+        raise ValueError(json_in_plain_words(error)) from error
     except RecursionError as error:
         raise ValueError("the JSON is nested too deep") from error
     return storable(value)

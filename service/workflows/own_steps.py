@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from schemas.document import CallStep, Document, EmitStep
 from schemas.events import FAMILIES, EventDraft, Json, is_own_type
 from schemas.workflow import StepState, StepStatus
+from service.plain_words import faults_in_plain_words
 from service.workflows.decisions import Failed
 from service.workflows.inputs import WrongInputs, check_inputs
 from service.workflows.transitions import poll_of, succeeded
@@ -35,9 +36,7 @@ def emitted(step: EmitStep, params: Mapping[str, Json]) -> EventDraft | Failed:
         try:
             facts = model.model_validate(facts).model_dump(mode="json")
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            message = f"the facts do not fit {step.emit.type}: {where}: {first['msg']}"
+            message = f"the facts do not fit {step.emit.type}: {faults_in_plain_words(error)}"
             return Failed("invalid_facts", message, retryable=False)
     return EventDraft(
         type=step.emit.type, vendor_type=step.emit.type, subject=subject, facts=dict(facts)
@@ -46,11 +45,7 @@ def emitted(step: EmitStep, params: Mapping[str, Json]) -> EventDraft | Failed:
 
 def wrong_params(error: ValidationError) -> Failed:
     """Give the outcome of a step whose parameters do not fit its action."""
-    faults = "; ".join(
-        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}"
-        for fault in error.errors(include_url=False)
-    )
-    message = f"the step's parameters do not fit: {faults}"
+    message = f"the step's parameters do not fit: {faults_in_plain_words(error)}"
     return Failed("invalid_params", message, retryable=False)
 
 

@@ -177,7 +177,7 @@ def test_parameters_that_cannot_fit_are_found(installation: Installation) -> Non
     report = play(installation, wrong)
     assert report["ends"]["new"] == {"failed": 1}
     (message,) = report["errors"]
-    assert message == "said: the step's parameters do not fit: name: Input should be a valid string"
+    assert message == "said: the step's parameters do not fit: name: must be a text"
 
 
 def test_a_condition_that_cannot_be_evaluated_is_counted(installation: Installation) -> None:
