@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import or_
+from sqlalchemy import literal, or_
 from sqlmodel import Session, col, select
 
-from schemas.run_tables import RunRow, StepRow
+from schemas.run_tables import RunRow, StepRow, WaitRow
 from schemas.storable import bounded
 from schemas.tables import EffectRow, EffectState
-from schemas.workflow import StepStatus
+from schemas.workflow import StepStatus, WaitKind
 
 PATH_LENGTH = 400
 
@@ -53,6 +53,34 @@ def doubtful_steps(session: Session, run_id: UUID) -> list[tuple[UUID, str]]:
             )
         )
     )
+
+
+def doubts_left(session: Session, limit: int) -> list[tuple[RunRow, EffectRow]]:
+    """Give steps in doubt for which no run waits (any more), the newest first.
+
+    Each with its run or branch and its effect: what was in doubt when its run was cancelled.
+    """
+    waits = select(WaitRow.id).where(
+        WaitRow.run_id == StepRow.run_id,
+        WaitRow.step == StepRow.step,
+        WaitRow.kind == WaitKind.PERSON,
+    )
+    found = session.exec(
+        select(RunRow, EffectRow)
+        .join(EffectRow, col(EffectRow.run_id) == col(RunRow.id))
+        .join(
+            StepRow,
+            (col(StepRow.run_id) == col(RunRow.id)) & (col(StepRow.step) == col(EffectRow.step)),
+        )
+        .where(
+            EffectRow.state == literal(EffectState.IN_DOUBT.value, literal_execute=True),
+            StepRow.status == StepStatus.IN_DOUBT,
+            ~waits.exists(),
+        )
+        .order_by(col(EffectRow.intended_at).desc(), col(EffectRow.id).desc())
+        .limit(limit)
+    )
+    return list(found)
 
 
 def steps_of(session: Session, run_id: UUID) -> dict[str, StepRow]:

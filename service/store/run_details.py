@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case
+from sqlalchemy import case, func
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from schemas.api import BranchQuestion
@@ -144,6 +145,18 @@ def waiting_under(
         .limit(MOST_SHOWN * max(1, len(root_ids)))
     ).all()
     return [(run, Waiting(wait, _question(session, wait))) for run, wait in found]
+
+
+def subjects_of(session: Session, run_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Say what began these runs or branches, by their ids: an event's subject, or its type."""
+    root = aliased(RunRow)
+    found = session.exec(
+        select(RunRow.id, EventRow.type, EventRow.subject)
+        .join(root, col(root.id) == func.coalesce(RunRow.root_id, RunRow.id))
+        .join(EventRow, col(EventRow.id) == col(root.event_id))
+        .where(col(RunRow.id).in_(run_ids))
+    )
+    return {run_id: subject or type_ for run_id, type_, subject in found}
 
 
 def _worth_showing(session: Session, row: RunRow) -> Sequence[RunRow]:

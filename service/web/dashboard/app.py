@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from importlib.resources import files
-from urllib.parse import parse_qsl, quote
+from urllib.parse import parse_qsl, quote, urlencode
 from uuid import UUID
 
 from starlette.applications import Starlette
@@ -82,13 +82,15 @@ class Pages:
         now = self._parts.clock()
         with reading(self._parts.database) as session:
             needs = read_needs(session, self._parts.actions, now)
-        return page("needs.html", visit=visit, needs=needs, now=now, done=_done(request))
+            done = told(session, request.query_params)
+        return page("needs.html", visit=visit, needs=needs, now=now, done=done)
 
     def run(self, request: Request, visit: Visit) -> Response:
         """Show a run, or a branch of one, and what can be decided on it."""
         run_id: UUID = request.path_params["ident"]
         with reading(self._parts.database) as session:
             run = run_shapes.run_detail(run_details.read_run(session, run_id))
+            done = told(session, request.query_params)
         effects = {effect.step: effect for effect in run.effects}
         looked_up = {
             step.step for step in run.steps if may_look_up(self._parts.actions, step.action or "")
@@ -100,7 +102,7 @@ class Pages:
             effects=effects,
             looked_up=looked_up,
             now=self._parts.clock(),
-            done=_done(request),
+            done=done,
         )
 
     def style(self, _request: Request) -> Response:
@@ -114,10 +116,10 @@ class Pages:
     def decide(self, request: Request, visit: Visit, form: Form) -> Response:
         """Do what a button says, and show the page it was on."""
         ident: UUID | None = request.path_params.get("ident")
-        count = decide(Asked(self._parts, visit, ident, form))
+        did = decide(Asked(self._parts, visit, ident, form))
         is_on_run = request.url.path.startswith("/runs/") and form.get("back") != "/"
         back = request.url.path if is_on_run else "/"
-        return _see(f"{back}?done={form['do']}&count={count or 0}")
+        return _see(f"{back}?{urlencode(did)}")
 
     # --- coming and going ---------------------------------------------------------------------
 
@@ -228,8 +230,3 @@ def _local(path: str | None) -> str:
     """Give a path of ours: whoever made the link must not send people elsewhere."""
     good = path is not None and path.startswith("/runs/") and path.isascii() and path.isprintable()
     return path if good and path is not None else "/"
-
-
-def _done(request: Request) -> str | None:
-    asked = request.query_params
-    return told(asked.get("done", ""), asked.get("count", ""))

@@ -10,15 +10,20 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from schemas.reverifying import ReverifyQuestion
+from schemas.run_tables import RunRow
+from schemas.tables import DeliveryRow, DeliveryState
 from service import alert_care, approvals, doubts, replay, retrying, reverify
+from service.db import Session
 from service.errors import Invalid
 from service.secretbox import SecretBox
+from service.unit_of_work import reading
 from service.web.dashboard.visit import Visit
 from service.web.deps import Parts
 
 Form = Mapping[str, str]
 LONGEST_NOTE = 2000
 MOST_DIGITS = 6
+STILL_UNREAD = "still_unread"
 MOST_PORTIONS = 20
 """How many portions of refused requests one button verifies: more than the quarantine holds."""
 
@@ -40,26 +45,62 @@ class Asked:
         return self.ident
 
 
-Decision = Callable[[Asked], int | None]
-"""Does what was asked for; gives how many things were done where there may be several."""
+@dataclass(frozen=True, slots=True)
+class Did:
+    """What came of it: `word` of those below where it is not the button's own; how many things."""
+
+    word: str | None = None
+    count: int = 0
 
 
-def decide(asked: Asked) -> int | None:
-    """Do what a button says. Raises what its use case raises, and Invalid for no button of ours."""
-    decision = _DECISIONS.get(asked.form.get("do", ""))
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the page says of it."""
+
+    words: str
+    is_bad: bool = False
+
+
+Decision = Callable[[Asked], Did | None]
+"""Does what was asked for."""
+
+
+def decide(asked: Asked) -> dict[str, str]:
+    """Do what a button says; gives what `told` says it by, for the address of the next page.
+
+    Raises what its use case raises, and Invalid for no button of ours.
+    """
+    do = asked.form.get("do", "")
+    decision = _DECISIONS.get(do)
     if decision is None:
         raise Invalid("this form says nothing that can be done")
-    return decision(asked)
+    did = decision(asked) or Did()
+    told_by = {"done": did.word or do, "count": str(did.count)}
+    return told_by | {"of": str(asked.ident)} if did.word == STILL_UNREAD else told_by
 
 
-def told(do: str, count: str) -> str | None:
+def told(session: Session, address: Mapping[str, str]) -> Told | None:
     """Say what the last button did; no text of the address is shown."""
+    do, count = address.get("done", ""), address.get("count", "")
+    if do == STILL_UNREAD:
+        return _why_unread(session, address.get("of", ""))
     words = _DONE.get(do)
     known = count if count.isdecimal() and len(count) <= MOST_DIGITS else "0"
-    return None if words is None else words.format(count=known)
+    return None if words is None else Told(words.format(count=known))
 
 
-def _settle(asked: Asked) -> None:
+def _why_unread(session: Session, ident: str) -> Told | None:
+    try:
+        row = session.get(DeliveryRow, UUID(ident))
+    except ValueError:
+        return None
+    if row is None or not row.error:
+        return None
+    fault = f" (fault={row.fault})" if row.fault else ""
+    return Told(f"It is still {row.state}: {row.error}{fault}", is_bad=True)
+
+
+def _settle(asked: Asked) -> Did | None:
     took_effect = asked.form["do"] == "took_effect"
     output = None
     if took_effect and asked.form.get("output", "").strip():
@@ -81,6 +122,10 @@ def _settle(asked: Asked) -> None:
         now=asked.parts.clock(),
         announce=asked.parts.announce,
     )
+    with reading(asked.parts.database) as session:
+        run = session.get(RunRow, asked.subject)
+        has_ended = run is not None and run.ended_at is not None
+    return Did(f"{asked.form['do']}_too_late") if has_ended else None
 
 
 def _look_up(asked: Asked) -> None:
@@ -131,10 +176,14 @@ def _retry(asked: Asked) -> None:
     )
 
 
-def _replay(asked: Asked) -> int:
+def _replay(asked: Asked) -> Did:
     calling = asked.parts.calling()
     found = replay.replay_delivery(calling, asked.subject, caller=asked.visit.caller)
-    return len(found.runs)
+    if found.state == DeliveryState.RECEIVED:
+        return Did("replay_by_worker")
+    if found.state != DeliveryState.INGESTED:
+        return Did(STILL_UNREAD)
+    return Did(count=len(found.runs))
 
 
 def _acknowledge(asked: Asked) -> None:
@@ -163,7 +212,7 @@ def _resolve(asked: Asked) -> None:
     )
 
 
-def _verify_again(asked: Asked) -> int:
+def _verify_again(asked: Asked) -> Did:
     calling = asked.parts.calling()
     box = SecretBox(asked.parts.settings.required_secret_keys())
     try:
@@ -187,7 +236,7 @@ def _verify_again(asked: Asked) -> int:
         if report.next_cursor is None:
             break
         question = question.model_copy(update={"cursor": report.next_cursor})
-    return accepted
+    return Did(count=accepted)
 
 
 _DECISIONS: Mapping[str, Decision] = {
@@ -206,12 +255,15 @@ _DECISIONS: Mapping[str, Decision] = {
 _DONE = {
     "took_effect": "It took effect: the run goes on.",
     "not_made": "It was not made: it is tried again.",
+    "took_effect_too_late": "It took effect. The run stays as it ended.",
+    "not_made_too_late": "It was not made. The run stays as it ended; a retry makes it.",
     "look_up": "It is looked up once more.",
     "approve": "Approved: the run goes on.",
     "reject": "Rejected: the run goes on.",
     "cancel": "The run ends before its next step.",
     "retry": "The run goes on from where it ended.",
     "replay": "The delivery was read anew; runs that began: {count}.",
+    "replay_by_worker": "The delivery is read by a worker.",
     "acknowledge": "You have taken the alert on.",
     "resolve": "The alert is over.",
     "verify_again": "Verified again; authentic and accepted now: {count}.",

@@ -20,20 +20,27 @@ from schemas.tables import (
 )
 from schemas.workflow import RunStatus, WaitKind
 from service.actions import AnyAction, VendorAction
+from service.alerts import DOUBT
 from service.db import Session
+from service.store import doubts as store
 from service.store import effects, listing, run_details
 from service.store.refused_groups import RefusedGroup, refused_groups
 from service.store.run_details import Waiting
 
 MOST = 20
 """How many of a kind are shown; the page says when there are more."""
+LOOKED_AT = 100
+"""How many rows are read of which some are not shown."""
 LATELY = timedelta(days=1)
 _UNREAD = (DeliveryState.DEAD, DeliveryState.MALFORMED, DeliveryState.UNCONFIRMED)
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A step in doubt. `may_be_looked_up`: its vendor can be asked once more."""
+    """A step in doubt. `may_be_looked_up`: its vendor can be asked once more.
+
+    Its run waits for it, unless it has ended or is about to.
+    """
 
     run: RunRow
     step: str
@@ -72,6 +79,8 @@ class Needs:
     alerts: Sequence[AlertRow]
     refused: Sequence[RefusedGroup]
     more: frozenset[str]
+    subjects: Mapping[UUID, str]
+    """What began each run or branch that is named, by its id."""
 
     @property
     def count(self) -> int:
@@ -98,15 +107,30 @@ def read_needs(session: Session, actions: Mapping[str, AnyAction], now: datetime
     runs = listing.list_runs(
         session, api.RunQuestion(status=RunStatus.FAILED, since=since, limit=MOST)
     )
-    alerts = listing.list_alerts(session, api.AlertQuestion(state=AlertState.OPEN, limit=MOST))
+    alerts = listing.list_alerts(session, api.AlertQuestion(state=AlertState.OPEN, limit=LOOKED_AT))
+    # An alert of a step in doubt would say the same thing a second time.
+    others = [row for row in alerts.rows if not row.key.startswith(DOUBT)]
     if runs.has_more:
         more.add("runs")
-    if alerts.has_more:
+    if alerts.has_more or len(others) > MOST:
         more.add("alerts")
-    # An alert of a step in doubt would say the same thing a second time.
-    others = [row for row in alerts.rows if not row.key.startswith("in-doubt:")]
     refused = refused_groups(session, since=since, limit=MOST)
-    return Needs(doubts, decisions, deliveries, runs.rows, others, refused, frozenset(more))
+    named = {
+        *(doubt.run.id for doubt in doubts),
+        *(decision.run.id for decision in decisions),
+        *(run.id for run in runs.rows),
+        *(row.run_id for row in others[:MOST] if row.run_id is not None),
+    }
+    return Needs(
+        doubts,
+        decisions,
+        deliveries,
+        runs.rows,
+        others[:MOST],
+        refused,
+        frozenset(more),
+        run_details.subjects_of(session, named),
+    )
 
 
 def _waiting(
@@ -120,19 +144,28 @@ def _waiting(
 
 def _doubts(session: Session, actions: Mapping[str, AnyAction], more: set[str]) -> list[Doubt]:
     waiting = _waiting(session, WaitKind.PERSON, "doubts", more)
-    question = EffectQuestion(state=EffectState.IN_DOUBT, limit=100)
+    question = EffectQuestion(state=EffectState.IN_DOUBT, limit=LOOKED_AT)
     known: dict[tuple[UUID | None, str], EffectRow] = {
         (row.run_id, row.step): row for row in effects.list_effects(session, question).rows
     }
+    left = store.doubts_left(session, MOST + 1)
+    if len(left) > MOST:
+        more.add("doubts")
     return [
-        Doubt(
-            run,
-            wait.row.step,
-            wait.row.since,
-            effect := known.get((run.id, wait.row.step)),
-            effect is not None and may_look_up(actions, effect.action),
-        )
-        for run, wait in waiting
+        *(
+            Doubt(
+                run,
+                wait.row.step,
+                wait.row.since,
+                effect := known.get((run.id, wait.row.step)),
+                effect is not None and may_look_up(actions, effect.action),
+            )
+            for run, wait in waiting
+        ),
+        *(
+            Doubt(run, effect.step, effect.intended_at, effect, may_be_looked_up=False)
+            for run, effect in left[:MOST]
+        ),
     ]
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from http import HTTPStatus
 from typing import Any
+from uuid import UUID
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
@@ -17,6 +18,8 @@ POLICY = (
 )
 LONGEST_VALUE = 8_000
 """Characters of one value on a page."""
+ID_LENGTH = 18
+"""Characters of an id that are shown: its time in milliseconds, and what is random after it."""
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _GOOD = frozenset({"succeeded", "made", "resolved", "ingested"})
 _BAD = frozenset({"failed", "dead", "critical", "malformed"})
@@ -38,7 +41,9 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(ago=ago, took=took, moment=moment, pretty=pretty, tone=tone)
+    environment.filters.update(
+        ago=ago, took=took, moment=moment, pretty=pretty, tone=tone, beginning=beginning
+    )
     return environment
 
 
@@ -67,6 +72,11 @@ def pretty(value: object) -> str:
         return text
     left = len(text) - LONGEST_VALUE
     return f"{text[:LONGEST_VALUE]}\n… {left:,} more characters: `hookwright run show ID --json`"
+
+
+def beginning(ident: UUID) -> str:
+    """Give so much of an id as tells it apart from those made in the same moment."""
+    return str(ident)[:ID_LENGTH]
 
 
 def tone(state: str) -> str:

@@ -9,8 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from markupsafe import escape
+from sqlmodel import select
 
 from schemas.ids import new_id
+from schemas.run_tables import RunRow, WaitRow
 from service.queue import UnheardQueue
 from service.tokens import Role, revoke_token
 from service.unit_of_work import unit_of_work
@@ -82,6 +85,7 @@ def test_who_has_not_signed_in_is_asked_to_and_comes_back(
     asked = stranger.client.get(path)
     assert (asked.status_code, asked.headers["location"]) == (303, f"/sign-in?to={path}")
     form = stranger.client.get(asked.headers["location"])
+    assert ".hookwright/admin.token" in form.text
     assert f'name="to" value="{path}"' in form.text
     back = stranger.sign_in(face.token, to=path)
     assert (back.status_code, back.headers["location"]) == (303, path)
@@ -332,6 +336,56 @@ def test_a_dead_delivery_is_read_anew_with_a_button(face: Installation, operator
     answer = operator.press(f"/deliveries/{delivery.id}", "replay")
     assert answer.status_code == 303, answer.text
     assert face.get(f"/deliveries/{delivery.id}")["replays"] == 1
+
+
+def test_a_delivery_that_cannot_be_read_still_says_why(
+    face: Installation, operator: Browser
+) -> None:
+    source = make_source()
+    delivery = make_delivery(source_id=source.id, state="malformed", error="old", body=b"no json")
+    face.save(source, delivery)
+    answer = operator.press(f"/deliveries/{delivery.id}", "replay")
+    page = operator.see(answer.headers["location"])
+    error = face.get(f"/deliveries/{delivery.id}")["error"]
+    assert error != "old"
+    assert f'<p class="done bad" role="alert">It is still malformed: {escape(error)}' in page
+    assert "was read anew" not in page
+    for nothing in ("", "x", str(new_id())):
+        page = operator.see(f"/?done=still_unread&of={nothing}")
+        assert "done bad" not in page
+
+
+def test_a_doubt_of_a_cancelled_run_stays_until_somebody_says_what_happened(
+    face: Installation, operator: Browser
+) -> None:
+    run = make_doubt(face)
+    with unit_of_work(face.database, UnheardQueue()) as work:
+        row = work.session.get_one(RunRow, run.id)
+        row.status, row.ended_at = "cancelled", NOW
+        work.session.delete(work.session.exec(select(WaitRow)).one())
+    for path in ("/", f"/runs/{run.id}"):
+        page = operator.see(path)
+        assert "It took effect" in page
+        assert "Look it up again" not in page
+    answer = operator.press(f"/runs/{run.id}", "took_effect", step="heal", back="/")
+    page = operator.see(answer.headers["location"])
+    assert "The run stays as it ended" in page
+    assert "Nothing needs you" in page
+    assert face.get("/alerts")["data"][0]["state"] == "resolved"
+
+
+def test_two_alike_are_told_apart_by_run_and_subject(face: Installation, operator: Browser) -> None:
+    run = make_doubt(face)
+    event = make_event("another", subject="run_2")
+    workflow, version = make_workflow("another")
+    failed = make_run(event, version, workflow="another", status="failed", ended_at=NOW)
+    face.save(event, workflow, version, failed)
+    page = operator.see()
+    for told, subject in ((run, "run_1"), (failed, "run_2")):
+        assert f"run <code>{str(told.id)[:18]}</code> · {subject}" in page
+    # Neither answer looks like the one that is expected.
+    assert len(set(re.findall(r'<button name="do" value="(?:took|not)_\w+"(.*?)>', page))) == 1
+    assert 'class="quiet">It was not made' in page
 
 
 def test_what_was_refused_is_shown_by_reason_and_verified_again(
