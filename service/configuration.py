@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from schemas.config import Configuration, PollConfig, Retention
+from schemas.config import Configuration, PollConfig, Retention, SecretReference
 from service.catalogue import build_catalogue
 from service.configuration_faults import FaultFinder, FaultyConfigurationError
 from service.configuration_sources import DeclaredConnection, DeclaredSource, SourceReader
@@ -69,6 +69,21 @@ def read_source(path: Path, environment: Mapping[str, str], name: str) -> Declar
     if len(source.secrets) != len(source.config.secrets) or (bare and reader.findings):
         raise FaultyConfigurationError(reader.findings)
     return source
+
+
+def read_references(
+    path: Path, environment: Mapping[str, str], name: str, vendor: str
+) -> tuple[SecretReference, ...]:
+    """Give where a source has its secrets, or else its path token, from; none when it is not there.
+
+    Raises ConfigurationError when there is no such file, or it is no YAML.
+    """
+    reader = _Reader(path, _read_tree(path), environment, {one.name: one for one in VENDORS})
+    for item in reader.sources():
+        config = item.config
+        if (config.name, config.vendor) == (name, vendor):
+            return config.secrets or ((config.path_token,) if config.path_token else ())
+    return ()
 
 
 def read_workflows(path: Path) -> tuple[list[DeclaredWorkflow], list[Finding]]:

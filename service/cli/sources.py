@@ -26,6 +26,7 @@ from service.cli.output import (
     print_table,
     state,
 )
+from service.cli.secret_places import with_own_places
 from service.cli.showing import limit_option
 from service.cli.vendors import print_template
 from service.configuration import read_source
@@ -89,13 +90,14 @@ def source_show(api: ApiClient, *, name: str, template: bool, as_json: bool) -> 
     if template:
         print_template(vendor)
         return
+    guided = with_own_places(vendor, source["name"])
     newest = list(api.rows("/deliveries", NEWEST, {"source": name}))
     refused = list(api.rows("/rejections", NEWEST, {"source": name}))
     if as_json:
         shown = {
             **source,
             "signed": signed,
-            "steps": [step.replace("{url}", url) for step in vendor.guide.incoming],
+            "steps": [step.replace("{url}", url) for step in guided.guide.incoming],
             "notes": list(vendor.guide.notes),
             "pages": list(vendor.guide.pages),
             "template": vendor.guide.template,
@@ -121,7 +123,7 @@ def source_show(api: ApiClient, *, name: str, template: bool, as_json: bool) -> 
             "enabled": source["enabled"],
         }
     )
-    print_guide(vendor, url=url)
+    print_guide(guided, url=url)
     _print_newest(newest, refused)
 
 

@@ -12,7 +12,7 @@ GUIDE = Guide(
         "https://checkrd.io/docs/api/errors",
     ),
     incoming=(
-        "Store the signing secret of your Checkrd webhooks as CHECKRD_WEBHOOK_SECRET.",
+        "Store the signing secret of your Checkrd webhooks in the variable CHECKRD_WEBHOOK_SECRET.",
         (
             "Make an alert rule for each agent, with the channel webhook and the channel target "
             "{url}. Every rule has a target of its own."

@@ -19,7 +19,7 @@ GUIDE = Guide(
         "Payload URL: {url}. Content type: application/json (a form is understood too).",
         (
             "Secret: a long random text of your own, such as `openssl rand -hex 32` makes; put "
-            "the same text into the environment variable that the source's `secrets` name."
+            "the same text into the variable GITHUB_WEBHOOK_SECRET."
         ),
         (
             "Choose the events that your workflows wait for, such as pull requests, workflow "

@@ -106,6 +106,9 @@ def test_what_was_refused_is_identified_and_then_accepted(connected: Shell) -> N
     shown = connected.run("source", "show", "vibeview")
     assert rejection in shown
     assert "/hooks/vibeview" in shown
+    # Not the variable of the vendor's guide: where this source has it.
+    assert "VIBEVIEW_WEBHOOK_SECRET" not in shown
+    assert "Put it into the variable VIBEVIEW_SECRET." in shown
 
 
 def test_a_delivery_that_was_stored_is_identified(connected: Shell) -> None:
