@@ -11,6 +11,7 @@ from schemas.ids import first_id
 from service.db import Session
 from service.evidence_report import Finding, Question, Summary, What
 from service.seal_form import (
+    LOST_KEY,
     NEW_KEY,
     NO_ID,
     NOTHING_BEFORE,
@@ -39,6 +40,7 @@ class Chain:
         known = (*store.public_keys(session), *question.public_keys)
         self._public = {key_id_of(public): public for public in known}
         self._trusted = {key_id_of(public) for public in question.public_keys}
+        self._given = frozenset(self._trusted)
         self._expected = set(question.expected)
         covers = [kind for table in question.tables for kind in kinds_of(table.name)]
         self.seals: dict[str, list[tuple[UUID, int]]] = {kind: [] for kind in covers}
@@ -75,6 +77,8 @@ class Chain:
                 yield Finding(What.SEAL, f"seal {number}: it cannot be read", seal=number)
                 sound = False
                 continue
+            if seal.covers == LOST_KEY and seal.key_id not in self._summary.key_ids:
+                yield from self._lost_key(seal)
             # What follows a seal that is broken cannot fit to it, and is not to blame.
             faults = list(self._faults(seal, before if sound else None))
             for fault in faults:
@@ -90,17 +94,31 @@ class Chain:
             )
             yield Finding(What.SEAL, detail, seal=head.number)
 
+    def _lost_key(self, seal: SealRow) -> Iterator[Finding]:
+        """Take a new key that nobody vouches for: told, unless who asks knows of it."""
+        self._trusted.add(seal.key_id)
+        self._next_key = seal.key_id
+        lost = f"seal {seal.number}: the key was lost at {seal.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
+        if seal.key_id in self._given:
+            self._summary.notes.append(f"{lost}; what follows is signed with one that you gave")
+            return
+        detail = (
+            f"{lost}, and no key vouches for key id {seal.key_id}, which signs from there on; if "
+            "that is yours, give it to --public-key beside the first one"
+        )
+        yield Finding(What.KEY_LOST, detail, seal=seal.number, time=seal.sealed_at)
+
     def _faults(self, seal: SealRow, before: SealRow | None) -> Iterator[str]:
         if not self._trusted:
             self._trusted.add(seal.key_id)
         public = self._public.get(seal.key_id)
         if seal.key_id not in self._trusted:
-            yield f"it is signed with the key {seal.key_id}, for which none before it vouches"
+            yield f"it is signed with key id {seal.key_id}, for which none before it vouches"
             self._trusted.add(seal.key_id)  # told once
         elif self._next_key not in {None, seal.key_id}:
-            yield f"it is signed with the key {seal.key_id}, which another has replaced"
+            yield f"it is signed with key id {seal.key_id}, which another has replaced"
         if public is None:
-            yield f"its key {seal.key_id} is not there"
+            yield f"its key, id {seal.key_id}, is not there"
         elif not is_signed(seal, public):
             yield "its signature does not fit what it says"
         self._expected.discard(Head(seal.number, digest_of(seal)))
@@ -125,7 +143,9 @@ class Chain:
     def _untrusted_removals(self) -> Iterator[Finding]:
         """Tell of rows that were removed under a key which is none of ours, or was replaced."""
         for (own, key_id), numbers in self._removed_by.items():
-            known = self._summary.keys  # in their order; a new one may not have signed a seal yet
+            known = (
+                self._summary.key_ids
+            )  # in their order; a new one may not have signed a seal yet
             is_older = key_id in known and known.index(key_id) < known.index(own)
             if key_id in self._trusted and not is_older:
                 continue
@@ -133,13 +153,13 @@ class Chain:
             for number in numbers:
                 self.removal_faults.add(number)
                 detail = (
-                    f"seal {number}: what it says of removed rows is signed with the key {key_id}, "
+                    f"seal {number}: what it says of removed rows is signed with key id {key_id}, "
                     f"{why}"
                 )
                 yield Finding(What.SEAL, detail, seal=number)
 
     def _leaf_faults(self, seal: SealRow) -> Iterator[str]:
-        if seal.covers == NEW_KEY:
+        if seal.covers in {NEW_KEY, LOST_KEY}:
             return
         if not seal.leaves and seal.count:
             bits = sum(byte.bit_count() for byte in removed_bits(seal))
@@ -154,8 +174,8 @@ class Chain:
         summary.seals += 1
         summary.head = Head(seal.number, digest_of(seal))
         summary.sealed_until = seal.sealed_at
-        if seal.key_id not in summary.keys:
-            summary.keys.append(seal.key_id)
+        if seal.key_id not in summary.key_ids:
+            summary.key_ids.append(seal.key_id)
         back = timedelta() if before is None else before.sealed_at - seal.sealed_at
         if back > BACKWARDS:
             summary.notes.append(f"before seal {seal.number} the clock went back by {back}")

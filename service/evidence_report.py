@@ -19,6 +19,8 @@ class What(StrEnum):
     ADDED = "added"
     SEAL = "seal"
     """A seal, its signature or the chain of seals."""
+    KEY_LOST = "key_lost"
+    """The sealing key was lost, and a new one took its place that no key vouches for."""
     DAMAGED = "damaged"
     """The database cannot read what it keeps."""
 
@@ -56,7 +58,7 @@ class Summary:
     head: Head | None = None
     sealed_until: datetime | None = None
     tables: dict[str, Counted] = field(default_factory=dict)
-    keys: list[str] = field(default_factory=list)
+    key_ids: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     findings: dict[str, int] = field(default_factory=dict)
 
@@ -70,8 +72,9 @@ class Summary:
 class Question:
     """What is to be verified, and what is known from elsewhere.
 
-    `since` None: everything. `public_keys` (32 bytes each) are those with which a chain may begin;
-    none: the first seal's. `expected` are seals that the chain must hold.
+    `since` None: everything. `public_keys` (32 bytes each) are those with which a chain may begin,
+    or go on after a key was lost; none: the first seal's. `expected` are seals that the chain must
+    hold.
     """
 
     tables: Sequence[Covered] = COVERED

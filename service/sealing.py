@@ -12,6 +12,7 @@ verified in evidence.py, and all of it for people in docs/tamper-evidence.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
@@ -24,10 +25,12 @@ import structlog
 from schemas.evidence_tables import SealRow
 from schemas.ids import first_id, made_at
 from service.db import Session
+from service.errors import ConfigurationError, Invalid
 from service.leaves import COVERED, Covered
 from service.merkle import Entry, pack, root_of, unpack
 from service.runtime import Runtime
 from service.seal_form import (
+    LOST_KEY,
     NEW_KEY,
     NO_ID,
     NOTHING_BEFORE,
@@ -51,6 +54,9 @@ GATHER = timedelta(seconds=10)
 FEW_ROWS = 20
 SELDOM = timedelta(minutes=1)
 """Fewer rows than that are sealed no more often than this: a trickle makes few seals."""
+BURST = 10
+BURST_TIME = timedelta(minutes=10)
+"""So many seals in this time are made at once nevertheless: of what comes now and then."""
 BATCH_ROWS = 1000
 BATCH_BYTES = 8 * 1024 * 1024
 SHARE = 0.1
@@ -59,6 +65,11 @@ SHARE_BEHIND = 0.5
 BEHIND = timedelta(minutes=2)
 """What waits for longer than this is sealed with `SHARE_BEHIND`."""
 SLICE_S = 0.001
+KEY_HINT = (
+    "put the old secret key at the end of HOOKWRIGHT_SECRET_KEYS; if it is lost for good, "
+    "`hookwright audit change-key --lost`. Nothing is sealed, and retention removes nothing "
+    "that is, until then"
+)
 SWEPT_AT_ONCE = 20
 """Seals whose time is looked through at a time."""
 
@@ -145,6 +156,40 @@ def change_key(session: Session, box: SecretBox, *, now: datetime) -> str:
     return new.id
 
 
+def replace_lost_key(session: Session, box: SecretBox, *, now: datetime) -> str:
+    """Let the seals from now on be signed with a new key, since the old one cannot be opened.
+
+    Nothing vouches for the new key, and `verify` says so until it is given that key. Gives its id.
+    Raises Invalid when the old one can be opened.
+    """
+    store.take_turn(session)
+    newest = store.newest(session)
+    with suppress(ConfigurationError):
+        current_key(session, box, newest, now=now)
+        raise Invalid(
+            "the sealing key can be opened: it is not lost",
+            hint="`hookwright audit change-key` without --lost replaces it",
+        )
+    for row in store.every_key(session):
+        if row.retired_at is None:
+            store.retire(session, row.id, now)
+    new = make_key(session, box, now=now)
+    _append(session, new, newest, LOST_KEY, NO_ID, NO_ID, (), now, bytes.fromhex(new.id))
+    return new.id
+
+
+def warn_of_closed_key(runtime: Runtime) -> bool:
+    """Log when the sealing key cannot be opened: nothing is sealed then, and nothing removed."""
+    with reading(runtime.database) as session:
+        newest = store.newest(session)
+        try:
+            if newest is not None:
+                current_key(session, _box(runtime), newest, now=runtime.clock())
+        except ConfigurationError as error:
+            log.warning("sealing_key_not_opened", error=error.message, hint=KEY_HINT)
+    return False
+
+
 def _batches(
     session: Session, now: datetime, stopping: Event, share: float | None
 ) -> Iterator[_Batch]:
@@ -165,7 +210,9 @@ def _next_batch(
     after = NO_ID if newest is None else newest.last_id
     ripe = covered.ids_between(session, table, after, first_id(now - HORIZON))
     ids = list(islice(ripe, BATCH_ROWS))
-    if not ids or (len(ids) < BATCH_ROWS and _waits(len(ids), made_at(ids[0]), newest, now)):
+    if not ids or (
+        len(ids) < BATCH_ROWS and _waits(session, len(ids), made_at(ids[0]), newest, now)
+    ):
         return None
     usual = SHARE_BEHIND if made_at(ids[0]) < now - HORIZON - BEHIND else SHARE
     pace = _Pace(stopping, share or usual)
@@ -183,13 +230,19 @@ def _next_batch(
     return _Batch(table, table.name, _number(newest), entries[0][0], entries[-1][0], entries)
 
 
-def _waits(rows: int, oldest: datetime, newest: SealRow | None, now: datetime) -> bool:
+def _waits(
+    session: Session, rows: int, oldest: datetime, newest: SealRow | None, now: datetime
+) -> bool:
     """Say whether so many rows wait for others, the oldest of them since then."""
     ripe_for = now - HORIZON - oldest
     if ripe_for < GATHER:
         return True
-    is_seldom = newest is None or newest.sealed_at <= now - SELDOM
-    return rows < FEW_ROWS and not is_seldom and ripe_for < SELDOM
+    if rows >= FEW_ROWS or ripe_for >= SELDOM:
+        return False
+    if newest is None or newest.sealed_at <= now - SELDOM:
+        return False
+    one_of_many = store.newest_of(session, newest.covers, skip=BURST - 1)
+    return one_of_many is not None and one_of_many.sealed_at > now - BURST_TIME
 
 
 def _next_sweep(session: Session, table: Covered, sweep: Sweep, now: datetime) -> _Batch | None:

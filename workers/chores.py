@@ -19,7 +19,7 @@ from service.faults import note_fault
 from service.queue_policy import warn_of_eviction
 from service.retention import Remover
 from service.runtime import Runtime
-from service.sealing import seal_rows
+from service.sealing import seal_rows, warn_of_closed_key
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +49,7 @@ def _watch_queue(runtime: Runtime) -> bool:
 
 CHORES: tuple[Chore, ...] = (
     Chore("sealing", timedelta(seconds=5), seal_rows),
+    Chore("sealing_key", timedelta(hours=1), warn_of_closed_key),
     Chore("retention", timedelta(minutes=10), Remover().remove_portion),
     Chore("queue_policy", timedelta(minutes=5), _watch_queue),
     Chore("diagnosis", timedelta(seconds=5), diagnose_next),

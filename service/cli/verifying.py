@@ -15,7 +15,7 @@ from service.cli.moments import MOMENT
 from service.cli.output import console, json_option, print_json, print_table
 from service.cli.progress import bar
 from service.db import Database
-from service.errors import ConfigurationError, Invalid
+from service.errors import ConfigurationError
 from service.evidence import verify
 from service.evidence_report import Finding, Question, Summary
 from service.leaves import COVERED
@@ -74,16 +74,16 @@ def verify_command(
     installation's database (HOOKWRIGHT_DATABASE_URL), changes nothing, and may run beside the
     server. The exit code is 1 when anything is wrong.
     """
+    question = Question(
+        tables=[table for table in COVERED if not tables or table.name in tables],
+        since=since,
+        public_keys=[_public_key(text) for text in public_keys],
+        expected=[*map(_head, expect), *_seen_here()],
+    )
     with _opened() as database:
         if show_key:
             _show_keys(database, as_json=as_json)
             return 0
-        question = Question(
-            tables=[table for table in COVERED if not tables or table.name in tables],
-            since=since,
-            public_keys=[_public_key(text) for text in public_keys],
-            expected=[*map(_head, expect), *_seen_here()],
-        )
         summary = Summary()
         with bar("verifying", "rows", shown=not as_json) as progress:
             findings = verify(database, question, summary, progress)
@@ -101,6 +101,12 @@ def verify_command(
 def _opened() -> Iterator[Database]:
     database = Database(load_settings().effective_database_url)
     try:
+        if database.is_missing:
+            raise ConfigurationError(
+                f"{database.name} is not there",
+                hint="is HOOKWRIGHT_DATA_DIR (or HOOKWRIGHT_DATABASE_URL) that of the server? "
+                "`hookwright up` or `hookwright migrate` makes it",
+            )
         if not schema.is_current(database):
             raise ConfigurationError(
                 f"{database.name} has no tables of this release",
@@ -120,9 +126,8 @@ def _head(text: str) -> Head:
     try:
         return parse_head(text)
     except ValueError as error:
-        raise Invalid(
-            f"{text!r} is no seal: {error}", hint="`hookwright verify` tells the newest one"
-        ) from error
+        message = f"{text!r} is no seal: {error}; `hookwright verify` tells the newest one"
+        raise click.BadParameter(message, param_hint="--expect") from error
 
 
 def _public_key(text: str) -> bytes:
@@ -131,10 +136,11 @@ def _public_key(text: str) -> bytes:
     except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:
-        raise Invalid(
-            f"{text!r} is no public key: it has {2 * _KEY_BYTES} hexadecimal digits",
-            hint="`hookwright verify --show-key` shows it",
+        message = (
+            f"{text!r} is no public key, which has {2 * _KEY_BYTES} hexadecimal digits; "
+            "`hookwright verify --show-key` shows it"
         )
+        raise click.BadParameter(message, param_hint="--public-key")
     return key
 
 
@@ -169,7 +175,7 @@ def _print_as_json(findings: Iterable[Finding], summary: Summary) -> None:
         "seals": summary.seals,
         "newest_seal": None if summary.head is None else str(summary.head),
         "sealed_until": summary.sealed_until,
-        "keys": summary.keys,
+        "key_ids": summary.key_ids,
         "notes": summary.notes,
     }
     click.echo("],\n" + json.dumps(rest, indent=2, default=str).removeprefix("{").lstrip("\n"))

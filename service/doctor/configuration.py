@@ -190,8 +190,8 @@ def _opening(box: SecretBox, rows: Sequence[tuple[str, bytes]]) -> Verdict:
         return fail(
             name,
             f"no key of HOOKWRIGHT_SECRET_KEYS opens: {', '.join(closed)}",
-            "add the key they were sealed with to the end of the list, or apply the configuration "
-            "again",
+            "add the key they were sealed with to the end of the list; if it is lost, apply the "
+            "configuration again, and `hookwright audit change-key --lost` for the sealing key",
         )
     return good(name, f"every one of {len(rows)} can be opened" if rows else "there are none yet")
 

@@ -41,13 +41,14 @@ def newest(session: Session) -> SealRow | None:
     ).first()
 
 
-def newest_of(session: Session, covers: str) -> SealRow | None:
-    """Give the newest seal of a kind, without its leaves."""
+def newest_of(session: Session, covers: str, *, skip: int = 0) -> SealRow | None:
+    """Give the newest seal of a kind, or the one so many before it, without its leaves."""
     return session.exec(
         select(SealRow)
         .where(SealRow.covers == covers)
         .options(_light())
         .order_by(col(SealRow.last_id).desc())
+        .offset(skip)
         .limit(1)
     ).first()
 

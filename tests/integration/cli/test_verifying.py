@@ -35,6 +35,7 @@ def test_what_is_whole_and_what_was_altered(shell: Shell, sealed: SealedHouse) -
     told = json.loads(shell.run("verify", "--json"))
     assert (told["good"], told["findings"]) == (True, [])
     assert told["newest_seal"] in said
+    assert len(told["key_ids"]) == 1
     id_ = sealed.look_at("SELECT id FROM deliveries ORDER BY id LIMIT 1")
     sealed.tamper("UPDATE deliveries SET body = :v WHERE id = :id", v=b"{}", id=id_)
     said = shell.run("verify", code=1)
@@ -75,13 +76,19 @@ def test_where_it_was_seen_nobody_has_to_write_it_down(shell: Shell, sealed: Sea
     assert "seal 1 is expected" in shell.run("verify", code=1)
 
 
-@pytest.mark.parametrize("wrong", [("--expect", "1:zz"), ("--public-key", "ab"), ("--since", "x")])
+@pytest.mark.parametrize(
+    "wrong", [("--expect", "1:zz"), ("--expect", "3"), ("--public-key", "1"), ("--since", "x")]
+)
 def test_what_is_no_seal_and_no_key_is_told(
     shell: Shell, sealed: SealedHouse, wrong: tuple[str, str]
 ) -> None:
     del sealed
-    said = shell.run("verify", *wrong, code=2 if wrong[0] == "--since" else 1)
-    assert "is no" in said
+    assert "is no" in shell.run("verify", *wrong, code=2)
+
+
+def test_a_database_that_is_not_there_is_not_made(shell: Shell) -> None:
+    assert "hookwright.db is not there" in shell.run("verify", code=1)
+    assert not (shell.folder / ".hookwright" / "hookwright.db").exists()
 
 
 def test_one_byte_of_the_file_itself_is_enough(shell: Shell, sealed: SealedHouse) -> None:
@@ -114,9 +121,22 @@ def test_the_key_is_changed_and_tokens_are_noted(shell: Shell, sealed: SealedHou
     assert all("command line: " in action for action in actions)
 
 
+def test_a_lost_key_is_replaced(shell: Shell, sealed: SealedHouse) -> None:
+    assert "it is not lost" in shell.run("audit", "change-key", "--lost", code=1)
+    shell.environment["HOOKWRIGHT_SECRET_KEYS"] = "another" * 6
+    shell.run("audit", "change-key", code=1)
+    shell.run("audit", "change-key", "--lost")
+    assert "key_lost seal 2: the key was lost at" in shell.run("verify", code=1)
+    keys = json.loads(shell.run("verify", "--show-key", "--json"))
+    given = [part for key in keys for part in ("--public-key", key["public"])]
+    assert "note: seal 2: the key was lost at" in shell.run("verify", *given)
+    assert sealed.look_at("SELECT action FROM audit_events") == "sealing_key.lost"
+
+
 def test_audit_events_are_listed(running: Shell) -> None:
     said = running.run("audit", "list", "--action", "source.*")
     assert "command line: " in said
     assert "source.create" in said
+    assert "  from file" in said
     told = json.loads(running.run("audit", "list", "--since", "1h", "--limit", "1", "--json"))
     assert len(told) == 1

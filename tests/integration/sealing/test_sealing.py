@@ -8,16 +8,18 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlmodel import col, select
+from structlog.testing import capture_logs
 
 from schemas.evidence_tables import SealingKeyRow, SealRow
 from schemas.tables import DeliveryRow
 from service import sealing
 from service.db import Database
-from service.errors import ConfigurationError
+from service.errors import ConfigurationError, Invalid
 from service.evidence_report import Question, What
 from service.seal_form import digest_of, key_id_of, note_removed_rows, sign
 from service.sealing import (
     BATCH_ROWS,
+    BURST,
     CLOSED,
     FEW_ROWS,
     GATHER,
@@ -25,7 +27,9 @@ from service.sealing import (
     LATE,
     SELDOM,
     change_key,
+    replace_lost_key,
     seal_rows,
+    warn_of_closed_key,
 )
 from service.sealing_keys import current_key
 from service.secretbox import SecretBox
@@ -58,14 +62,23 @@ def test_a_row_is_guarded_before_it_is_half_a_minute_old(house: SealedHouse) -> 
     assert {finding.id for finding in house.verify()[0]} == {str(rows[0].id), str(rows[-1].id)}
 
 
-def test_a_trickle_makes_a_seal_a_minute(house: SealedHouse) -> None:
-    for _ in range(24):
+def test_a_few_rows_now_and_then_do_not_wait(house: SealedHouse) -> None:
+    for number in range(1, 7):
         house.receive(1)
-        house.seal(after=timedelta(seconds=10))
+        house.seal(after=timedelta(seconds=25))
+        made = [seal.count for seal in seals(house) if seal.covers == "deliveries"]
+        assert made == [1] * number
+
+
+def test_a_trickle_makes_a_seal_a_minute_and_a_burst(house: SealedHouse) -> None:
+    minutes = 15
+    for _ in range(minutes * 4):
+        house.receive(1)
+        house.seal(after=timedelta(seconds=15))
     made = [seal for seal in seals(house) if seal.covers == "deliveries"]
-    assert len(made) <= 5
-    waiting = 24 - sum(seal.count for seal in made)
-    assert waiting * timedelta(seconds=10) <= HORIZON + SELDOM
+    assert BURST < len(made) <= BURST + minutes
+    waiting = minutes * 4 - sum(seal.count for seal in made)
+    assert waiting * timedelta(seconds=15) <= HORIZON + SELDOM
 
 
 def test_many_rows_make_whole_batches(house: SealedHouse, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,8 +295,8 @@ def test_the_key_can_be_changed(house: SealedHouse) -> None:
     house.remove([rows[0].id])
     findings, summary = house.verify(Question(public_keys=(first,)))
     assert findings == []
-    assert summary.keys[-1] == new
-    assert len(summary.keys) == 2
+    assert summary.key_ids[-1] == new
+    assert len(summary.key_ids) == 2
     house.tamper("UPDATE seals SET root = :v WHERE covers = 'sealing_keys'", v=b"x" * 32)
     findings, _ = house.verify(Question(public_keys=(first,)))
     assert [finding.seal for finding in findings] == [2, 3]
@@ -324,6 +337,37 @@ def test_without_its_key_nothing_is_sealed_and_nothing_removed(house: SealedHous
         house.remove([rows[0].id])
     findings, summary = house.verify()
     assert (findings, summary.tables["deliveries"].unsealed) == ([], 3)
+
+
+def test_a_lost_key_is_replaced_and_told_until_the_new_one_is_known(house: SealedHouse) -> None:
+    rows = house.receive(3)
+    house.seal()
+    first = house.look_at("SELECT public FROM sealing_keys")
+    with pytest.raises(Invalid), unit_of_work(house.database, house.bell) as work:
+        replace_lost_key(work.session, SecretBox(KEYS), now=house.now)
+    house.settings = house.settings.model_copy(update={"secret_keys": ("another" * 6,)})
+    house.runtime = house.another_worker()
+    with capture_logs() as logs:
+        warn_of_closed_key(house.runtime)
+    assert [line["event"] for line in logs] == ["sealing_key_not_opened"]
+    with unit_of_work(house.database, house.bell) as work:
+        box = SecretBox(house.settings.required_secret_keys())
+        new = replace_lost_key(work.session, box, now=house.now)
+    rows += house.receive(3)
+    house.seal()
+    house.remove([rows[0].id, rows[3].id])
+    (finding,) = house.verify(Question(public_keys=(first,)))[0]
+    assert (finding.what, finding.seal) == (What.KEY_LOST, 2)
+    assert "the key was lost at 2026-11-" in finding.detail
+    assert [finding.what for finding in house.verify()[0]] == [What.KEY_LOST]
+    second = house.look_at("SELECT public FROM sealing_keys WHERE id = :key", key=new)
+    findings, summary = house.verify(Question(public_keys=(first, second)))
+    assert findings == []
+    assert "the key was lost" in summary.notes[0]
+    assert summary.tables["deliveries"].removed == 2
+    with capture_logs() as logs:
+        warn_of_closed_key(house.runtime)
+    assert logs == []
 
 
 def test_both_databases_hash_a_row_alike(sqlite_url: str, postgres_url: str) -> None:
