@@ -32,7 +32,7 @@ def acknowledge(
         found = alerts.acknowledge_alert(
             work, alert_id, who=caller.label, note=note, now=now, announce=announce
         )
-        if found.changed:
+        if found.changed or note is not None:
             audit.record(
                 work.session, caller, "alert.ack", str(alert_id), now=now, details={"note": note}
             )
@@ -54,7 +54,7 @@ def resolve(
         found = alerts.resolve_one(
             work, alert_id, who=caller.label, note=note, now=now, announce=announce
         )
-        if found.changed:
+        if found.changed or note is not None:
             audit.record(
                 work.session,
                 caller,

@@ -22,6 +22,8 @@ from service.vendors.base import Outputs, Params
 OPENED = "alert.opened"
 ACKNOWLEDGED = "alert.acknowledged"
 RESOLVED = "alert.resolved"
+NOTES = "notes"
+"""Where an alert's details hold what people said of it, with who said it."""
 DOUBT = "in-doubt:"
 """What the key of an alert about a step in doubt begins with."""
 
@@ -100,7 +102,9 @@ def open_alert(
         return _outputs(row, changed=True)
     changed = row.severity != params.severity
     row.title = params.title
-    row.details = params.details
+    # What people said of it stays with it.
+    said = {name: row.details[name] for name in ("acknowledged_by", NOTES) if name in row.details}
+    row.details = {**params.details, **said}
     if changed:
         is_worse = _rank(params.severity) > _rank(row.severity)
         row.severity = params.severity
@@ -122,7 +126,7 @@ def acknowledge_alert(
     announce: Announce,
     note: str | None = None,
 ) -> AlertOutputs:
-    """Record that somebody has taken an open alert on; once is enough.
+    """Record that somebody has taken an open alert on; who has it keeps it, and all notes are kept.
 
     Raises NotFound, and Conflict when it is resolved.
     """
@@ -130,9 +134,10 @@ def acknowledge_alert(
     if row.state == AlertState.RESOLVED:
         raise Conflict("the alert is resolved")
     changed = row.state == AlertState.OPEN
+    _keep_note(row, who, note)
     if changed:
         row.state = AlertState.ACKNOWLEDGED
-        row.details = {**row.details, **_said("acknowledged_by", who, note)}
+        row.details = {**row.details, "acknowledged_by": who}
         row.changes += 1
         row.changed_at = now
         _tell(work, row, ACKNOWLEDGED, announce)
@@ -160,9 +165,10 @@ def resolve_one(
 ) -> AlertOutputs:
     """Record that somebody says an alert is over; once is enough. Raises NotFound."""
     row = _lock(work, alert_id)
+    _keep_note(row, who, note)
     if row.state == AlertState.RESOLVED:
         return _outputs(row, changed=False)
-    return _resolve(work, row, _said("resolved_by", who, note), now, announce)
+    return _resolve(work, row, {"resolved_by": who}, now, announce)
 
 
 def add_details(work: UnitOfWork, key: str, details: Mapping[str, Any]) -> bool:
@@ -185,8 +191,14 @@ def _lock(work: UnitOfWork, alert_id: UUID) -> AlertRow:
     return row
 
 
-def _said(what: str, who: str, note: str | None) -> dict[str, Any]:
-    return {what: who} if note is None else {what: who, "note": storable(note)}
+def _keep_note(row: AlertRow, who: str, note: str | None) -> None:
+    """Keep a note beside those of others."""
+    if note is not None:
+        said = {"by": who, "note": storable(note)}
+        earlier = row.details.get(NOTES, [])
+        # A workflow may have a word of its own there.
+        kept = earlier if isinstance(earlier, list) else [earlier]
+        row.details = {**row.details, NOTES: [*kept, said]}
 
 
 def _resolve(

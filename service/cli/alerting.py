@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
+from schemas.tables import AlertState
 from service.cli.client import ApiClient, find_id, remote
 from service.cli.output import console, json_option, moment, print_fields, print_json, state
-from service.cli.showing import limit_option, list_rows
+from service.cli.showing import limit_option, list_rows, state_option
 from service.errors import NotFound
 
 note_option = click.option("--note", metavar="TEXT", help="What is kept beside it.")
@@ -22,7 +23,7 @@ def alert_command() -> None:
 
 
 @alert_command.command("list", epilog="Example: hookwright alert list --state open")
-@click.option("--state", help="Only in this state.")
+@state_option("--state", AlertState)
 @click.option("--severity", help="Only of this severity.")
 @limit_option
 @json_option
@@ -105,7 +106,8 @@ def alert_show(api: ApiClient, *, alert: str, as_json: bool) -> None:
 def alert_ack(api: ApiClient, *, alert: str, note: str | None, as_json: bool) -> None:
     """Say that you take an open alert on; `alert.acknowledged` tells workflows of it.
 
-    ALERT is its key, its id, or the beginning of one.
+    Who has taken it on already keeps it; a note is kept beside theirs. ALERT is its key, its id, or
+    the beginning of one.
     """
     _told(api.post(f"/alerts/{_find(api, alert)}/ack", {"note": note}), as_json=as_json)
 
@@ -132,4 +134,6 @@ def _told(found: Row, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(f"{found['title']}: {found['state']}")
+        holder = found["details"].get("acknowledged_by")
+        by = f" by {holder}" if holder and found["state"] == AlertState.ACKNOWLEDGED else ""
+        click.echo(f"{found['title']}: {found['state']}{by}")

@@ -8,8 +8,10 @@ from typing import Any
 import click
 from rich.text import Text
 
+from schemas.bulk import BulkKind, BulkState
 from service.cli.client import ApiClient, find_id, find_one, remote
 from service.cli.output import (
+    STATE_STYLES,
     console,
     duration,
     json_option,
@@ -21,7 +23,7 @@ from service.cli.output import (
     state,
 )
 from service.cli.progress import bar
-from service.cli.showing import limit_option, list_rows
+from service.cli.showing import limit_option, list_rows, state_option
 
 LOOK_EVERY_S = 0.5
 KINDS = {"replay_deliveries": "replay deliveries", "retry_runs": "retry runs"}
@@ -35,7 +37,7 @@ def bulk_command() -> None:
 
 
 @bulk_command.command("list", epilog="Example: hookwright bulk list --state running")
-@click.option("--state", help="Only in this state.")
+@state_option("--state", BulkState)
 @limit_option
 @json_option
 @remote
@@ -56,10 +58,10 @@ def _cells(row: Row) -> list[object]:
     return [
         row["id"],
         _what(row),
-        state(row["state"]),
+        _state(row),
         moment(row["created_at"]),
         row["by"],
-        row["done"],
+        f"{row['done']} begun again" if _is_retry(row) else row["done"],
         row["skipped"],
         row["failed"],
         row["total"],
@@ -101,7 +103,11 @@ def bulk_cancel(api: ApiClient, *, bulk_id: str, as_json: bool) -> None:
     if as_json:
         print_json(found)
     else:
-        click.echo(f"cancelled; {found['done']} of {found['total']} were done")
+        tried = f"{_seen(found)} of {found['total']} were tried"
+        each = {_done_word(found): found["done"], "skipped": found["skipped"]}
+        each["failed"] = found["failed"]
+        told = ", ".join(f"{count} {word}" for word, count in each.items() if count)
+        click.echo(f"cancelled; {tried}{told and f': {told}'}")
 
 
 def follow_bulk(api: ApiClient, job: Row, *, quiet: bool) -> Row:
@@ -122,6 +128,21 @@ def _what(job: Row) -> str:
     return KINDS.get(job["kind"], str(job["kind"]))
 
 
+def _is_retry(job: Row) -> bool:
+    return bool(job["kind"] == BulkKind.RETRY_RUNS)
+
+
+def _done_word(job: Row) -> str:
+    # A run that was retried has only begun again: how it ends is told by the run.
+    return "begun again" if _is_retry(job) else "done"
+
+
+def _state(job: Row) -> Text:
+    if _is_retry(job) and job["state"] == BulkState.SUCCEEDED:
+        return Text("begun again", style=STATE_STYLES["succeeded"])
+    return state(job["state"])
+
+
 def _seen(job: Row) -> int:
     return int(job["done"]) + int(job["skipped"]) + int(job["failed"])
 
@@ -134,9 +155,9 @@ def print_bulk(job: Row) -> None:
             "id": job["id"],
             "what": _what(job),
             "which": Text(", ".join(f"{name} {value}" for name, value in _which(job))),
-            "state": state(job["state"]),
+            "state": _state(job),
             "asked": f"{moment(job['created_at'])} by {job['by']}",
-            "done": f"{job['done']} of {job['total']}",
+            _done_word(job): f"{job['done']} of {job['total']}",
             "skipped": f"{job['skipped']}" if job["skipped"] else "-",
             "failed": job["failed"] or "-",
             "rate": f"{job['per_second']:g} a second at most"

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from service.cli.client import ApiClient, remote
 from service.cli.output import console, duration, json_option, print_json, print_table, state
-from service.cli.showing import limit_option
+from service.cli.showing import limit_option, take_rows
 
 MOST = 1_000
 PATIENCE_S = 120.0
@@ -28,7 +28,7 @@ def connection_command() -> None:
 @remote
 def connection_list(api: ApiClient, *, limit: int, as_json: bool) -> None:
     """List connections. Credentials are never shown."""
-    rows = list(api.rows("/connections", limit, {}))
+    rows = take_rows(api, "/connections", limit, {}, as_json=as_json)
     if as_json:
         print_json(rows)
         return

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from schemas.tables import DeliveryState
 from service.cli.client import ApiClient, find_one, remote
 from service.cli.marks import to_do_delivery, why_delivery
 from service.cli.output import (
@@ -16,7 +17,7 @@ from service.cli.output import (
     print_json,
     state,
 )
-from service.cli.showing import limit_option, list_rows, print_runs
+from service.cli.showing import limit_option, list_rows, print_runs, state_option
 
 Row = dict[str, Any]
 
@@ -29,7 +30,7 @@ def delivery_command() -> None:
 @delivery_command.command("list", epilog="Example: hookwright delivery list --source vibeview")
 @click.option("--source", help="Only of this source.")
 @click.option("--vendor", help="Only of this vendor.")
-@click.option("--state", help="Only in this state.")
+@state_option("--state", DeliveryState)
 @click.option("--q", metavar="TEXT", help="Only with this text in the delivery key.")
 @limit_option
 @json_option

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from schemas.tables import EffectState
-from service.cli.client import ApiClient, find_one, remote
+from service.cli.client import ApiClient, find_id, find_one, remote
 from service.cli.output import console, json_option, moment, print_fields, print_json, state
-from service.cli.showing import limit_option, list_rows
+from service.cli.showing import limit_option, list_rows, state_option
 
 
 @click.group("effect")
@@ -18,20 +18,17 @@ def effect_command() -> None:
 
 
 @effect_command.command("list", epilog="Example: hookwright effect list --state in_doubt")
-@click.option(
-    "--state",
-    metavar="STATE",
-    type=click.Choice([each.value for each in EffectState]),
-    help=f"Only in this state: {', '.join(EffectState)}.",
-)
+@state_option("--state", EffectState)
 @click.option("--action", help="Only of this action; takes *, as slack.*")
 @click.option("--connection", help="Only over this connection.")
-@click.option("--run", metavar="ID", help="Only of this run or branch (the whole id).")
+@click.option("--run", metavar="ID", help="Only of this run (its beginning is enough), or branch.")
 @limit_option
 @json_option
 @remote
 def effect_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
     """List what was changed outside, newest first."""
+    if run := filters.get("run"):
+        filters["run"] = find_id(api, "run", run)
     list_rows(
         api,
         "/effects",

@@ -14,7 +14,7 @@ from service.cli.output import (
     print_table,
     state,
 )
-from service.cli.showing import limit_option
+from service.cli.showing import limit_option, take_rows
 
 
 @click.group("poll")
@@ -28,7 +28,7 @@ def poll_command() -> None:
 @remote
 def poll_list(api: ApiClient, *, limit: int, as_json: bool) -> None:
     """List polls: when each is asked next, and what the vendor answered when it failed."""
-    rows = list(api.rows("/polls", limit, {}))
+    rows = take_rows(api, "/polls", limit, {}, as_json=as_json)
     if as_json:
         print_json(rows)
         return

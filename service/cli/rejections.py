@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from service.cli.client import ApiClient, find_id, find_one, remote
+from service.cli.client import SEARCHED, ApiClient, find_id, find_one, remote
 from service.cli.deliveries import delivery_command
 from service.cli.moments import MOMENT
 from service.cli.output import (
@@ -22,6 +22,8 @@ from service.cli.output import (
     print_table,
 )
 from service.cli.showing import limit_option, list_rows
+from service.errors import NotFound
+from service.workflows.findings import did_you_mean
 
 __all__ = ["delivery_command", "rejection_command"]
 
@@ -47,7 +49,8 @@ def rejection_command() -> None:
 @remote
 def rejection_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
     """List refused requests, newest first."""
-    list_rows(
+    _check_filters(api, None, filters["reason"])
+    rows = list_rows(
         api,
         "/rejections",
         limit,
@@ -64,6 +67,16 @@ def rejection_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str 
         as_json=as_json,
         **filters,
     )
+    hint = hint_of(rows)
+    if hint is not None and not as_json:
+        click.echo(hint, err=True)
+
+
+def hint_of(rows: Sequence[Row]) -> str | None:
+    """Give how causes are found that nobody has looked for yet; None when all are known."""
+    if all(row["cause"] for row in rows):
+        return None
+    return "hint: where the cause is `-`, `hookwright rejection show ID` finds it out"
 
 
 @rejection_command.command(
@@ -103,6 +116,24 @@ def rejection_show(api: ApiClient, *, rejection_id: str, as_json: bool) -> None:
     out.print(_harmless(content[:MOST_CHARS]), markup=False)
     if len(content) > MOST_CHARS:
         out.print(f"… {len(content) - MOST_CHARS} more characters, see --json")
+
+
+def _check_filters(api: ApiClient, source: object, reason: object) -> None:
+    """Refuse a source that there is not, and a reason for which nothing is kept.
+
+    What was sent to a name that is no source counts for it. Raises NotFound.
+    """
+    if source and not any(api.rows("/rejections", 1, {"source": source})):
+        names = [row["name"] for row in api.rows("/sources", SEARCHED, {})]
+        if source not in names:
+            hint = did_you_mean(str(source), names) or "`hookwright source list` shows them"
+            raise NotFound(f"there is no source `{source}`", hint=hint)
+    if reason and not any(api.rows("/rejections", 1, {"reason": reason})):
+        known = sorted({row["reason"] for row in api.rows("/rejections", SEARCHED, {})})
+        raise NotFound(
+            f"nothing that is kept was refused for the reason `{reason}`",
+            hint=f"reasons there are: {', '.join(known)}" if known else None,
+        )
 
 
 def _harmless(text: str) -> str:
@@ -160,6 +191,7 @@ def delivery_reverify(
     meanwhile is a duplicate. The rest stays refused. Safe to repeat. Gives 1 when something that
     was asked for by --id was not accepted.
     """
+    _check_filters(api, filters["source"], filters["reason"])
     asked: Row = {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in filters.items()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any, TypeVar
 
 import click
+from rich.console import Console
 
-from schemas.workflow import WaitKind
+from schemas.workflow import RunStatus, WaitKind
 from service.cli.client import ApiClient, find_id, find_one, find_workflow, remote
 from service.cli.marks import replay_mark, why_run
 from service.cli.output import (
@@ -27,6 +29,7 @@ from service.cli.timeline import render_run, step_path
 from service.errors import NotFound
 
 Row = dict[str, Any]
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 MOST_LINES = 40
 """Lines of a vendor's body that are shown where an event has no facts."""
@@ -35,9 +38,40 @@ LONGEST_LINE = 200
 
 _ONLY_IF_ANY = frozenset({"why", "mark"})
 
-limit_option = click.option(
-    "--limit", metavar="N", type=click.IntRange(1), default=20, help="How many at most."
-)
+
+def limit_of(default: int) -> Callable[[Command], Command]:
+    """Give a list its `--limit`, whose help names the default."""
+    return click.option(
+        "--limit",
+        metavar="N",
+        type=click.IntRange(1),
+        default=default,
+        show_default=True,
+        help="How many at most.",
+    )
+
+
+limit_option = limit_of(20)
+
+
+def state_option(name: str, states: type[StrEnum]) -> Callable[[Command], Command]:
+    """Give a list the option that narrows it to one state."""
+    return click.option(
+        name,
+        metavar="STATE",
+        type=click.Choice([str(each) for each in states]),
+        help=f"Only in this state: {', '.join(states)}.",
+    )
+
+
+def take_rows(
+    api: ApiClient, path: str, limit: int, filters: Mapping[str, object], *, as_json: bool
+) -> list[Row]:
+    """Give up to `limit` rows of a list, and tell people when there are more of them."""
+    rows = list(api.rows(path, limit + 1, filters))
+    if len(rows) > limit and not as_json and Console(stderr=True).is_terminal:
+        click.echo(f"there are more than these {limit}: --limit N", err=True)
+    return rows[:limit]
 
 
 def list_rows(
@@ -49,15 +83,16 @@ def list_rows(
     *,
     as_json: bool,
     **filters: object,
-) -> None:
+) -> list[Row]:
     """Print what a list of the API holds, newest first: a table of `cells`, or the rows as JSON.
 
-    The columns `why` and `mark` are left out where none of the rows has anything there.
+    Gives the rows. The columns `why` and `mark` are left out where none of them has anything
+    there.
     """
-    rows = list(api.rows(path, limit, filters))
+    rows = take_rows(api, path, limit, filters, as_json=as_json)
     if as_json:
         print_json(rows)
-        return
+        return rows
     table = [cells(row) for row in rows]
     # A column that says nothing of any of them only takes room.
     shown = [
@@ -70,6 +105,7 @@ def list_rows(
         [[row[at] for at in shown] for row in table],
         empty="nothing yet",
     )
+    return rows
 
 
 def _newest(api: ApiClient, kind: str, path: str, **filters: object) -> str:
@@ -103,7 +139,7 @@ def run_command() -> None:
 
 @run_command.command("list", epilog="Example: hookwright run list --waiting-for approval")
 @click.option("--workflow", help="Only of this workflow.")
-@click.option("--status", help="Only in this state.")
+@state_option("--status", RunStatus)
 @click.option("--event", metavar="ID", help="Only for this event.")
 @click.option(
     "--waiting-for",
@@ -121,7 +157,7 @@ def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None
     if workflow := filters.get("workflow"):
         _check_workflow(api, workflow)
     if filters.get("waiting_for") and not as_json:
-        _list_waiting(list(api.rows("/runs", limit, filters)))
+        _list_waiting(take_rows(api, "/runs", limit, filters, as_json=as_json))
         return
     list_rows(
         api,

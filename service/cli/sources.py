@@ -27,7 +27,7 @@ from service.cli.output import (
     state,
 )
 from service.cli.secret_places import with_own_places
-from service.cli.showing import limit_option
+from service.cli.showing import limit_option, take_rows
 from service.cli.vendors import print_template
 from service.configuration import read_source
 from service.errors import ConfigurationError, Invalid
@@ -51,7 +51,7 @@ def source_command() -> None:
 @remote
 def source_list(api: ApiClient, *, limit: int, as_json: bool) -> None:
     """List sources and the addresses vendors send to."""
-    rows = list(api.rows("/sources", limit, {}))
+    rows = take_rows(api, "/sources", limit, {}, as_json=as_json)
     if as_json:
         print_json(rows)
         return

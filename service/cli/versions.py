@@ -10,14 +10,12 @@ from rich.text import Text
 
 from service.cli.client import ApiClient, find_workflow, remote
 from service.cli.output import console, json_option, moment, print_json, print_table
+from service.cli.showing import limit_of, take_rows
 
 Row = dict[str, Any]
 
 SHOWN = 10
 """Versions that are shown beside a document."""
-_limit = click.option(
-    "--limit", metavar="N", type=click.IntRange(1), default=100, help="How many at most."
-)
 
 
 @click.command(
@@ -67,12 +65,13 @@ def workflow_show(api: ApiClient, *, name: str, number: int | None, as_json: boo
 
 @click.command("versions", epilog="Example: hookwright workflow versions heal-failed-run")
 @click.argument("name")
-@_limit
+@limit_of(100)
 @json_option
 @remote
 def workflow_versions(api: ApiClient, *, name: str, limit: int, as_json: bool) -> None:
     """List the versions of a workflow, newest first."""
-    versions = list(api.rows(f"/workflows/{quote(name, safe='')}/versions", limit, {}))
+    path = f"/workflows/{quote(name, safe='')}/versions"
+    versions = take_rows(api, path, limit, {}, as_json=as_json)
     if as_json:
         print_json(versions)
     else:

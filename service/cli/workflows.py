@@ -7,6 +7,7 @@ import click
 from service.cli.client import ApiClient, remote
 from service.cli.documents import workflow_graph, workflow_lint, workflow_schema
 from service.cli.output import json_option, moment, print_json, print_table
+from service.cli.showing import limit_of, take_rows
 
 
 @click.group("workflow")
@@ -15,12 +16,12 @@ def workflow_command() -> None:
 
 
 @workflow_command.command("list", epilog="Example: hookwright workflow list")
-@click.option("--limit", metavar="N", type=click.IntRange(1), default=100, help="How many at most.")
+@limit_of(100)
 @json_option
 @remote
 def workflow_list(api: ApiClient, *, limit: int, as_json: bool) -> None:
     """List workflows with their current versions."""
-    rows = list(api.rows("/workflows", limit, {}))
+    rows = take_rows(api, "/workflows", limit, {}, as_json=as_json)
     if as_json:
         print_json(rows)
         return

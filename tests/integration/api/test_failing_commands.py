@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,8 +21,8 @@ from service.bulk import perform_bulk
 from service.connections import Connections
 from service.runtime import Runtime
 from service.settings import Settings
-from service.tokens import Role
-from service.unit_of_work import reading
+from service.tokens import Role, create_token
+from service.unit_of_work import reading, unit_of_work
 from tests import commands
 from tests.integration.api.conftest import (
     NOW,
@@ -30,6 +31,7 @@ from tests.integration.api.conftest import (
     make_alert,
     make_delivery,
     make_event,
+    make_rejection,
     make_run,
     make_source,
     make_workflow,
@@ -48,9 +50,16 @@ class Terminal:
     environment: dict[str, str]
 
     def run(self, *arguments: str, code: int = 0) -> str:
+        return self._done(*arguments, code=code).stdout
+
+    def told(self, *arguments: str, code: int = 0) -> str:
+        """Give what a command told beside its answer."""
+        return self._done(*arguments, code=code).stderr
+
+    def _done(self, *arguments: str, code: int) -> subprocess.CompletedProcess[str]:
         done = commands.run(arguments, cwd=self.folder, env=self.environment, timeout=60)
         assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
+        return done
 
     def delivery(self, row: DeliveryRow) -> DeliveryRow:
         with reading(self.installation.database) as session:
@@ -205,17 +214,75 @@ def test_many_runs_go_on_without_waiting_and_are_cancelled(terminal: Terminal) -
     asked = ("run", "retry", "--status", "failed", "--workflow", "heal", "--no-wait")
     assert "hookwright bulk show" in terminal.run(*asked)
     (job,) = json.loads(terminal.run("bulk", "list", "--state", "pending", "--json"))
-    assert "0 of 1" in terminal.run("bulk", "cancel", job["id"])
+    assert terminal.run("bulk", "cancel", job["id"]) == "cancelled; 0 of 1 were tried\n"
+
+
+def test_a_retry_that_is_done_says_begun_again(terminal: Terminal) -> None:
+    job = BulkJobRow(
+        kind="retry_runs",
+        question={"filter": {}},
+        per_second=10,
+        state="succeeded",
+        by="ann",
+        total=3,
+        done=2,
+        skipped=1,
+        created_at=NOW,
+        ended_at=NOW,
+    )
+    terminal.installation.save(job)
+    for said in (terminal.run("bulk", "list"), terminal.run("bulk", "show", str(job.id))):
+        assert "succeeded" not in said
+        assert "begun again" in said
+    assert "2 of 3" in terminal.run("bulk", "show", str(job.id))
+
+
+def test_a_list_that_goes_on_says_so_at_a_terminal(terminal: Terminal) -> None:
+    terminal.installation.save(*(dead(f"k{number}", make_generic()) for number in range(3)))
+    terminal.environment |= {"FORCE_COLOR": "1", "TERM": "dumb-with-width"}
+    more = "there are more than these 2: --limit N"
+    assert more in terminal.told("delivery", "list", "--limit", "2")
+    assert more not in terminal.told("delivery", "list", "--limit", "2", "--json")
+    assert more not in terminal.told("delivery", "list", "--limit", "3")
+    del terminal.environment["FORCE_COLOR"]
+    assert more not in terminal.told("delivery", "list", "--limit", "2")
+
+
+def test_what_a_list_does_not_know_is_told(terminal: Terminal) -> None:
+    refused = make_rejection(source="vibeview", reason="stale")
+    event = make_event()
+    workflow, version = make_workflow()
+    run = make_run(event, version)
+    terminal.installation.save(make_source(), refused, event, workflow, version, run)
+    terminal.run("effect", "list", "--run", str(run.id)[:18])
+    terminal.run("effect", "list", "--run", "ffff", code=1)
+    terminal.run("rejection", "list", "--reason", "stale")
+    said = terminal.told("rejection", "list", "--reason", "satle", code=1)
+    assert "`satle`" in said
+    assert "stale" in said
+    said = terminal.told("delivery", "reverify", "--source", "vibeveiw", "--yes", code=1)
+    assert "there is no source `vibeveiw`" in said
+    assert "vibeview" in said
 
 
 def test_an_alert_is_taken_on_and_resolved_by_its_key(terminal: Terminal) -> None:
     alert = make_alert("credits:vibeview")
     terminal.installation.save(alert)
     told = terminal.run("alert", "ack", "credits:vibeview", "--note", "on it")
-    assert told == "Credit is low: acknowledged\n"
+    assert told == "Credit is low: acknowledged by test\n"
+    with unit_of_work(terminal.installation.database, QUEUE) as work:
+        _, token = create_token(work.session, label="bob", role=Role.OPERATOR, now=NOW)
+    terminal.environment["HOOKWRIGHT_TOKEN"] = token
+    # Who holds it keeps it, and nobody's note is lost.
+    told = terminal.run("alert", "ack", "credits:vibeview", "--note", "me too")
+    assert told == "Credit is low: acknowledged by test\n"
     assert "on it" in terminal.run("alert", "show", "credits:vibeview")
-    assert "resolved" in terminal.run("alert", "resolve", str(alert.id)[:18])
+    resolved = terminal.run("alert", "resolve", str(alert.id)[:18], "--note", "paid")
+    assert "resolved" in resolved
     with reading(terminal.installation.database) as session:
-        assert session.get_one(AlertRow, alert.id).details["resolved_by"] == "test"
+        details = session.get_one(AlertRow, alert.id).details
+    assert (details["acknowledged_by"], details["resolved_by"]) == ("test", "bob")
+    said = [("test", "on it"), ("bob", "me too"), ("bob", "paid")]
+    assert [(one["by"], one["note"]) for one in details["notes"]] == said
     terminal.run("alert", "ack", "credits:vibeview", code=1)
     terminal.run("alert", "resolve", "nothing", code=1)

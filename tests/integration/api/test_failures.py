@@ -149,7 +149,7 @@ def test_an_alert_is_taken_on_and_resolved_with_a_note(operator: Installation) -
     operator.save(alert)
     taken = post(operator, f"/alerts/{alert.id}/ack", {"note": "on it"}).json()
     assert (taken["state"], taken["details"]["acknowledged_by"]) == ("acknowledged", "test")
-    assert taken["details"]["note"] == "on it"
+    assert taken["details"]["notes"] == [{"by": "test", "note": "on it"}]
     over = post(operator, f"/alerts/{alert.id}/resolve", {}).json()
     assert (over["state"], over["details"]["resolved_by"]) == ("resolved", "test")
     assert over["resolved_at"] == NOW.isoformat().replace("+00:00", "Z")

@@ -21,6 +21,25 @@ def printed(capsys: pytest.CaptureFixture[str]) -> list[str]:
     return capsys.readouterr().out.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("kind", "option", "state"),
+    [
+        ("delivery", "--state", "malformed"),
+        ("alert", "--state", "acknowledged"),
+        ("bulk", "--state", "cancelled"),
+        ("run", "--status", "waiting"),
+        ("effect", "--state", "in_doubt"),
+    ],
+)
+def test_a_state_that_there_is_not_is_refused_with_those_there_are(
+    kind: str, option: str, state: str
+) -> None:
+    done = CliRunner().invoke(hookwright, [kind, "list", option, "nonsense"])
+    assert done.exit_code == 2
+    assert f"'{state}'" in done.output
+    assert "default: 20" in CliRunner().invoke(hookwright, [kind, "list", "--help"]).output
+
+
 @pytest.mark.parametrize(("columns", "key"), [(80, None), (100, "k" * 10), (120, "k" * 30)])
 def test_an_id_is_never_cut_and_the_key_gives_way(
     capsys: pytest.CaptureFixture[str],
