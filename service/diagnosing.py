@@ -7,6 +7,7 @@ when somebody looks at them.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -107,7 +108,9 @@ def explain(
     found = diagnose(row, restore(row, box), suspects, around, now)
     with unit_of_work(database, queue) as work:
         store.note_diagnosis(work.session, ident, found.cause, found.text)
-    log.info(
+    is_ours = any(source.name == row.source for source in sources)
+    log.log(
+        logging.WARNING if is_ours else logging.INFO,
         "refusal_explained",
         rejection_id=str(ident),
         source=row.source,

@@ -9,6 +9,7 @@ what is kept of the flood is spread over its whole length.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter
@@ -25,7 +26,7 @@ from service.db import Database
 from service.errors import Unavailable
 from service.faults import note_fault
 from service.queue import Queue
-from service.refused import MAX_HEADER_CHARS, Refused, row_of, size_of
+from service.refused import MAX_HEADER_CHARS, NO_SOURCE, Refused, row_of, size_of
 from service.secretbox import SecretBox
 from service.store.rejections import (
     Bounds,
@@ -292,7 +293,10 @@ def _log_refusals(heap: Sequence[Refused], surplus: Counter[tuple[str, str]]) ->
     examples = {(refused.name, refused.reason): refused for refused in reversed(heap)}
     for (source, reason), count in counts.items():
         example = examples.get((source, reason))
-        log.info(
+        # What strangers send to names that are no source is nobody's fault here.
+        level = logging.INFO if source == NO_SOURCE else logging.WARNING
+        log.log(
+            level,
             "deliveries_refused",
             source=source,
             reason=reason,

@@ -50,6 +50,7 @@ LEAST_WIDTH = 8
 # What is shortened or left out first where a table does not fit.
 _GIVE_WAY = (
     "key",
+    "details",
     "bytes",
     "asks",
     "description",
@@ -68,6 +69,7 @@ _GIVE_WAY = (
 _SHORTENED = frozenset(
     {
         "why",
+        "details",
         "key",
         "asks",
         "description",

@@ -388,8 +388,10 @@ def test_of_a_flood_one_is_looked_into(
     causes = {row.cause: row.diagnosis for row in receiver.rejections() if row.cause}
     assert set(causes) == {"wrong_secret", "unknown_source"}
     assert "did you mean `github`?" in (causes["unknown_source"] or "").lower()
-    told = [line["cause"] for line in said if line["event"] == "refusal_explained"]
-    assert sorted(told) == ["unknown_source", "wrong_secret"]
+    told = [
+        (line["cause"], line["log_level"]) for line in said if line["event"] == "refusal_explained"
+    ]
+    assert sorted(told) == [("unknown_source", "info"), ("wrong_secret", "warning")]
 
 
 @on_sqlite
