@@ -67,6 +67,8 @@ _COMMANDS = {
 
 _LOGGING = frozenset({"up", "serve", "work"})
 """Processes: what they have to warn of goes to their log."""
+_AS_WRITTEN = "\b\n"
+"""Tells click not to wrap the paragraph that follows."""
 
 
 class LazyGroup(click.Group):
@@ -84,6 +86,7 @@ class LazyGroup(click.Group):
         if entry is None:
             return None
         command: click.Command = getattr(_load(entry.module), f"{entry.name}_command")
+        _keep_examples_whole(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -91,6 +94,15 @@ class LazyGroup(click.Group):
         del ctx
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in _COMMANDS.items()])
+
+
+def _keep_examples_whole(command: click.Command) -> None:
+    """Have examples printed line by line as they are written, so that they can be copied."""
+    if command.epilog and not command.epilog.startswith(_AS_WRITTEN):
+        command.epilog = _AS_WRITTEN + command.epilog
+    if isinstance(command, click.Group):
+        for one in command.commands.values():
+            _keep_examples_whole(one)
 
 
 def _load(module: str) -> ModuleType:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
@@ -222,3 +224,26 @@ def test_connection_test_needs_a_name_or_all(arguments: tuple[str, ...]) -> None
 def test_they_explain_themselves_with_an_example(command: tuple[str, ...]) -> None:
     said = printed(*command, "--help")
     assert f"hookwright {' '.join(command)}" in " ".join(said.partition("Example: ")[2].split())
+
+
+def _commands(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield (*path, name), command
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+
+
+def test_the_examples_of_all_commands_can_be_copied_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where they are longer than the terminal is wide."""
+    monkeypatch.setenv("COLUMNS", "60")
+    found = {path: command.epilog for path, command in _commands(hookwright) if command.epilog}
+    assert len(found) > 40
+    for path, epilog in found.items():
+        said = [line.strip() for line in printed(*path, "--help").splitlines()]
+        for line in epilog.replace("\b", "").split("\n"):
+            assert line.strip() in said, path
