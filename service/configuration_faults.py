@@ -24,8 +24,8 @@ from schemas.config import (
     SourceConfig,
     WorkflowFile,
 )
+from schemas.plain_words import in_plain_words
 from service.errors import ConfigurationError
-from service.plain_words import in_plain_words
 from service.workflows.findings import Finding, did_you_mean
 from service.workflows.yaml_tree import Path as TreePath
 from service.workflows.yaml_tree import YamlTree

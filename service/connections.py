@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from schemas.plain_words import faults_in_plain_words
 from schemas.tables import ConnectionRow
 from service.call_rates import RateKeeper
 from service.db import Session
 from service.errors import ConfigurationError
 from service.http import VendorHttp
 from service.http_connect import connect
-from service.plain_words import faults_in_plain_words
 from service.secretbox import SecretBox
 from service.store import connections as store
 from service.vendors.base import Outgoing, Vendor

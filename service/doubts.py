@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from schemas.events import Json
 from schemas.jobs import AdvanceRun
+from schemas.plain_words import in_plain_words
 from schemas.run_tables import RunRow, StepRow
 from schemas.storable import storable
 from schemas.tables import EffectRow, EffectState
@@ -27,7 +28,6 @@ from service.db import Database, Session
 from service.errors import Conflict, Invalid, NotFound
 from service.own_actions import OwnAction
 from service.own_events import Announce, unheard
-from service.plain_words import in_plain_words
 from service.queue import Queue
 from service.store import doubts as store
 from service.store.runs import ACTIVE, clear_wait

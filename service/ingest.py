@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from schemas.events import EventDraft, Origin, is_own_type
 from schemas.ids import new_id
 from schemas.jobs import ReadBackDelivery
+from schemas.plain_words import faults_in_plain_words
 from schemas.storable import bounded, storable
 from schemas.tables import DeliveryRow, DeliveryState, EventRow, SourceRow
 from service.db import in_short, is_outage
@@ -21,7 +22,6 @@ from service.errors import Unavailable
 from service.faults import note_fault
 from service.losses import MOST_LOSSES, said_of
 from service.own_events import KEY_LENGTH, SUBJECT_LENGTH
-from service.plain_words import faults_in_plain_words
 from service.routing import account_of_untied, store_and_route
 from service.runtime import Runtime
 from service.store import deliveries as store

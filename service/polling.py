@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from schemas.events import Origin
 from schemas.jobs import PerformPoll
+from schemas.plain_words import error_in_plain_words
 from schemas.storable import storable
 from schemas.tables import PollRow
 from service.connections import OpenConnection
@@ -26,7 +27,6 @@ from service.errors import (
 from service.faults import note_fault
 from service.ingest import account, make_event
 from service.losses import MOST_LOSSES, said_of
-from service.plain_words import error_in_plain_words
 from service.routing import store_and_route
 from service.runtime import Runtime
 from service.store import leased

@@ -17,6 +17,7 @@ import structlog
 from pydantic import ValidationError
 
 from schemas.events import EventDraft, Origin
+from schemas.plain_words import error_in_plain_words
 from schemas.storable import storable
 from schemas.tables import DeliveryRow, DeliveryState, SourceRow
 from service.connections import OpenConnection
@@ -43,7 +44,6 @@ from service.ingest import (
     read_delivery,
 )
 from service.losses import MOST_LOSSES, said_of
-from service.plain_words import error_in_plain_words
 from service.routing import store_and_route
 from service.runtime import Runtime
 from service.store import deliveries as store

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from schemas.config import ReconcileConfig
 from schemas.jobs import Reconcile
+from schemas.plain_words import error_in_plain_words
 from schemas.storable import storable
 from schemas.tables import (
     ReconciliationRow,
@@ -40,7 +41,6 @@ from service.faults import note_fault
 from service.gaps import Comparison, close_by_reading, close_page, entry_of, note_arrivals
 from service.ingest import as_it_came
 from service.losses import MOST_LOSSES, said_of
-from service.plain_words import error_in_plain_words
 from service.reconcile_request import connection_of
 from service.runtime import Runtime
 from service.store import leased

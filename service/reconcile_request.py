@@ -17,12 +17,12 @@ from pydantic import ValidationError
 from schemas.clock import Clock
 from schemas.config import ReconcileConfig
 from schemas.jobs import Reconcile
+from schemas.plain_words import in_plain_words
 from schemas.tables import ReconciliationRow, ReconciliationState, SourceRow
 from service.audit import Who, note
 from service.db import Database, Session
 from service.errors import Conflict, NotFound
 from service.faults import note_fault
-from service.plain_words import in_plain_words
 from service.queue import Queue
 from service.retention import longest_look_back
 from service.runtime import Runtime

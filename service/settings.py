@@ -15,8 +15,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from schemas.plain_words import in_plain_words
 from service.errors import ConfigurationError
-from service.plain_words import in_plain_words
 
 SECRET_KEY_FILE = "secret.key"  # noqa: S105  # a file's name
 MINIMUM_KEY_CHARACTERS = 32

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.events import EventDraft, Json
+from schemas.plain_words import json_in_plain_words
 from schemas.storable import storable
 from service.errors import SignatureError
-from service.plain_words import json_in_plain_words
 
 if TYPE_CHECKING:
     from service.http import VendorHttp

@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from schemas.api import Fault, Problem
+from schemas.plain_words import in_plain_words
 from schemas.test_reports import FindingOut
 from service.errors import HookwrightError, Rejected, Transient, Unauthenticated
 from service.faults import note_fault, to_do
-from service.plain_words import in_plain_words
 from service.workflows.findings import DocumentError, Finding
 
 MEDIA_TYPE = "application/problem+json"

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from schemas.document import CallStep, Document, EmitStep
 from schemas.events import FAMILIES, EventDraft, Json, is_own_type
+from schemas.plain_words import faults_in_plain_words
 from schemas.workflow import StepState, StepStatus
-from service.plain_words import faults_in_plain_words
 from service.workflows.decisions import Failed
 from service.workflows.inputs import WrongInputs, check_inputs
 from service.workflows.transitions import poll_of, succeeded

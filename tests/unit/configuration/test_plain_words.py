@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.config import Retention
-from service.plain_words import faults_in_plain_words
+from schemas.plain_words import faults_in_plain_words
 from service.seal_head import parse_head
 from service.vendors.base import read_json
 
