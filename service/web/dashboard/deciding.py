@@ -186,22 +186,10 @@ def _replay(asked: Asked) -> Did:
     return Did(count=len(found.runs))
 
 
-def _acknowledge(asked: Asked) -> None:
+def _alert(asked: Asked) -> None:
     parts = asked.parts
-    alert_care.acknowledge(
-        parts.database,
-        parts.queue,
-        asked.subject,
-        note=None,
-        caller=asked.visit.caller,
-        now=parts.clock(),
-        announce=parts.announce,
-    )
-
-
-def _resolve(asked: Asked) -> None:
-    parts = asked.parts
-    alert_care.resolve(
+    care = alert_care.acknowledge if asked.form["do"] == "acknowledge" else alert_care.resolve
+    care(
         parts.database,
         parts.queue,
         asked.subject,
@@ -248,8 +236,8 @@ _DECISIONS: Mapping[str, Decision] = {
     "cancel": _cancel,
     "retry": _retry,
     "replay": _replay,
-    "acknowledge": _acknowledge,
-    "resolve": _resolve,
+    "acknowledge": _alert,
+    "resolve": _alert,
     "verify_again": _verify_again,
 }
 _DONE = {
