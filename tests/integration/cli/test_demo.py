@@ -53,7 +53,7 @@ def test_it_stays_up_until_it_is_interrupted_and_leaves_nothing_behind(tmp_path:
         )
     try:
         wait_until(
-            lambda: process.poll() is not None or "stays up at" in said.read_text(),
+            lambda: process.poll() is not None or "stays up until" in said.read_text(),
             END_S,
             what="the demonstration stays up",
         )
