@@ -15,6 +15,8 @@ from service.store import details, listing
 from service.web import described, shapes
 from service.web.deps import AnyParts, MayBeRepeated, Operator, Reading
 
+_NO_NOTE = api.AlertNote()
+
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
 
@@ -38,7 +40,11 @@ def read_alert(session: Reading, alert_id: UUID) -> api.AlertOut:
     responses=described.problems(HTTPStatus.CONFLICT),
 )
 def acknowledge_alert(
-    session: Reading, parts: AnyParts, caller: Operator, alert_id: UUID, said: api.AlertNote
+    session: Reading,
+    parts: AnyParts,
+    caller: Operator,
+    alert_id: UUID,
+    said: api.AlertNote = _NO_NOTE,
 ) -> api.AlertOut:
     """Take an open alert on. Needs the role operator. 409 when it is resolved."""
     alert_care.acknowledge(
@@ -55,7 +61,11 @@ def acknowledge_alert(
 
 @router.post("/{alert_id}/resolve", dependencies=[MayBeRepeated])
 def resolve_alert(
-    session: Reading, parts: AnyParts, caller: Operator, alert_id: UUID, said: api.AlertNote
+    session: Reading,
+    parts: AnyParts,
+    caller: Operator,
+    alert_id: UUID,
+    said: api.AlertNote = _NO_NOTE,
 ) -> api.AlertOut:
     """Say that an alert is over. Needs the role operator."""
     alert_care.resolve(

@@ -16,6 +16,9 @@ from service.store import details, listing
 from service.web import described, shapes
 from service.web.deps import AnyParts, Operator, Reading
 
+_AS_IT_IS = ReplayRequest()
+"""What is meant by a request without a body."""
+
 router = APIRouter()
 
 
@@ -45,7 +48,7 @@ def replay_delivery(
     parts: AnyParts,
     caller: Operator,
     delivery_id: UUID,
-    request: ReplayRequest,
+    request: ReplayRequest = _AS_IT_IS,
     idempotency_key: Annotated[
         str | None,
         Header(

@@ -18,6 +18,9 @@ from service.vendors import BY_NAME
 from service.web import shapes
 from service.web.deps import AnyParts, MayBeRepeated, Operator, Reading
 
+_ALL = ReverifyQuestion()
+"""What is meant by a request without a body."""
+
 router = APIRouter(tags=["rejections"])
 
 
@@ -42,7 +45,9 @@ def read_rejection(session: Reading, parts: AnyParts, rejection_id: UUID) -> api
 
 
 @router.post("/rejections/reverify", dependencies=[MayBeRepeated])
-def verify_again(parts: AnyParts, caller: Operator, question: ReverifyQuestion) -> ReverifyReport:
+def verify_again(
+    parts: AnyParts, caller: Operator, question: ReverifyQuestion = _ALL
+) -> ReverifyReport:
     """Verify refused requests with the secrets of today. Needs the role operator.
 
     What proves authentic is stored and processed like any other delivery, once, as received when it

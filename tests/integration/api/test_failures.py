@@ -161,3 +161,17 @@ def test_an_alert_is_taken_on_and_resolved_with_a_note(operator: Installation) -
     with reading(operator.database) as session:
         rows = session.exec(select(AuditEventRow).order_by(col(AuditEventRow.id))).all()
         assert [row.action for row in rows] == ["alert.ack", "alert.resolve"]
+
+
+def test_a_call_without_a_body_means_the_usual(operator: Installation) -> None:
+    alert = make_alert()
+    delivery = make_delivery(vendor="vibeview", state="dead", body=b"{}")
+    operator.save(make_source(), alert, delivery)
+    paths = {
+        f"/alerts/{alert.id}/ack": 200,
+        f"/alerts/{alert.id}/resolve": 200,
+        f"/deliveries/{delivery.id}/replay": 200,
+        "/rejections/reverify": 200,
+        "/deliveries/replay": 422,
+    }
+    assert {path: operator.client.post(path).status_code for path in paths} == paths
