@@ -36,6 +36,8 @@ run: setup ## Serve with ./hookwright.yaml, which is generated when there is non
 .PHONY: test
 test: export PYTHONDONTWRITEBYTECODE :=
 test: setup-dev ## Every test, with a real PostgreSQL and a real Redis that it starts and stops by itself
+	@# Once and by all processors, not by every process of the tests for itself.
+	@$(BIN)/python -m compileall -q -j 0 $(CODE)
 	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 .PHONY: unit

@@ -69,6 +69,7 @@ def _of_what_took_effect(
 
 @run_command.command(
     "settle",
+    short_help="Say whether a step in doubt took effect.",
     epilog="Example: hookwright run settle 0197c9bb heal --took-effect "
     '--output \'{"batch_id": "b-17"}\'',
 )

@@ -318,9 +318,11 @@ def _repeated(node: Macro, names: Mapping[str, Bound]) -> Bound:
     bodies = [_bound(body, inner) for body in node.bodies]
     once = _PER_ITERATION + sum(body.time for body in bodies)
     time = whole.time + whole.length * once
-    copying = _PER_COPY * whole.length**2
+    # With every element the library copies all that it has gathered so far, down to the last value.
+    copying = _PER_COPY * whole.length**2 * whole.element.values
     if node.function == "map":
         each = bodies[-1].size
+        copying = _PER_COPY * whole.length**2 * each.values
         return Bound(whole.length, _ONE + each.times(whole.length), each, time + copying)
     if node.function == "filter":
         return Bound(whole.length, whole.size, whole.element, time + copying)

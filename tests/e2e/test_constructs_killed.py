@@ -1,14 +1,13 @@
-"""A worker that is killed in the middle of any construct loses nothing and repeats nothing."""
+"""A worker that is killed in the middle of any construct loses nothing and repeats nothing.
+
+What is killed at random moments, and much else, is in tests/faults/test_campaign.py.
+"""
 
 from __future__ import annotations
 
-import random
-import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from tests.e2e.construct_house import ConstructHouse
 from tests.e2e.house import END_S
@@ -29,9 +28,6 @@ REPLACED = {
     "throttle": ("per: 3s", "per: 20s"),
 }
 ENVIRONMENT = {"HOOKWRIGHT_WORKER_THREADS": "32"}
-LONGEST_PAUSE_S = 0.3
-
-log = structlog.get_logger(__name__)
 
 # Deadlines are for a machine that is busy with other things; nothing here waits for them.
 pytestmark = pytest.mark.timeout(300)
@@ -52,11 +48,6 @@ def kill_and_start(site: ConstructHouse) -> None:
     site.slack.clear_faults()
     site.house.start(worker)
     site.house.wait_ready()
-
-
-def let_pass(seconds: float) -> None:
-    end = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() >= end, END_S)
 
 
 def check_all(scenes: list[Scene]) -> None:
@@ -85,33 +76,3 @@ def test_a_worker_killed_in_the_middle_of_every_construct_loses_and_repeats_noth
     assert outside == []
     kill_and_start(site)
     check_all(scenes)
-
-
-def test_a_worker_killed_again_and_again_loses_and_repeats_nothing(site: ConstructHouse) -> None:
-    seed = secrets.randbits(32)
-    log.info("killed_again_and_again", seed=seed)
-    chance = random.Random(seed)  # noqa: S311  # it chooses moments, and can be repeated
-    scenes = every_scene()
-    for scene in scenes:
-        scene.begin(site, holding=False)
-
-    def spreading() -> object:
-        return any((run := scene.run()) and run["spreads"] for scene in scenes)
-
-    def telling() -> object:
-        return len(site.slack.effects(path="*/chat.postMessage")) > told
-
-    moments: dict[str, Callable[[], object]] = {
-        "while runs are admitted": lambda: True,
-        "while branches are spread": spreading,
-        "between answers and their records": telling,
-    }
-    for moment, is_reached in moments.items():
-        told = len(site.slack.effects(path="*/chat.postMessage"))
-        wait_until(is_reached, END_S, what=moment)
-        let_pass(chance.uniform(0, LONGEST_PAUSE_S))
-        kill_and_start(site)
-    try:
-        check_all(scenes)
-    except AssertionError as error:
-        raise AssertionError(f"with the seed {seed}: {error}") from error

@@ -53,7 +53,7 @@ def flipped(value: Any, dice: random.Random) -> Any:
     return value[:place] + bytes([value[place] ^ dice.randint(1, 255)]) + value[place + 1 :]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_one_altered_byte_in_any_column_of_any_row_is_found(house: SealedHouse, seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311  # not for secrets
     rows = house.receive(40, seed=seed)
@@ -90,14 +90,14 @@ def changed_value(column: str, good: Any, dice: random.Random) -> Any:
 
 def test_one_byte_among_thousands_of_rows_is_found(house: SealedHouse) -> None:
     dice = random.Random(7)  # noqa: S311  # not for secrets
-    rows = house.receive(2000)
+    rows = house.receive(1200)
     house.seal()
     row = dice.choice(rows)
     changed = flipped(row.body, dice)
     house.tamper("UPDATE deliveries SET body = :v WHERE id = :id", v=changed, id=row.id)
     findings, summary = house.verify()
     assert told(findings) == [("altered", str(row.id))]
-    assert summary.tables["deliveries"].sealed == 2000
+    assert summary.tables["deliveries"].sealed == 1200
 
 
 @pytest.mark.parametrize("closed", [False, True])

@@ -204,6 +204,16 @@ def test_an_interrupt_inside_a_function_goes_on_its_way(monkeypatch: pytest.Monk
         compile_expression("trim('interrupt me')").evaluate(SCOPE)
 
 
+@pytest.mark.parametrize(
+    "source", ["event.list.map(x, event.list).k", "event.list.map(x, event.list)[0].k"]
+)
+def test_what_the_library_copies_again_and_again_is_refused(source: str) -> None:
+    found, seconds = outcome(source)
+    assert isinstance(found, ExpressionError)
+    assert "too many elements" in str(found)
+    assert seconds < 1
+
+
 ATOMS = st.sampled_from(
     [
         *("1", "2.5", "'a'", "null", "true", "event", "event.m.a", "event.list", "vars", "x", "-1"),
