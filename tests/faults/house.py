@@ -15,6 +15,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -139,7 +140,7 @@ class House:
             self.end(name, signal.SIGKILL)
 
 
-class Site:
+class Site(ABC):
     """An installation with its twins and the lines between them all: what sites have in common.
 
     Use as a context manager. What `keep_state` was called for is left in the directory.
@@ -177,13 +178,13 @@ class Site:
         if not self._kept:
             shutil.rmtree(self.directory, ignore_errors=True)
 
+    @abstractmethod
     def _open(self) -> None:
         """Start the servers and the installation itself."""
-        raise NotImplementedError
 
+    @abstractmethod
     def database_url(self, line: str | None = None) -> str:
         """The address of the database, directly or over a line."""
-        raise NotImplementedError
 
     @property
     def door_ports(self) -> list[int]:
