@@ -29,7 +29,7 @@ from workers.main import setup
 from workers.scheduler import Scheduler
 from workers.sweeps import JOB_SIZE
 
-BACKLOG = 4_000
+BACKLOG = 10_000
 SOON_S = 30.0
 """It takes some 5 s, on a machine that is busy with other things more."""
 WORKFLOWS = """
