@@ -10,17 +10,14 @@ import dataclasses
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from uuid import UUID
 
 import dramatiq
-import redis
 import structlog
-from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.errors import DramatiqError
 from dramatiq.middleware import Middleware, Retries, ShutdownNotifications, TimeLimit
-from redis.exceptions import RedisError
 
 from schemas.jobs import (
     JOBS,
@@ -35,7 +32,10 @@ from schemas.jobs import (
     ReadBackDelivery,
     Reconcile,
 )
-from service.errors import ConfigurationError, Unavailable
+from service.errors import Unavailable
+
+if TYPE_CHECKING:
+    from service.redis_broker import QuietRedisBroker
 
 log = structlog.get_logger(__name__)
 
@@ -59,9 +59,6 @@ job has up to 100 deliveries. Jobs that are not in `BULK` are held to it by the 
 BULK: frozenset[type[Job]] = frozenset({IngestDeliveries, AdvanceRunInBulk, ReadBackDelivery})
 """Jobs that come in masses and that nobody waits for one by one. They are dropped when the queue is
 long: their rows wait, and a source or workflow that is busy cannot stand in front of all others."""
-
-CONNECT_TIMEOUT_S = 0.5
-ANSWER_TIMEOUT_S = 5.0
 
 
 class Queue(Protocol):
@@ -87,23 +84,20 @@ class InProcessBroker(StubBroker):
     The list would grow for ever, and nobody reads it: rows remember what failed.
     """
 
+    failures: tuple[type[Exception], ...] = ()
+    """What its calls raise beside Dramatiq's own errors: nothing."""
+
     def __init__(self, *, middleware: list[Middleware]) -> None:
         super().__init__(middleware=middleware)
         self.dead_letters_by_queue = defaultdict(_Dropping)
 
-    def get_declared_delay_queues(self) -> set[str]:
-        """Give none; see QuietRedisBroker."""
-        return set()
-
-
-class QuietRedisBroker(RedisBroker):
-    """Dramatiq's broker over Redis, without queues for delayed messages.
-
-    What waits for its time is a row. A worker would ask Redis ten times a second for each of them.
-    """
+    def length(self, queue: str) -> int:
+        """Give how many messages wait in a queue."""
+        waiting: int = self.queues[queue].qsize()
+        return waiting
 
     def get_declared_delay_queues(self) -> set[str]:
-        """Give none, so that no worker asks for them."""
+        """Give none; see service/redis_broker.py."""
         return set()
 
 
@@ -114,52 +108,39 @@ class _Dropping(list[Any]):
         """Let the item go."""
 
 
-def make_broker(redis_url: str | None, *, namespace: str = "hookwright") -> dramatiq.Broker:
+AnyBroker: TypeAlias = "InProcessBroker | QuietRedisBroker"
+
+
+def make_broker(redis_url: str | None, *, namespace: str = "hookwright") -> AnyBroker:
     """Build the broker: over Redis when an address is given, else in the process.
 
     Every queue of schemas/jobs.py is declared, so that ringing needs no actor to be imported.
     Nothing connects yet. Raises ConfigurationError for an address that cannot be used.
     """
     middleware: list[Middleware] = [TimeLimit(), ShutdownNotifications(), Retries()]
-    broker: dramatiq.Broker
+    broker: AnyBroker
     if redis_url is None:
         broker = InProcessBroker(middleware=middleware)
     else:
-        client = _client(redis_url)
-        broker = QuietRedisBroker(  # type: ignore[no-untyped-call]  # dramatiq gives no types here
-            client=client, namespace=namespace, middleware=middleware
-        )
+        # Only here: what speaks to Redis takes a while to load, and many installations have none.
+        from service.redis_broker import make_redis_broker  # noqa: PLC0415
+
+        broker = make_redis_broker(redis_url, namespace=namespace, middleware=middleware)
     for queue in sorted({job.queue for job in JOBS}):
         broker.declare_queue(queue)
     return broker
-
-
-def _client(redis_url: str) -> redis.Redis:
-    try:
-        client = redis.Redis.from_url(
-            redis_url,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            socket_timeout=ANSWER_TIMEOUT_S,
-        )
-        # Options that there are none of would be met by the first to connect. This does not.
-        client.connection_pool.make_connection()
-    except (ValueError, TypeError) as error:
-        raise ConfigurationError(
-            "HOOKWRIGHT_REDIS_URL is no address of a Redis",
-            hint="write redis://:password@host:6379/0, or rediss://… with TLS",
-        ) from error
-    return client
 
 
 class DramatiqQueue:
     """Rings through a Dramatiq broker."""
 
     def __init__(
-        self, broker: dramatiq.Broker, *, monotonic: Callable[[], float] = time.monotonic
+        self, broker: AnyBroker, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self.broker = broker
         self._monotonic = monotonic
         self._silent_until = 0.0
+        self._failures: tuple[type[Exception], ...] = (DramatiqError, OSError, *broker.failures)
 
     def ring(self, jobs: Sequence[Job]) -> None:
         """Ask for these jobs. Never raises: rows wait, and the sweeper rings again."""
@@ -170,12 +151,12 @@ class DramatiqQueue:
             for job in jobs:
                 if type(job) in BULK:
                     if job.queue not in lengths:
-                        lengths[job.queue] = self._length(job.queue)
+                        lengths[job.queue] = self.broker.length(job.queue)
                     if lengths[job.queue] >= MOST_WAITING[type(job)]:
                         continue
                     lengths[job.queue] += 1
                 self.broker.enqueue(to_message(job))
-        except (RedisError, DramatiqError, OSError) as error:
+        except self._failures as error:
             self._fall_silent(error, jobs=len(jobs))
 
     def room(self, job: type[Job]) -> int:
@@ -183,19 +164,12 @@ class DramatiqQueue:
         if self._is_silent():
             return 0
         try:
-            length = self._length(job.queue)
-        except (RedisError, OSError) as error:
+            length = self.broker.length(job.queue)
+        except self._failures as error:
             self._fall_silent(error, jobs=0)
             return 0
         most = MOST_WAITING[job]
         return most - length if length <= most // 2 else 0
-
-    def _length(self, queue: str) -> int:
-        if isinstance(self.broker, RedisBroker):
-            length: int = self.broker.client.llen(f"{self.broker.namespace}:{queue}")
-            return length
-        waiting: int = self.broker.queues[queue].qsize()
-        return waiting
 
     def _is_silent(self) -> bool:
         return self._monotonic() < self._silent_until
@@ -216,7 +190,7 @@ class DramatiqQueue:
             return
         try:
             client.ping()
-        except (RedisError, OSError) as error:
+        except self._failures as error:
             raise Unavailable(f"Redis does not answer: {error}") from error
 
 

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from redis.exceptions import RedisError
 
 from service.errors import Unavailable
 from service.queue import Queue
@@ -56,15 +55,17 @@ def ask_queue(queue: Queue, *, clock: Callable[[], datetime]) -> QueueFacts | No
 
     `INFO` is asked, which managed services answer where they refuse `CONFIG GET`.
     """
-    client: Any = getattr(getattr(queue, "broker", None), "client", None)
+    broker: Any = getattr(queue, "broker", None)
+    client: Any = getattr(broker, "client", None)
     if client is None:
         return None
+    failures: tuple[type[Exception], ...] = (OSError, *broker.failures)
     try:
         said = client.info()
         before = clock()
         seconds, microseconds = client.time()
         after = clock()
-    except (RedisError, OSError) as error:
+    except failures as error:
         raise Unavailable(f"Redis does not answer: {error}") from error
     there = datetime.fromtimestamp(seconds, tz=UTC) + timedelta(microseconds=microseconds)
     return QueueFacts(

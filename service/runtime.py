@@ -16,12 +16,11 @@ from uuid import UUID
 from schemas.clock import Clock, utc_now
 from schemas.ids import new_id
 from service.actions import AnyAction, index_actions
-from service.call_rates import RateKeeper
+from service.call_rates import RateKeeper, Slots
 from service.connections import Connections
 from service.db import Database
 from service.queue import Queue
 from service.settings import Effects, Settings
-from service.shared_rates import shared_slots
 from service.store import runs as runs_store
 from service.vendors import BY_NAME
 from service.vendors.base import Vendor
@@ -152,6 +151,11 @@ class Runtime:
 
 def make_runtime(settings: Settings, database: Database, queue: Queue) -> Runtime:
     """Put the parts together. Raises ConfigurationError when there is no secret key."""
+    slots: Callable[[str], Slots] | None = None
+    if settings.redis_url:
+        from service.shared_rates import shared_slots  # noqa: PLC0415  # see service/queue.py
+
+        slots = shared_slots(settings.redis_url, namespace=settings.redis_namespace)
     return Runtime(
         database=database,
         queue=queue,
@@ -159,10 +163,6 @@ def make_runtime(settings: Settings, database: Database, queue: Queue) -> Runtim
         connections=Connections(
             settings.required_secret_keys(),
             private_addresses=settings.private_addresses,
-            rates=RateKeeper(
-                shared_slots(settings.redis_url, namespace=settings.redis_namespace)
-                if settings.redis_url
-                else None
-            ),
+            rates=RateKeeper(slots),
         ),
     )

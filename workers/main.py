@@ -7,13 +7,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import dramatiq
 import structlog
 from dramatiq.worker import Worker
 
 from service.database_clock import DatabaseClock
 from service.db import Database
-from service.queue import DramatiqQueue
+from service.queue import AnyBroker, DramatiqQueue
 from service.runtime import Runtime, make_runtime
 from service.settings import Settings
 from service.store import leased, leases, runs
@@ -75,14 +74,14 @@ class Running:
         self.scheduler.stop()
 
 
-def setup(broker: dramatiq.Broker, runtime: Runtime) -> None:
+def setup(broker: AnyBroker, runtime: Runtime) -> None:
     """Bind every actor to the broker."""
     for actor in ACTORS:
         actor.bind(broker, runtime)
 
 
 def start(
-    settings: Settings, database: Database, broker: dramatiq.Broker, *, alone: bool = False
+    settings: Settings, database: Database, broker: AnyBroker, *, alone: bool = False
 ) -> Running:
     """Start the workers and the scheduler in this process.
 

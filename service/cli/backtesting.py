@@ -25,7 +25,7 @@ from service.configuration_workflows import signatures
 from service.db import Database, Session
 from service.errors import ConfigurationError, NotFound
 from service.settings import load_settings
-from service.store import runs, schema
+from service.store import revision, runs
 from service.template_files import TemplateFiles
 from service.unit_of_work import reading
 from service.vendors import VENDORS
@@ -133,7 +133,7 @@ def workflow_backtest(
 
 def _open_database() -> Database:
     database = Database(load_settings().effective_database_url)
-    if not schema.is_current(database):
+    if not revision.is_current(database):
         database.dispose()
         raise ConfigurationError(
             f"{database.name} has no tables of this release",

@@ -19,7 +19,7 @@ from service.queue import DramatiqQueue, make_broker
 from service.retention_change import warn_of_archive
 from service.secretbox import SecretBox
 from service.settings import Effects, environment, load_settings
-from service.store import schema
+from service.store import revision, schema
 
 
 @click.command("migrate", epilog="Example: hookwright migrate --check")
@@ -33,7 +33,7 @@ def migrate_command(*, check: bool, as_json: bool) -> int:
     database = Database(settings.effective_database_url)
     try:
         done = [] if check else schema.upgrade(database)
-        current = schema.is_current(database)
+        current = revision.is_current(database)
     finally:
         database.dispose()
     if as_json:
@@ -87,7 +87,7 @@ def apply_command(*, file: Path | None, dry_run: bool, prune: bool, as_json: boo
     box = SecretBox(settings.required_secret_keys())
     database = Database(settings.effective_database_url)
     try:
-        if not schema.is_current(database):
+        if not revision.is_current(database):
             raise ConfigurationError(
                 "the tables are not current", hint="run `hookwright migrate` first"
             )

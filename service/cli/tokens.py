@@ -18,7 +18,7 @@ from service.db import Database
 from service.errors import ConfigurationError, Invalid
 from service.queue import DramatiqQueue, make_broker
 from service.settings import load_settings
-from service.store import schema
+from service.store import revision
 from service.store import tokens as store
 from service.tokens import Role, create_token, revoke_token
 from service.unit_of_work import UnitOfWork, reading, unit_of_work
@@ -96,7 +96,7 @@ def revoke(*, name: str, as_json: bool) -> None:
 def _opened() -> Iterator[Database]:
     database = Database(load_settings().effective_database_url)
     try:
-        if not schema.is_current(database):
+        if not revision.is_current(database):
             raise ConfigurationError(
                 "the tables are not current", hint="run `hookwright migrate` first"
             )

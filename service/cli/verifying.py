@@ -21,7 +21,7 @@ from service.evidence_report import Finding, Question, Summary
 from service.leaves import COVERED
 from service.seal_head import Head, parse_head, read_head
 from service.settings import load_settings
-from service.store import schema
+from service.store import revision
 from service.store import seals as store
 from service.unit_of_work import reading
 
@@ -107,7 +107,7 @@ def _opened() -> Iterator[Database]:
                 hint="is HOOKWRIGHT_DATA_DIR (or HOOKWRIGHT_DATABASE_URL) that of the server? "
                 "`hookwright up` or `hookwright migrate` makes it",
             )
-        if not schema.is_current(database):
+        if not revision.is_current(database):
             raise ConfigurationError(
                 f"{database.name} has no tables of this release",
                 hint="HOOKWRIGHT_DATABASE_URL names it; `hookwright migrate` makes them",

@@ -11,7 +11,7 @@ from service.doctor.machine import NETWORK_FILE_SYSTEMS, file_system_of, room
 from service.doctor.queue import clock_verdict
 from service.doctor.verdicts import Verdict, fail, good, size, span, warn
 from service.errors import Unavailable
-from service.store import schema
+from service.store import revision
 from service.store.server import (
     PostgresFacts,
     SqliteFacts,
@@ -55,7 +55,7 @@ def look_at_database(database: Database, clock: Clock, *, data_dir: Path) -> Ite
             "start it, or correct HOOKWRIGHT_DATABASE_URL; until then deliveries are answered 503",
         )
         return
-    if not schema.is_current(database):
+    if not revision.is_current(database):
         yield fail(TABLES, "not those of this release", "run `hookwright migrate`")
         return
     yield good(TABLES, "as this release wants them")

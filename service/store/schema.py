@@ -39,21 +39,6 @@ def downgrade(database: Database, revision: str) -> list[str]:
     return _move(database, command.downgrade, revision)
 
 
-def is_current(database: Database) -> bool:
-    """Say whether the tables are those this release was written for. Raises Unavailable.
-
-    An SQLite file that does not exist is not made by asking.
-    """
-    if database.is_missing:
-        return False
-    engine = database.engine.execution_options(hookwright_read_only=True)
-    try:
-        with engine.connect() as connection:
-            return set(_applied(connection)) == set(_scripts().get_heads())
-    except DBAPIError as error:
-        raise Unavailable("the database is not available") from error
-
-
 def _move(database: Database, action: Callable[[Config, str], None], revision: str) -> list[str]:
     config = _config()
     try:

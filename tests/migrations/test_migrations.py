@@ -20,7 +20,7 @@ from schemas.tables import METADATA, EventRow, WorkflowRow, WorkflowVersionRow
 from service.db import Database
 from service.errors import Unavailable
 from service.queue import UnheardQueue
-from service.store import schema
+from service.store import revision, schema
 from service.store.deliveries import store_events
 from service.store.payloads import LARGE_BYTES, keep_output
 from service.unit_of_work import unit_of_work
@@ -49,9 +49,10 @@ REVISIONS = ["0001", "0002", "0003", "0004"]
 
 
 def test_an_empty_database_is_not_current_and_becomes_so(empty: Database) -> None:
-    assert not schema.is_current(empty)
+    assert not revision.is_current(empty)
     assert schema.upgrade(empty) == REVISIONS
-    assert schema.is_current(empty)
+    assert revision.newest() == REVISIONS[-1]
+    assert revision.is_current(empty)
 
 
 def test_migrating_again_changes_nothing(empty: Database) -> None:
@@ -76,7 +77,7 @@ def test_up_and_down_and_up_again(empty: Database) -> None:
     schema.upgrade(empty)
     schema.downgrade(empty, "base")
     assert tables(empty) == set()
-    assert not schema.is_current(empty)
+    assert not revision.is_current(empty)
     schema.upgrade(empty)
     assert differences(empty) == []
 
@@ -191,6 +192,6 @@ def test_a_table_in_use_stops_the_migration_and_leaves_nothing_half_done(
         holder.execute(sa.text("LOCK TABLE deliveries IN ACCESS SHARE MODE"))
         with pytest.raises(Unavailable, match="tables could not be changed"):
             schema.downgrade(database, "base")
-    assert schema.is_current(database)
+    assert revision.is_current(database)
     assert differences(database) == []
     database.dispose()

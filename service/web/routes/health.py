@@ -11,7 +11,7 @@ from fastapi import APIRouter, Response
 from schemas.api import Health
 from service.errors import Unavailable
 from service.queue_policy import ask_queue
-from service.store import schema
+from service.store import revision
 from service.web.deps import AnyParts, Parts
 
 router = APIRouter(tags=["health"])
@@ -43,7 +43,7 @@ def look(parts: Parts) -> dict[str, str]:
     """Give the state of each part, in words that reveal nothing of the installation."""
     found = {"database": "ok", "migrations": "ok", "queue": "ok"}
     try:
-        if not schema.is_current(parts.database):
+        if not revision.is_current(parts.database):
             found["migrations"] = "not current"
     except Unavailable:
         found |= {"database": "unavailable", "migrations": "unknown"}

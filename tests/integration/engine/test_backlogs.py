@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from uuid import UUID
 
 import pytest
-from dramatiq import Broker
 from dramatiq.worker import Worker
 from sqlalchemy import insert
 
@@ -22,7 +21,7 @@ from schemas.jobs import (
 from schemas.run_tables import RunRow
 from schemas.tables import DeliveryRow, EventRow, SourceRow, WorkflowVersionRow
 from schemas.workflow import RunStatus
-from service.queue import MOST_WAITING, DramatiqQueue, make_broker
+from service.queue import MOST_WAITING, AnyBroker, DramatiqQueue, make_broker
 from service.runs import advance_run
 from tests.integration.engine.installation import Installation
 from workers.main import setup
@@ -61,7 +60,7 @@ class ShortQueue:
 
 
 @pytest.fixture
-def broker(request: pytest.FixtureRequest, installation: Installation) -> Iterator[Broker]:
+def broker(request: pytest.FixtureRequest, installation: Installation) -> Iterator[AnyBroker]:
     """The queue that goes with the database: in the process with SQLite, else Redis."""
     if installation.database.is_sqlite:
         broker = make_broker(None)
@@ -73,7 +72,7 @@ def broker(request: pytest.FixtureRequest, installation: Installation) -> Iterat
 
 
 @pytest.fixture
-def working(installation: Installation, broker: Broker) -> Iterator[Installation]:
+def working(installation: Installation, broker: AnyBroker) -> Iterator[Installation]:
     """An installation whose threads really work, by the clock."""
     runtime = installation.runtime
     installation.now = utc_now()
