@@ -543,11 +543,3 @@ class WorkflowDetail(WorkflowOut):
     document: dict[str, Any]
     vars: dict[str, Any]
     source_text: str
-
-
-class Health(Answer):
-    """How this process is: `ok` when every part is, `degraded` when it works without one."""
-
-    status: Literal["ok", "degraded", "unavailable"]
-    version: str
-    parts: dict[str, str]

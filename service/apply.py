@@ -20,8 +20,8 @@ from service.db import Database, Session
 from service.errors import ConfigurationError
 from service.missing_connections import missing_connections
 from service.queue import Queue
-from service.retention import POLICY, current_retention, plain_retention
 from service.retention_change import removals, retention_in_words
+from service.retention_rules import POLICY, current_retention, plain_retention
 from service.secretbox import SecretBox
 from service.source_secrets import open_secrets, path_token_digest, seal_secrets
 from service.store import applied

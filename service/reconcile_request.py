@@ -24,7 +24,7 @@ from service.db import Database, Session
 from service.errors import Conflict, NotFound
 from service.faults import note_fault
 from service.queue import Queue
-from service.retention import longest_look_back
+from service.retention_rules import longest_look_back
 from service.runtime import Runtime
 from service.store import connections as connections_store
 from service.store import reconciliations as store

@@ -1,4 +1,4 @@
-"""The broker over Redis. Imported only where there is one: a queue in the process needs none of it."""
+"""The broker over Redis: imported only where there is one."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ has come is a row beside the policy: whoever leads next goes on there, and `doct
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,13 +15,13 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel, Field, ValidationError
 
-from schemas.config import LONGEST_LOOK_BACK, Retention
+from schemas.config import Retention
 from service.archive import Archive, ArchiveNotWrittenError, Line, line_of
 from service.db import Session
 from service.effects import EARLIER
 from service.removals import as_sealed, note_removed
+from service.retention_rules import archive_directory, current_retention, kept
 from service.runtime import Runtime
-from service.settings import Settings
 from service.store import retention as store
 from service.store.archiving import describe
 from service.store.policies import read_policy, set_policy
@@ -30,7 +30,6 @@ from service.unit_of_work import reading, unit_of_work
 
 log = structlog.get_logger(__name__)
 
-POLICY = "retention"
 PROGRESS = "retention_progress"
 
 SQLITE_AIM_S = 0.025
@@ -46,7 +45,7 @@ FIRST_ROWS = 100
 FEWEST_ROWS = 50
 MOST_ROWS = 500
 MOST_ARCHIVED_CHARS = 8 * 1024 * 1024
-LOOK_BACK_SHARE = 0.9
+
 """Of the time that deliveries are kept: rows go while a comparison takes its time."""
 LEASES_KEPT = timedelta(days=1)
 MOST_TOLD = 20
@@ -108,28 +107,6 @@ class Progress(BaseModel):
         return self.model_copy(update=ended)
 
 
-def current_retention(session: Session) -> Retention:
-    """Give what was configured, or the defaults."""
-    said = read_policy(session, POLICY)
-    return Retention() if said is None else Retention.model_validate(said)
-
-
-def longest_look_back(session: Session) -> timedelta:
-    """Give how far back a vendor's record may be compared with what is here.
-
-    What was removed is not missing: looking further would have it sent and done once more.
-    """
-    return current_retention(session).deliveries * LOOK_BACK_SHARE
-
-
-def plain_retention(retention: Retention) -> dict[str, object]:
-    """Give the form that is stored: durations in seconds."""
-    return {
-        name: value.total_seconds() if isinstance(value, timedelta) else value
-        for name, value in retention.model_dump().items()
-    }
-
-
 def current_progress(session: Session) -> Progress:
     """Give how far the rows have been gone through."""
     try:
@@ -137,30 +114,6 @@ def current_progress(session: Session) -> Progress:
     except ValidationError:
         # Another release wrote it: nothing is lost by beginning anew.
         return Progress()
-
-
-def archive_directory(retention: Retention, settings: Settings) -> Path | None:
-    """Give where removed rows are written to on this machine; None: nowhere."""
-    named = retention.archive_directory
-    return None if named is None else settings.data_dir.absolute() / named
-
-
-def kept(retention: Retention) -> Mapping[str, timedelta]:
-    """Give by the name of each kind how long its rows are kept."""
-    others = max(retention.runs, LONGEST_LOOK_BACK)
-    return {
-        "deliveries": retention.deliveries,
-        "runs": retention.runs,
-        "events": retention.events_kept,
-        "effects": retention.effects_kept,
-        "alerts": retention.runs,
-        # What was compared may be compared again as far back as a comparison can look.
-        "gaps": others,
-        "reconciliations": others,
-        "bulk_jobs": retention.runs,
-        "tokens": retention.audit,
-        "audit_events": retention.audit,
-    }
 
 
 class Remover:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from schemas.config import Retention, write_duration
 from service.archive import LET_IT_BE_WRITTEN, why_not_written
-from service.retention import KINDS, archive_directory, kept
+from service.retention_rules import archive_directory, kept
 from service.settings import Settings
 
 _UNSAID = {"events": "as long as deliveries", "effects": "365d, or as long as runs"}
@@ -30,9 +30,9 @@ def removals(before: Retention, after: Retention) -> tuple[str, ...]:
     """Give a sentence for rows that are kept for a shorter time from now on."""
     earlier, later = kept(before), kept(after)
     shorter: dict[timedelta, list[str]] = defaultdict(list)
-    for kind in KINDS:
-        if later[kind.name] < earlier[kind.name]:
-            shorter[later[kind.name]].append(kind.name.replace("_", " "))
+    for name, time in later.items():
+        if time < earlier[name]:
+            shorter[time].append(name.replace("_", " "))
     end = "" if after.archive_directory is None else ", once they are archived"
     return tuple(
         f"{', '.join(names)} older than {write_duration(time)} will be removed{end}"

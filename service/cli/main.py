@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import traceback
 from importlib import import_module
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 import click
 
+from service.afterwards import loading
 from service.errors import ConfigurationError, HookwrightError
 
 EXIT_FAILED = 1
@@ -106,14 +106,8 @@ def _keep_examples_whole(command: click.Command) -> None:
 
 
 def _load(module: str) -> ModuleType:
-    # What imports make stays. To look through it for garbage again and again as it grows takes a
-    # fifth of the time, and to look through it later gains nothing either.
-    gc.disable()
-    try:
+    with loading():
         return import_module(f"service.cli.{module}")
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 _BEGINNING = """\b

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import threading
@@ -9,12 +10,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import structlog
 
-from schemas.api import Question
 from schemas.clock import utc_now
+from service.afterwards import Afterwards
 from service.apply import What, apply_configuration
 from service.cli.machine import this_user
 from service.cli.output import console, json_option, print_line, shown_command
@@ -28,11 +30,16 @@ from service.queue_policy import warn_of_eviction
 from service.retention_change import warn_of_archive
 from service.secretbox import SecretBox
 from service.settings import Effects, Settings, environment, load_settings, unknown_variables
-from service.store import listing, schema
+from service.store.revision import ensure_current
+from service.store.sources import read_sources
 from service.tokens import keep_local_token
 from service.unit_of_work import reading
 from service.web import main as web
-from workers import main as workers
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from workers.main import Running
 
 log = structlog.get_logger(__name__)
 
@@ -57,23 +64,48 @@ def up_command(*, as_json: bool) -> int:
         _opened(settings) as (database, queue),
         hold_data_dir(settings.data_dir) if database.is_sqlite else nullcontext(),
     ):
-        schema.upgrade(database)
+        ensure_current(database)
         _apply(settings, database, queue)
         keep_local_token(settings.data_dir, database, queue, now=utc_now())
-        application = web.make_application(settings, database, queue)
-        running = workers.start(settings, database, queue.broker, alone=database.is_sqlite)
+        # Deliveries are taken as soon as that is possible; all else is loaded and begins meanwhile.
+        afterwards = Afterwards(on_failure=_stop)
+        working = afterwards.add(lambda: _start_workers(settings, database, queue))
+        application = web.make_application(settings, database, queue, afterwards)
+        tell = _banner(settings, database, as_json=as_json)
+
+        def begin() -> None:
+            tell()
+            afterwards.begin()
+
         try:
-            tell = _banner(settings, database, as_json=as_json)
             good = web.serve(
                 application,
                 settings,
                 listening,
-                on_ready=tell,
-                on_stopping=running.begin_to_stop,
+                on_ready=begin,
+                on_stopping=lambda: working.add_done_callback(_begin_to_stop),
             )
         finally:
-            running.stop()
+            afterwards.end()
+            if working.done() and not working.cancelled():
+                working.result().stop()
     return 0 if good else 1
+
+
+def _start_workers(settings: Settings, database: Database, queue: DramatiqQueue) -> Running:
+    from workers import main as workers  # noqa: PLC0415  # loaded while deliveries are taken
+
+    return workers.start(settings, database, queue.broker, alone=database.is_sqlite)
+
+
+def _begin_to_stop(working: Future[Running]) -> None:
+    if not working.cancelled() and working.exception() is None:
+        working.result().begin_to_stop()
+
+
+def _stop() -> None:
+    """End this process as if it were told to."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @click.command("serve", epilog="Example: HOOKWRIGHT_HOST=0.0.0.0 hookwright serve")
@@ -95,14 +127,18 @@ def serve_command() -> int:
                 consequence="workers find deliveries some seconds later",
                 to_do="set HOOKWRIGHT_REDIS_URL here and for `hookwright work`",
             )
-        application = web.make_application(settings, database, queue)
+        afterwards = Afterwards(on_failure=_stop)
+        application = web.make_application(settings, database, queue, afterwards)
         listening = web.listen(settings)
-        good = web.serve(
-            application,
-            settings,
-            listening,
-            on_ready=lambda: log.info("serving", address=settings.server_url),
-        )
+
+        def begin() -> None:
+            log.info("serving", address=settings.server_url)
+            afterwards.begin()
+
+        try:
+            good = web.serve(application, settings, listening, on_ready=begin)
+        finally:
+            afterwards.end()
     return 0 if good else 1
 
 
@@ -117,6 +153,8 @@ def work_command(*, check: bool, as_json: bool) -> int:
     Refuses to start without HOOKWRIGHT_SECRET_KEYS. Without HOOKWRIGHT_REDIS_URL it finds work by
     looking into the database, and its queue is in the process.
     """
+    from workers import main as workers  # noqa: PLC0415  # `up` loads it later
+
     settings = load_settings()
     if check:
         return _check_heartbeat(settings.data_dir / workers.HEARTBEAT_FILE, as_json=as_json)
@@ -186,7 +224,7 @@ def _apply(settings: Settings, database: Database, queue: Queue) -> None:
 def _banner(settings: Settings, database: Database, *, as_json: bool) -> Callable[[], None]:
     def tell() -> None:
         with reading(database) as session:
-            sources = listing.every_source(session, Question(limit=100)).rows
+            sources = read_sources(session)
         base = (settings.public_url or settings.server_url).rstrip("/")
         if as_json:
             hooks = {source.name: f"{base}/hooks/{source.name}" for source in sources}

@@ -16,7 +16,7 @@ from service.doctor.queue import look_at_queue
 from service.doctor.verdicts import Grade, Verdict, fail
 from service.errors import ConfigurationError, HookwrightError
 from service.queue import DramatiqQueue, make_broker
-from service.retention import archive_directory, current_retention
+from service.retention_rules import archive_directory, current_retention
 from service.settings import Settings
 from service.unit_of_work import reading
 

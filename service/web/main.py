@@ -11,6 +11,8 @@ from typing import Any
 
 import uvicorn
 
+from schemas.clock import utc_now
+from service.afterwards import Afterwards
 from service.db import Database
 from service.door import Door
 from service.errors import ConfigurationError
@@ -18,9 +20,10 @@ from service.queue import Queue
 from service.secretbox import SecretBox
 from service.settings import Settings
 from service.vendors import BY_NAME
-from service.web.app import Application, create_app
+from service.web import health
 from service.web.connections import SHARED, Shared, allow_many_files
-from service.web.deps import Parts
+from service.web.front import App, Application
+from service.web.health import HealthFace
 from service.web.http_protocol import BoundedHttp
 from service.web.listening import Listener
 
@@ -63,10 +66,26 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
 
-def make_application(settings: Settings, database: Database, queue: Queue) -> Application:
-    """Put door and API together. Raises ConfigurationError when there is no secret key."""
+def make_application(
+    settings: Settings, database: Database, queue: Queue, afterwards: Afterwards
+) -> Application:
+    """Make the door; API and pages are made afterwards, and requests to them wait until then.
+
+    Raises ConfigurationError when there is no secret key.
+    """
     box = SecretBox(settings.required_secret_keys())
-    return create_app(Parts(settings, database, queue), door=Door(database, queue, BY_NAME, box))
+
+    def make_behind() -> App:
+        from service.web.app import create_behind  # noqa: PLC0415  # half of what a start costs
+        from service.web.deps import Parts  # noqa: PLC0415
+
+        return create_behind(Parts(settings, database, queue))
+
+    return Application(
+        Door(database, queue, BY_NAME, box),
+        HealthFace(health.Parts(database, queue, utc_now)),
+        afterwards.add(make_behind),
+    )
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
+from service.afterwards import Afterwards
 from service.db import Database
 from service.log import configure_logging
 from service.settings import Settings
@@ -34,7 +35,9 @@ def main() -> int:
     database = Database(settings.effective_database_url)
     listening = web.listen(settings)
     port = listening.getsockname()[1]
-    application = web.make_application(settings, database, Silent())
+    application = web.make_application(
+        settings, database, Silent(), Afterwards(on_failure=sys.exit)
+    )
     good = web.serve(application, settings, listening, on_ready=lambda: _tell(port))
     database.dispose()
     return 0 if good else 1

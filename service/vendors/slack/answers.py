@@ -13,6 +13,9 @@ def _objects(value: object) -> list[dict[str, object]]:
     return [as_mapping(item) for item in as_list(value) if isinstance(item, dict)]
 
 
+JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
+
+
 class Answer(Payload):
     """Every answer: errors come with HTTP 200 and `ok: false`."""
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import ValidationError
-from slack_sdk.web import SlackResponse
 
 from schemas.events import Json
 from service.errors import Refused, VendorBroken
@@ -19,6 +18,7 @@ from service.http import VendorHttp
 from service.vendors.base import CallContext
 from service.vendors.reading import as_text
 from service.vendors.slack.answers import (
+    JSON_HEADERS,
     Answer,
     Channel,
     Channels,
@@ -28,7 +28,9 @@ from service.vendors.slack.answers import (
     Posted,
 )
 from service.vendors.slack.refusals import SlackRefused, hint_in, raise_for_word
-from service.vendors.slack.web import JSON_HEADERS, GuardedWebClient
+
+if TYPE_CHECKING:
+    from slack_sdk.web import SlackResponse
 
 HISTORY_PAGE = 200
 MAX_HISTORY_PAGES = 20
@@ -45,6 +47,9 @@ class SlackClient:
     """The calls Hookwright makes with a bot's token."""
 
     def __init__(self, http: VendorHttp) -> None:
+        # Slack's own library takes a while to load, and a receiver never calls.
+        from service.vendors.slack.web import GuardedWebClient  # noqa: PLC0415
+
         self._web = GuardedWebClient(http)
 
     def post_message(

@@ -13,10 +13,8 @@ from slack_sdk.web import SlackResponse, WebClient
 
 from service.errors import Bug
 from service.http import VendorHttp
-from service.vendors.slack.answers import Answer
+from service.vendors.slack.answers import JSON_HEADERS, Answer
 from service.vendors.slack.refusals import raise_for_word
-
-JSON_HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 
 _REPEATABLE = frozenset({"auth.test", "chat.update"})
 """Methods that are called with POST and may be called twice with the same effect."""

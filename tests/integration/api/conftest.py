@@ -3,6 +3,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,8 +33,11 @@ from service.settings import Settings
 from service.store import schema
 from service.tokens import Role, create_token
 from service.unit_of_work import unit_of_work
-from service.web.app import create_api, create_app
+from service.web import health
+from service.web.app import create_api, create_behind
 from service.web.deps import Parts
+from service.web.front import App, Application
+from service.web.health import HealthFace
 from service.web.limits import Limiter
 from tests.servers import NO_AUTHORITIES
 
@@ -89,7 +93,10 @@ def serve(settings: Settings) -> Iterator[Callable[..., str]]:
         made = Parts(settings, database, parts.get("queue", QUEUE), parts.get("clock", lambda: NOW))
         api = _IDLE.pop() if _IDLE else create_api(made)
         api.state.parts = made
-        app = create_app(made, limiter=parts.get("limiter"), api=api)
+        behind: Future[App] = Future()
+        behind.set_result(create_behind(made, limiter=parts.get("limiter"), api=api))
+        probes = HealthFace(health.Parts(made.database, made.queue, made.clock))
+        app = Application(None, probes, behind)
         listening = socket.create_server(("127.0.0.1", 0))
         config = uvicorn.Config(app, lifespan="on", ws="none", log_config=None, access_log=False)
         server = uvicorn.Server(config)

@@ -18,7 +18,7 @@ from service.configuration import read_configuration
 from service.configuration_faults import FaultyConfigurationError
 from service.db import Database
 from service.queue import DramatiqQueue, make_broker
-from service.retention import current_retention
+from service.retention_rules import current_retention
 from service.secretbox import SecretBox
 from service.source_secrets import open_secrets, path_token_digest
 from service.store.marks import read_mark

@@ -31,14 +31,8 @@ from schemas.tables import (
 from schemas.workflow import RunStatus
 from service.db import Database
 from service.errors import Refused
-from service.retention import (
-    POLICY,
-    Progress,
-    Remover,
-    current_progress,
-    longest_look_back,
-    plain_retention,
-)
+from service.retention import Progress, Remover, current_progress
+from service.retention_rules import POLICY, longest_look_back, plain_retention
 from service.store.payloads import LARGE_BYTES
 from service.store.policies import set_policy
 from service.unit_of_work import reading, unit_of_work

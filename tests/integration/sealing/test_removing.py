@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from schemas.config import Retention
 from schemas.tables import DeliveryRow
 from service.evidence_report import What
-from service.retention import POLICY, Remover, plain_retention
+from service.retention import Remover
+from service.retention_rules import POLICY, plain_retention
 from service.store.policies import set_policy
 from service.unit_of_work import unit_of_work
 from tests.integration.sealing.sealed_house import SealedHouse

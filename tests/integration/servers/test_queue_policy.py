@@ -16,9 +16,7 @@ from service.doctor.verdicts import Grade
 from service.errors import Unavailable
 from service.queue import DramatiqQueue, make_broker
 from service.queue_policy import QueueFacts, ask_queue, warn_of_eviction
-from service.settings import Settings
-from service.web.deps import Parts
-from service.web.routes.health import look
+from service.web.health import Parts, look
 from tests.servers import RedisServer
 
 
@@ -52,7 +50,7 @@ def test_a_redis_that_evicts_is_said_in_the_log(
     verdicts = {one.name: one for one in look_at_queue(queue, utc_now, shared_database=True)}
     assert verdicts["eviction"].grade is Grade.FAIL
     assert "allkeys-lru: Redis drops what was rung for above 24 MiB" in verdicts["eviction"].says
-    assert look(Parts(Settings(), sqlite_database, queue))["queue"] == "may evict"
+    assert look(Parts(sqlite_database, queue, utc_now))["queue"] == "may evict"
 
     evicting.config_set("maxmemory-policy", "noeviction")
     with capture_logs() as logged:

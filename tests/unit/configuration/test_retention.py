@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.config import Retention
-from service.retention import kept, plain_retention
+from service.retention_rules import kept, plain_retention
 
 
 def days(**written: Any) -> dict[str, int]:
