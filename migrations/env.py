@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from sqlmodel.sql.sqltypes import AutoString
 
 from schemas.columns import UtcTime
+from schemas.partitioned import is_compared
 from schemas.tables import METADATA
 from service.db import Database
 from service.settings import load_settings
@@ -40,6 +41,7 @@ def run(connection: Connection) -> None:
         connection=connection,
         target_metadata=METADATA,
         render_item=render_type,
+        include_object=is_compared if connection.dialect.name == "postgresql" else None,
         # Our SQLite connections begin transactions themselves (service/db.py), so that a revision
         # that fails half-way leaves nothing behind there either.
         transactional_ddl=True,

@@ -34,6 +34,7 @@ from schemas.columns import (
     time_column,
 )
 from schemas.events import Origin
+from schemas.partitioned import PARTITIONED, complete
 
 
 class DeliveryState(StrEnum):
@@ -197,9 +198,11 @@ class DeliveryRow(Table, table=True):
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        UniqueConstraint("source_id", "delivery_key"),
+        # On PostgreSQL its key stands in a table of its own (schemas/partitioned.py).
+        UniqueConstraint("source_id", "delivery_key").ddl_if(dialect="sqlite"),
         # What waits is looked for source by source: one that is busy hides no other.
         Index("ix_deliveries_state_source_id_due_at", "state", "source_id", "due_at"),
+        {"postgresql_partition_by": "RANGE (id)"},
     )
 
     id: UUID = id_column()
@@ -234,6 +237,8 @@ class EventRow(Table, table=True):
 
     __tablename__ = "events"
     __table_args__ = (
+        # On PostgreSQL it stands in a table of its own (schemas/partitioned.py).
+        UniqueConstraint("dedupe_key").ddl_if(dialect="sqlite"),
         # What was decided on a run is asked whenever a step begins to wait for it. All other
         # events pay nothing for this index.
         Index(
@@ -242,10 +247,11 @@ class EventRow(Table, table=True):
             postgresql_where=Column("type") == DECIDED,
             sqlite_where=Column("type") == DECIDED,
         ),
+        {"postgresql_partition_by": "RANGE (id)"},
     )
 
     id: UUID = id_column()
-    dedupe_key: str = text_column(400, unique=True)
+    dedupe_key: str = text_column(400)
     type: str = text_column(index=True)
     vendor: str = text_column()
     vendor_type: str = text_column()
@@ -485,3 +491,6 @@ METADATA = Table.metadata
 """All tables: those of this module and of the modules that TABLE_MODULES names."""
 
 TABLE_MODULES = (run_tables, upkeep_tables, evidence_tables)
+
+for _name in PARTITIONED:
+    complete(METADATA.tables[_name])

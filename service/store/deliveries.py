@@ -10,7 +10,8 @@ from sqlmodel import Session, col, select
 
 from schemas.tables import DeliveryRow, DeliveryState, EventRow, SourceRow
 from service.store import payloads
-from service.store.insert import in_parts, insert_new
+from service.store.insert import in_parts
+from service.store.keys import EVENTS, has_key_of, id_of, store_once
 
 
 def lock_received(session: Session, ids: Sequence[UUID]) -> Sequence[DeliveryRow]:
@@ -50,9 +51,8 @@ def known_events(session: Session, keys: Collection[str]) -> set[str]:
     """Give which of these keys events are stored under."""
     known: set[str] = set()
     for part in in_parts(keys):
-        known.update(
-            session.exec(select(EventRow.dedupe_key).where(col(EventRow.dedupe_key).in_(part)))
-        )
+        stored = has_key_of(session, EVENTS, part)
+        known.update(session.exec(select(EventRow.dedupe_key).where(stored)))
     return known
 
 
@@ -60,7 +60,7 @@ def events_by_key(session: Session, keys: Collection[str]) -> dict[str, EventRow
     """Give the stored events that have these keys."""
     found: dict[str, EventRow] = {}
     for part in in_parts(keys):
-        rows = session.exec(select(EventRow).where(col(EventRow.dedupe_key).in_(part)))
+        rows = session.exec(select(EventRow).where(has_key_of(session, EVENTS, part)))
         found.update((row.dedupe_key, row) for row in rows)
     return found
 
@@ -79,13 +79,13 @@ def lock_one(session: Session, id_: UUID) -> DeliveryRow | None:
 
 def event_id(session: Session, dedupe_key: str) -> UUID:
     """Give the id of the event that is stored under this key. Raises NoResultFound."""
-    return session.exec(select(EventRow.id).where(EventRow.dedupe_key == dedupe_key)).one()
+    return id_of(session, EVENTS, dedupe_key)
 
 
 def store_events(session: Session, rows: Sequence[EventRow]) -> list[EventRow]:
     """Store events and give those that are new, in order, with their payloads."""
     apart = payloads.set_apart(rows)
-    ids = insert_new(session, EventRow, rows, unique=["dedupe_key"])
+    ids = store_once(session, EVENTS, rows)
     new = [row for row in rows if row.id in ids]
     payloads.store_apart(session, new, apart)
     for row in new:

@@ -18,6 +18,7 @@ from psycopg import pq
 from psycopg.errors import error_from_result
 
 from schemas.clock import Clock
+from schemas.partitioned import key_of_delivery
 from schemas.tables import DeliveryState
 from service.db import Database
 from service.errors import Unavailable
@@ -42,19 +43,26 @@ GROUP_TIMEOUT_S = 10.0
 _INSERT_NAME = b"hookwright_inbox"
 # The arrays are given element by element, so that one prepared statement serves every group size.
 _INSERT = f"""
+    WITH arrived AS (
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],
+                             $6::text[], $7::timestamptz[], $8::jsonb[], $9::bytea[])
+            AS arrived(key, {COLUMNS})
+    ), keyed AS (
+        INSERT INTO delivery_keys (key, row_id) SELECT key, id FROM arrived
+        ON CONFLICT DO NOTHING
+        RETURNING row_id
+    )
     INSERT INTO deliveries ({COLUMNS}, state, due_at, failures)
     SELECT {COLUMNS}, '{DeliveryState.RECEIVED.value}',
            received_at + interval '{SWEEP_AFTER.total_seconds()} seconds', 0
-    FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[],
-                $6::timestamptz[], $7::jsonb[], $8::bytea[]) AS arrived({COLUMNS})
-    ON CONFLICT (source_id, delivery_key) DO NOTHING
+    FROM arrived JOIN keyed ON arrived.id = keyed.row_id
 """.encode()  # noqa: S608  # constants of this module
+# A delivery may be gone before its key is (retention.py): it is known nevertheless.
 _FIND = """
-    SELECT deliveries.id, deliveries.source_id, deliveries.delivery_key, deliveries.state
-    FROM deliveries
-    JOIN unnest(%s::uuid[], %s::text[]) AS wanted(source_id, delivery_key)
-      ON deliveries.source_id = wanted.source_id
-     AND deliveries.delivery_key = wanted.delivery_key
+    SELECT keys.row_id, wanted.source_id, wanted.delivery_key, coalesce(deliveries.state, '')
+    FROM unnest(%s::uuid[], %s::uuid[], %s::text[]) AS wanted(key, source_id, delivery_key)
+    JOIN delivery_keys AS keys ON keys.key = wanted.key
+    LEFT JOIN deliveries ON deliveries.id = keys.row_id
 """
 _REVIVE = f"""
     UPDATE deliveries
@@ -72,7 +80,7 @@ _SETTINGS = (
 
 _UUID, _TEXT, _TIME, _JSONB, _BYTES = 2950, 25, 1184, 3802, 17
 """Type numbers of PostgreSQL's catalog, which never change."""
-_BINARY = [1] * 8
+_BINARY = [1] * 9
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _ARRAY_HEAD = struct.Struct("!iiiii")
@@ -189,7 +197,7 @@ class PostgresInbox:
             raise Unavailable(f"the database warned: {self._warned}", perhaps_done=True)
         if sum(result.command_tuples or 0 for result in results) == len(group):
             return {}
-        keys = ([a.source_id for a in group], [a.delivery_key for a in group])
+        keys = (_keys(group), [a.source_id for a in group], [a.delivery_key for a in group])
         found = await (await self._connection.execute(_FIND, keys)).fetchall()
         rows = [StoredRow(*row) for row in found]
         dead = dead_ids(rows)
@@ -299,6 +307,7 @@ def _first_line(error: BaseException) -> str:
 def _arrays(group: Sequence[Arrival]) -> list[bytes]:
     """Give a group's columns as arrays in PostgreSQL's binary form (array_send in its source)."""
     return [
+        _array(_UUID, [_UUID_LENGTH + key.bytes for key in _keys(group)]),
         _array(_UUID, [_UUID_LENGTH + arrival.id.bytes for arrival in group]),
         _array(_UUID, [_UUID_LENGTH + arrival.source_id.bytes for arrival in group]),
         _array(_TEXT, [_sized(arrival.source.encode()) for arrival in group]),
@@ -308,6 +317,10 @@ def _arrays(group: Sequence[Arrival]) -> list[bytes]:
         _array(_JSONB, [_sized(_JSONB_VERSION + arrival.headers) for arrival in group]),
         _array(_BYTES, [_sized(arrival.body) for arrival in group]),
     ]
+
+
+def _keys(group: Sequence[Arrival]) -> list[UUID]:
+    return [key_of_delivery(arrival.source_id, arrival.delivery_key) for arrival in group]
 
 
 def _array(element: int, items: list[bytes]) -> bytes:

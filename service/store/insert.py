@@ -45,7 +45,11 @@ def insert_new(
         .on_conflict_do_nothing(index_elements=list(unique))
         .returning(table.c.id)
     )
-    values: list[dict[str, Any]] = [
-        {column.name: getattr(row, column.name) for column in table.columns} for row in rows
-    ]
+    values = [values_of(model, row) for row in rows]
     return set(session.execute(statement, values).scalars())
+
+
+def values_of(model: type[SQLModel], row: SQLModel) -> dict[str, Any]:
+    """Give the columns of a row."""
+    table: CoreTable = model.__table__  # type: ignore[attr-defined]  # set by SQLModel
+    return {column.name: getattr(row, column.name) for column in table.columns}

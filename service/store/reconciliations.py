@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 from schemas.tables import DeliveryRow, GapRow, GapState, ReconciliationRow, SourceRow
 from service.store import leased
 from service.store.insert import in_parts
+from service.store.keys import DELIVERIES, has_key_of
 
 READ_AT_ONCE = 200
 
@@ -89,11 +90,11 @@ def newest_deliveries(session: Session, source_id: UUID, *, limit: int) -> Seque
 def known_keys(session: Session, source_id: UUID, keys: Collection[str]) -> set[str]:
     """Give which of these delivery keys are stored."""
     known: set[str] = set()
-    for part in in_parts(keys):
+    for part in in_parts(keys, each=2):
         known.update(
             session.exec(
                 select(DeliveryRow.delivery_key).where(
-                    DeliveryRow.source_id == source_id, col(DeliveryRow.delivery_key).in_(part)
+                    has_key_of(session, DELIVERIES, [(source_id, key) for key in part])
                 )
             )
         )

@@ -36,6 +36,7 @@ from schemas.tables import (
 )
 from schemas.upkeep_tables import BulkJobRow
 from service.db import Database
+from service.store.keys import forget_keys
 from service.store.runs import ACTIVE
 
 Condition = ColumnElement[bool]
@@ -213,6 +214,8 @@ def remove_locked(
         _remove_of_runs(session, gone, spare_since)
     if kind is EVENTS:
         _remove_payloads(session, col(EventRow.payload_id), col(EventRow.id).in_(gone))
+    if kind in {DELIVERIES, EVENTS}:
+        forget_keys(session, kind.name, gone)
     session.execute(
         delete(kind.model).where(col(kind.model.id).in_(gone)), execution_options=_BLINDLY
     )

@@ -7,18 +7,16 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, tuple_, update
+from sqlalchemy import func, update
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
 from schemas.reverifying import ReverifyQuestion
 from schemas.tables import DeliveryRow, DeliveryState, RejectionRow
-from service.store.insert import insert_new
+from service.store.keys import DELIVERIES, DeliveryKey, has_key_of, store_once
 from service.store.listing import between, equal, sent_to
 
-Key = tuple[UUID, str]
-"""Source and delivery key."""
-
+Key = DeliveryKey
 
 IN_VAIN = (DeliveryState.DEAD, DeliveryState.UNCONFIRMED)
 """What has ended so is tried anew when it comes again, as at the door (arrivals.py)."""
@@ -81,14 +79,13 @@ def find_stored(session: Session, keys: Sequence[Key]) -> dict[Key, Stored]:
     """Give the deliveries that are stored under these keys."""
     if not keys:
         return {}
-    pair = tuple_(col(DeliveryRow.source_id), col(DeliveryRow.delivery_key))
     found = session.execute(
         sa_select(
             col(DeliveryRow.source_id),
             col(DeliveryRow.delivery_key),
             col(DeliveryRow.id),
             col(DeliveryRow.rejection_id),
-        ).where(pair.in_(keys))
+        ).where(has_key_of(session, DELIVERIES, keys))
     )
     return {(row[0], row[1]): Stored(row[2], row[3]) for row in found}
 
@@ -97,7 +94,7 @@ def store_deliveries(session: Session, rows: Sequence[DeliveryRow]) -> set[UUID]
     """Store deliveries whose keys are new; give the ids of these."""
     # In the order of the receivers' groups, so that nobody waits in a circle.
     ordered = sorted(rows, key=lambda row: (row.delivery_key, row.source_id))
-    return insert_new(session, DeliveryRow, ordered, unique=["source_id", "delivery_key"])
+    return store_once(session, DELIVERIES, ordered)
 
 
 def revive(session: Session, ids: Sequence[UUID], now: datetime) -> list[UUID]:

@@ -10,14 +10,14 @@ from sqlmodel import Session, col, select
 from schemas.run_tables import RunRow
 from schemas.tables import EventRow, WorkflowRow
 from service.errors import NotFound
+from service.store.keys import EVENTS, id_of
 
 
 def run_started_with(session: Session, dedupe_key: str) -> RunRow:
     """Give the run that an event of ours started. Raises NoResultFound."""
     return session.exec(
         select(RunRow)
-        .join(EventRow, col(EventRow.id) == col(RunRow.event_id))
-        .where(EventRow.dedupe_key == dedupe_key)
+        .where(RunRow.event_id == id_of(session, EVENTS, dedupe_key))
         .order_by(col(RunRow.replay))
         .limit(1)
     ).one()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,15 +14,17 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from schemas.ids import new_id
+from schemas.ids import first_id, new_id
+from schemas.partitioned import KEY_TABLES, PARTITIONED, is_compared, rest_of
 from schemas.run_tables import AttemptRow, RunRow, StepRow, WaitRow
 from schemas.tables import METADATA, EventRow, WorkflowRow, WorkflowVersionRow
 from service.db import Database
 from service.errors import Unavailable
 from service.queue import UnheardQueue
 from service.store import revision, schema
-from service.store.deliveries import store_events
+from service.store.deliveries import event_id, store_events
 from service.store.payloads import LARGE_BYTES, keep_output
+from service.store.reverifying import find_stored
 from service.unit_of_work import unit_of_work
 
 
@@ -35,9 +37,10 @@ def empty(request: pytest.FixtureRequest) -> Iterator[Database]:
 
 def differences(database: Database) -> list[object]:
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True}
-        )
+        opts: dict[str, Any] = {"compare_type": True, "compare_server_default": True}
+        if not database.is_sqlite:
+            opts["include_object"] = is_compared
+        context = MigrationContext.configure(connection, opts=opts)
         return list(compare_metadata(context, METADATA))
 
 
@@ -45,7 +48,13 @@ def tables(database: Database) -> set[str]:
     return set(sa.inspect(database.engine).get_table_names()) - {"alembic_version"}
 
 
-REVISIONS = ["0001", "0002", "0003", "0004"]
+def wanted_tables(database: Database) -> set[str]:
+    """Give the tables there ought to be; before anything is stored."""
+    beside = () if database.is_sqlite else (*KEY_TABLES.tables, *map(rest_of, PARTITIONED))
+    return {*METADATA.tables, *beside}
+
+
+REVISIONS = ["0001", "0002", "0003", "0004", "0005"]
 
 
 def test_an_empty_database_is_not_current_and_becomes_so(empty: Database) -> None:
@@ -63,7 +72,7 @@ def test_migrating_again_changes_nothing(empty: Database) -> None:
 def test_the_migrated_tables_are_those_of_the_code(empty: Database) -> None:
     schema.upgrade(empty)
     assert differences(empty) == []
-    assert tables(empty) == set(METADATA.tables)
+    assert tables(empty) == wanted_tables(empty)
 
 
 def test_a_table_that_the_migrations_do_not_know_is_seen(empty: Database) -> None:
@@ -194,4 +203,49 @@ def test_a_table_in_use_stops_the_migration_and_leaves_nothing_half_done(
             schema.downgrade(database, "base")
     assert revision.is_current(database)
     assert differences(database) == []
+    database.dispose()
+
+
+def test_stored_rows_become_the_first_partition_and_are_known_by_their_keys(
+    empty_postgres_url: str,
+) -> None:
+    database = Database(empty_postgres_url)
+    schema.upgrade(database, "0004")
+    now = datetime.now(UTC)
+    source_id, delivery, event = new_id(), new_id(), new_id()
+    ahead = first_id(now + timedelta(days=400))
+    deliveries = sa.text(
+        "INSERT INTO deliveries (id, source_id, source, vendor, delivery_key, received_at, headers,"
+        " body, state, failures)"
+        " VALUES (:id, :source_id, 's', 'v', :key, :now, '[]', 'é', 'dead', 0)"
+    )
+    events = sa.text(
+        "INSERT INTO events (id, dedupe_key, type, vendor, vendor_type, time, received_at, facts,"
+        " correlation_id) VALUES (:id, 'é', 't', 'v', 't', :now, :now, '{}', :id)"
+    )
+    with database.engine.begin() as connection:
+        for id_, key in ((delivery, "ké"), (ahead, "far")):
+            values = {"id": id_, "source_id": source_id, "key": key, "now": now}
+            connection.execute(deliveries, values)
+        connection.execute(events, {"id": event, "now": now})
+    assert "0005" in schema.upgrade(database)
+    with unit_of_work(database, UnheardQueue()) as work:
+        found = find_stored(work.session, [(source_id, "ké"), (source_id, "far")])
+        assert {key: stored.id for (_, key), stored in found.items()} == {
+            "ké": delivery,
+            "far": ahead,
+        }
+        assert event_id(work.session, "é") == event
+        places = work.session.execute(
+            sa.text("SELECT id, tableoid::regclass::text FROM deliveries ORDER BY id")
+        ).all()
+        assert [name.rpartition("_")[0] for _, name in places] == [
+            "deliveries_before",
+            "deliveries",
+        ]
+        # What is put apart by its id stays: no time that is to come is closed by it.
+        assert places[1] == (ahead, "deliveries_rest")
+    schema.downgrade(database, "0004")
+    with database.engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT count(*) FROM deliveries")) == 2
     database.dispose()

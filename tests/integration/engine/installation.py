@@ -31,6 +31,7 @@ from service.runs import advance_run
 from service.runtime import Runtime
 from service.secretbox import SecretBox
 from service.settings import Settings
+from service.store.keys import DELIVERIES, store_once
 from service.store.marks import bump_mark
 from service.store.runs import ACTIVE
 from service.vendors.base import (
@@ -217,7 +218,8 @@ class Installation:
 
     def store(self, *rows: SQLModel) -> None:
         with self.database.turn_to_write(), self.database.session() as session:
-            session.add_all(rows)
+            session.add_all(row for row in rows if not isinstance(row, DeliveryRow))
+            store_once(session, DELIVERIES, [row for row in rows if isinstance(row, DeliveryRow)])
             session.commit()
 
     def workflow(self, text: str, **vars_: Any) -> None:

@@ -21,6 +21,7 @@ from service.leaves import COVERED
 from service.removals import note_removed
 from service.sealing import CLOSED, LATE, seal_rows
 from service.store.covered import rows_between
+from service.store.keys import forget_keys
 from service.unit_of_work import reading, unit_of_work
 from tests.integration.engine.installation import START, Installation
 
@@ -81,7 +82,9 @@ class SealedHouse(Installation):
     def remove(self, ids: Sequence[UUID]) -> None:
         """Remove deliveries as retention does."""
         with unit_of_work(self.database, self.bell) as work:
-            for id_ in note_removed(self.runtime, work.session, "deliveries", ids):
+            gone = note_removed(self.runtime, work.session, "deliveries", ids)
+            forget_keys(work.session, "deliveries", gone)
+            for id_ in gone:
                 work.session.delete(work.session.get_one(DeliveryRow, id_))
 
     def verify(self, question: Question | None = None) -> tuple[list[Finding], Summary]:
