@@ -80,7 +80,7 @@ docs: setup-dev ## Write the pages that are made from the code: a page for each 
 
 .PHONY: bench
 bench: setup-dev ## The benchmark with its baselines, as ratios in one run
-	@$(BIN)/python -m bench.door_vs_handwritten $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 ##@ Keep it
 .PHONY: setup

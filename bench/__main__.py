@@ -1,9 +1,86 @@
-"""`python -m bench`: every benchmark there is."""
+"""`python -m bench`: every measurement in one run, as ratios; see README.md."""
 
 from __future__ import annotations
 
+import argparse
 import sys
+import time
 
-from bench.door_vs_handwritten import main
+from bench import door, report
+from bench.figures import Context, Figure, Verdict
+from bench.machine import describe
+from bench.servers import Servers
 
-sys.exit(main())
+MEASUREMENTS = (door.MEASUREMENT,)
+SECONDS, QUICK_SECONDS = 6.0, 1.0
+ROUNDS = 3
+DATABASES = ("postgres", "sqlite")
+
+
+def main() -> int:
+    """Measure and write; 1 when a figure is void or misses what is wanted, unless `--quick`."""
+    options = _arguments()
+    names = _chosen(options.only)
+    if options.list:
+        for one in MEASUREMENTS:
+            for wanted in one.figures:
+                print(f"{wanted.name:<20} {wanted.bound:<12} {wanted.says}")
+        return 0
+    began = time.monotonic()
+    figures: list[Figure] = []
+    with Servers() as servers:
+        context = Context(
+            servers=servers,
+            names=names,
+            rounds=options.rounds or (1 if options.quick else ROUNDS),
+            seconds=options.seconds or (QUICK_SECONDS if options.quick else SECONDS),
+            quick=options.quick,
+            tell=_tell,
+        )
+        machine = describe()
+        for measurement in MEASUREMENTS:
+            if context.chosen(measurement.figures):
+                _tell(f"{measurement.name}:")
+                figures.extend(measurement.run(context))
+        machine |= servers.versions()
+    took = time.monotonic() - began
+    written = report.Report(machine, figures, context.samples, took, quick=options.quick)
+    print(report.markdown(written))
+    for path in report.write(written):
+        _tell(f"wrote {path}")
+    bad = {Verdict.VOID} if options.quick else {Verdict.VOID, Verdict.MISSED}
+    return 1 if any(figure.verdict in bad for figure in figures) else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="a measurement (door) or a figure of one (door/verify); may be repeated",
+    )
+    parser.add_argument("--quick", action="store_true", help="seconds: only whether it works")
+    parser.add_argument("--rounds", type=int, help=f"of each (default: {ROUNDS})")
+    parser.add_argument("--seconds", type=float, help=f"of load a round (default: {SECONDS:g})")
+    parser.add_argument("--list", action="store_true", help="only name the figures")
+    return parser.parse_args()
+
+
+def _chosen(only: list[str] | None) -> frozenset[str]:
+    known = [wanted.name for measurement in MEASUREMENTS for wanted in measurement.figures]
+    chosen = {
+        name for name in known if not only or any(f"{name}/".startswith(f"{one}/") for one in only)
+    }
+    unknown = [one for one in only or () if not any(f"{n}/".startswith(f"{one}/") for n in known)]
+    if unknown:
+        sys.exit(f"there is no {', '.join(unknown)}; known are {', '.join(known)}")
+    return frozenset(chosen)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -27,8 +27,8 @@ class DoorApp:
     """An ASGI application that has nothing but the door."""
 
     def __init__(self) -> None:
-        self._database = Database(os.environ["HOOKWRIGHT_DATABASE_URL"])
-        queue = DramatiqQueue(make_broker(os.environ["HOOKWRIGHT_REDIS_URL"]))
+        self._database = Database(os.environ["BENCH_DATABASE_URL"])
+        queue = DramatiqQueue(make_broker(os.environ["BENCH_REDIS_URL"]))
         self._door = Door(self._database, queue, BY_NAME, BOX)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

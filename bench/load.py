@@ -1,7 +1,7 @@
 """A load generator for machines without wrk: keep-alive connections, one request after another.
 
-Run as a process of its own on a processor of its own:
-`python -m bench.load PORT PATH CONNECTIONS SECONDS` prints one line of JSON.
+Run as a process of its own: `python -m bench.load FILE`, with what to send in the JSON that
+bench/loading.py writes. It prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import sys
 import time
 from collections import Counter
 from itertools import count
-from typing import cast
+from pathlib import Path
+from typing import Any, cast
 from uuid import uuid4
 
 import uvloop
 
-from bench.payload import BODY, HEADERS, ID_HEADER
+from bench.payload import ID_HEADER
 
 GRACE_S = 10.0
 STATUS_AT = slice(9, 12)
@@ -26,11 +27,11 @@ STATUS_AT = slice(9, 12)
 class Sender(asyncio.Protocol):
     """One connection. The next request leaves when the whole answer is there."""
 
-    def __init__(self, load: Load) -> None:
-        self._load = load
+    def __init__(self, sending: Sending) -> None:
+        self._sending = sending
         self._received = b""
         self._sent_at = 0.0
-        self.closed: asyncio.Future[None] = load.loop.create_future()
+        self.closed: asyncio.Future[None] = sending.loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -43,10 +44,10 @@ class Sender(asyncio.Protocol):
         head, found, rest = self._received.partition(b"\r\n\r\n")
         if not found or len(rest) < _length(head):
             return
-        self._load.statuses[self._received[STATUS_AT].decode()] += 1
-        self._load.times.append(time.perf_counter() - self._sent_at)
+        self._sending.statuses[int(self._received[STATUS_AT])] += 1
+        self._sending.times.append(time.perf_counter() - self._sent_at)
         self._received = b""
-        if time.perf_counter() < self._load.end and b"connection: close" not in head.lower():
+        if time.perf_counter() < self._sending.end and b"connection: close" not in head.lower():
             self._send()
         else:
             self._transport.close()
@@ -58,29 +59,30 @@ class Sender(asyncio.Protocol):
 
     def _send(self) -> None:
         self._sent_at = time.perf_counter()
-        self._transport.write(self._load.next_request())
+        self._transport.write(self._sending.next_request())
 
 
-class Load:
+class Sending:
     """What the connections share."""
 
-    def __init__(self, port: int, path: str, seconds: float) -> None:
+    def __init__(self, what: dict[str, Any]) -> None:
         self.loop = asyncio.get_running_loop()
-        self.statuses: Counter[str] = Counter()
+        self.statuses: Counter[int] = Counter()
         self.times: list[float] = []
-        self.end = time.perf_counter() + seconds
+        self.end = time.perf_counter() + what["seconds"]
         self._numbers = count()
+        self._body = what["body"].encode()
         self._head = "".join(
             [
-                f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n",
-                *(f"{name}: {value}\r\n" for name, value in HEADERS),
-                f"Content-Length: {len(BODY)}\r\n{ID_HEADER}: {uuid4()}-",
+                f"POST {what['path']} HTTP/1.1\r\nHost: 127.0.0.1:{what['port']}\r\n",
+                *(f"{name}: {value}\r\n" for name, value in what["headers"]),
+                f"Content-Length: {len(self._body)}\r\n{ID_HEADER}: {uuid4()}-",
             ]
         ).encode()
 
     def next_request(self) -> bytes:
         """Give the next request, with an id of its own."""
-        return b"%b%d\r\n\r\n%b" % (self._head, next(self._numbers), BODY)
+        return b"%b%d\r\n\r\n%b" % (self._head, next(self._numbers), self._body)
 
 
 def _length(head: bytes) -> int:
@@ -88,28 +90,34 @@ def _length(head: bytes) -> int:
     return int(after.partition(b"\r\n")[0] or 0)
 
 
-async def _run(port: int, path: str, connections: int, seconds: float) -> Load:
-    load = Load(port, path, seconds)
+async def _run(what: dict[str, Any]) -> Sending:
+    sending = Sending(what)
     senders = [
-        (await load.loop.create_connection(lambda: Sender(load), "127.0.0.1", port))[1]
-        for _ in range(connections)
+        (await sending.loop.create_connection(lambda: Sender(sending), "127.0.0.1", what["port"]))[
+            1
+        ]
+        for _ in range(what["connections"])
     ]
-    await asyncio.wait([sender.closed for sender in senders], timeout=seconds + GRACE_S)
-    return load
+    await asyncio.wait([sender.closed for sender in senders], timeout=what["seconds"] + GRACE_S)
+    return sending
 
 
 def main() -> None:
     """Send, and print what came back."""
-    port, path, connections, seconds = sys.argv[1:]
+    what = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     began = time.perf_counter()
-    load = uvloop.run(_run(int(port), path, int(connections), float(seconds)))
+    sending = uvloop.run(_run(what))
     took = time.perf_counter() - began
-    times = sorted(load.times)
+    times = sorted(sending.times)
+    good = sum(number for status, number in sending.statuses.items() if 200 <= status < 300)
+    unproven = sending.statuses[401]
     print(
         json.dumps(
             {
                 "seconds": took,
-                "statuses": load.statuses,
+                "good": good,
+                "unproven": unproven,
+                "others": sending.statuses.total() - good - unproven,
                 "p50_ms": times[len(times) // 2] * 1000,
                 "p99_ms": times[len(times) * 99 // 100] * 1000,
             }

@@ -19,16 +19,11 @@ from sqlalchemy import text
 
 from bench import sealing
 from bench.door_app import DoorApp
-from bench.door_vs_handwritten import (
-    CONNECTIONS,
-    SYSTEM_CPU,
-    Contender,
-    fresh_database,
-    machine,
-    pin,
-    send_with_python,
-    serving,
-)
+from bench.figures import Context
+from bench.machine import describe
+from bench.receivers import by_uvicorn
+from bench.rounds import load_round
+from bench.servers import Servers
 from schemas.clock import utc_now
 from schemas.ids import first_id
 from service.db import Database
@@ -38,14 +33,13 @@ from service.queue import UnheardQueue
 from service.retention import Remover
 from service.runtime import make_runtime
 from service.settings import Settings
-from tests.servers import RedisServer
 from workers.chores import Chore, Housekeeper
 
 OLD = timedelta(days=60)
-CONTENDERS = (
-    Contender("door alone", "bench.door_app:make_app", "deliveries"),
-    Contender("door, and removing beside it", "bench.retention:make_app", "deliveries"),
-)
+CONTENDERS = {
+    "door alone": "bench.door_app:make_app",
+    "door, and removing beside it": "bench.retention:make_app",
+}
 
 
 @dataclass(frozen=True)
@@ -86,20 +80,20 @@ def make_app() -> RemovingDoorApp:
     return RemovingDoorApp()
 
 
-def measure(contender: Contender, url: str, redis_url: str, rows: int, seconds: int) -> Measured:
+def measure(contender: str, url: str, servers: Servers, rows: int, seconds: int) -> Measured:
     """Fill the database with old deliveries, then load the door."""
     database = Database(url)
     try:
         sealing.AGO = OLD
         sealing.fill(database, rows)
-        with serving(contender, url, redis_url) as port:
+        # Rows go meanwhile, so that the books are not compared.
+        with by_uvicorn(CONTENDERS[contender], url, servers.fresh_redis(), "") as running:
             before = _old(database)
-            answer = send_with_python(port, "/hooks/github", CONNECTIONS, seconds)
+            one = load_round(Context(servers, seconds=seconds), running)
             removed = before - _old(database)
     finally:
         database.dispose()
-    good = sum(count for status, count in answer["statuses"].items() if status.startswith("2"))
-    return Measured(contender.name, good / answer["seconds"], answer["p99_ms"], removed)
+    return Measured(contender, one.rate, one.answers.p99_ms, removed)
 
 
 def _old(database: Database) -> int:
@@ -118,33 +112,32 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=12)
     parser.add_argument("--database", choices=["postgres", "sqlite"], action="append")
     options = parser.parse_args()
-    pin(SYSTEM_CPU)
     print("| Database | Receiver | Deliveries/s | Ratio | p99 | Rows removed meanwhile |")
     print("|---|---|---|---|---|---|")
-    for kind in options.database or ["postgres", "sqlite"]:
-        found = []
-        with RedisServer() as redis_server:
+    with Servers() as servers:
+        for kind in options.database or ["postgres", "sqlite"]:
+            found = []
             for _ in range(options.rounds):
                 for contender in CONTENDERS:
-                    with fresh_database(kind) as url:
+                    with servers.database(kind) as url:
                         found.append(
-                            measure(contender, url, redis_server.url, options.rows, options.seconds)
+                            measure(contender, url, servers, options.rows, options.seconds)
                         )
-        _tell(kind, found)
-    print(f"\n{machine()}")
+            _tell(kind, found)
+    print(f"\n{describe()}")
     return 0
 
 
 def _tell(kind: str, found: list[Measured]) -> None:
     alone = 0.0
     for contender in CONTENDERS:
-        rounds = [one for one in found if one.contender == contender.name]
+        rounds = [one for one in found if one.contender == contender]
         rate = statistics.median(one.rate for one in rounds)
         alone = alone or rate
         p99 = statistics.median(one.p99_ms for one in rounds)
         removed = statistics.median(one.removed for one in rounds)
         print(
-            f"| {kind} | {contender.name} | {rate:,.0f} | {rate / alone:.2f} | {p99:.0f} ms "
+            f"| {kind} | {contender} | {rate:,.0f} | {rate / alone:.2f} | {p99:.0f} ms "
             f"| {removed:,.0f} |"
         )
 

@@ -16,7 +16,6 @@ from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -24,17 +23,12 @@ from uuid import UUID
 from sqlalchemy import insert, text
 
 from bench.door_app import DoorApp
-from bench.door_vs_handwritten import (
-    SYSTEM_CPU,
-    Contender,
-    Measured,
-    fresh_database,
-    machine,
-    measure,
-    pin,
-    send_with_python,
-)
+from bench.figures import Context
+from bench.machine import describe
 from bench.payload import BODY, HEADERS
+from bench.receivers import by_uvicorn
+from bench.rounds import Round, load_round
+from bench.servers import Servers
 from schemas.clock import utc_now
 from schemas.ids import first_id
 from schemas.tables import METADATA, DeliveryRow
@@ -47,17 +41,16 @@ from service.evidence_report import Question, Summary, What
 from service.queue import UnheardQueue
 from service.runtime import Runtime, make_runtime
 from service.settings import Settings
-from tests.servers import RedisServer
 from workers.chores import Chore, Housekeeper
 
 AGO = timedelta(minutes=30)
 A_MILLISECOND = 20
 """Deliveries that came in the same one."""
 AT_ONCE = 5_000
-CONTENDERS = (
-    Contender("door alone", "bench.door_app:make_app", "deliveries"),
-    Contender("door, and sealing beside it", "bench.sealing:make_app", "deliveries"),
-)
+CONTENDERS = {
+    "door alone": "bench.door_app:make_app",
+    "door, and sealing beside it": "bench.sealing:make_app",
+}
 
 
 @dataclass(frozen=True)
@@ -175,14 +168,17 @@ def cost_of(kind: str, database: Database, rows: int, data_dir: Path) -> Cost:
     )
 
 
-def door_rates(kind: str, rounds: int, seconds: int) -> Iterator[tuple[Measured, int]]:
+def door_rates(
+    kind: str, servers: Servers, rounds: int, seconds: int
+) -> Iterator[tuple[str, Round, int]]:
     """Give the door's rates, alone and with sealing in turns, and how many rows were sealed."""
-    with RedisServer() as redis_server:
-        for _ in range(rounds):
-            for contender in CONTENDERS:
-                with fresh_database(kind) as url:
-                    one = measure(contender, kind, url, redis_server.url, send_with_python, seconds)
-                    yield one, _sealed(url)
+    context = Context(servers, seconds=seconds)
+    for _ in range(rounds):
+        for name, application in CONTENDERS.items():
+            with servers.database(kind) as url:
+                with by_uvicorn(application, url, servers.fresh_redis(), "deliveries") as running:
+                    one = load_round(context, running)
+                yield name, one, _sealed(url)
 
 
 def _sealed(url: str) -> int:
@@ -196,9 +192,9 @@ def _sealed(url: str) -> int:
 
 
 @contextmanager
-def opened(kind: str) -> Iterator[Database]:
+def opened(servers: Servers, kind: str) -> Iterator[Database]:
     """Give a fresh database."""
-    with fresh_database(kind) as url:
+    with servers.database(kind) as url:
         database = Database(url)
         try:
             yield database
@@ -215,9 +211,14 @@ def main() -> int:
     parser.add_argument("--database", choices=["postgres", "sqlite"], action="append")
     options = parser.parse_args()
     kinds = options.database or ["postgres", "sqlite"]
+    with Servers() as servers:
+        return _measure(servers, kinds, options)
+
+
+def _measure(servers: Servers, kinds: list[str], options: argparse.Namespace) -> int:
     costs = []
     for kind in kinds:
-        with opened(kind) as database, tempfile.TemporaryDirectory() as folder:
+        with opened(servers, kind) as database, tempfile.TemporaryDirectory() as folder:
             costs.append(cost_of(kind, database, options.rows, Path(folder)))
     print(
         "| Database | Deliveries | Sealing, µs each | At 1,000 /s, of a core | Longest portion "
@@ -230,28 +231,22 @@ def main() -> int:
             f"| {cost.stored_bytes:.0f} | {cost.verify_s:.1f} s ({cost.verify_cpu_s:.1f} s CPU) "
             f"| {'found' if cost.found else 'NOT FOUND'} |"
         )
-    pin(SYSTEM_CPU)
     print(
         "\n| Database | Receiver | Deliveries/s | Ratio | Sealed meanwhile |\n|---|---|---|---|---|"
     )
     for kind in kinds if options.rounds else ():
-        runs = list(door_rates(kind, options.rounds, options.seconds))
-        _tell_rates(kind, runs)
-    print(f"\n{machine()}")
+        _tell_rates(kind, list(door_rates(kind, servers, options.rounds, options.seconds)))
+    print(f"\n{describe()}")
     return 0 if all(cost.found for cost in costs) else 1
 
 
-def _tell_rates(kind: str, runs: list[tuple[Measured, int]]) -> None:
-    median = partial(_median, runs)
-    for contender in CONTENDERS:
-        rate = median(contender.name)
-        sealed = sum(count for one, count in runs if one.contender == contender.name)
-        ratio = rate / median(CONTENDERS[0].name)
-        print(f"| {kind} | {contender.name} | {rate:,.0f} | {ratio:.2f} | {sealed:,} |")
-
-
-def _median(runs: list[tuple[Measured, int]], name: str) -> float:
-    return statistics.median(one.rate for one, _ in runs if one.contender == name)
+def _tell_rates(kind: str, runs: list[tuple[str, Round, int]]) -> None:
+    alone = 0.0
+    for name in CONTENDERS:
+        rate = statistics.median(one.rate for contender, one, _ in runs if contender == name)
+        sealed = sum(count for contender, _, count in runs if contender == name)
+        alone = alone or rate
+        print(f"| {kind} | {name} | {rate:,.0f} | {rate / alone:.2f} | {sealed:,} |")
 
 
 if __name__ == "__main__":

@@ -43,14 +43,14 @@ class Delivery(SQLModel, table=True):
 
 def make_app() -> FastAPI:
     """Build the application from the environment."""
-    url = os.environ["HOOKWRIGHT_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://")
+    url = os.environ["BENCH_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://")
     is_sqlite = url.startswith("sqlite")
     engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW)
     if is_sqlite:
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     SQLModel.metadata.create_all(engine, tables=[Delivery.__table__])  # type: ignore[attr-defined]
-    broker = RedisBroker(url=os.environ["HOOKWRIGHT_REDIS_URL"], namespace="handwritten")  # type: ignore[no-untyped-call]
+    broker = RedisBroker(url=os.environ["BENCH_REDIS_URL"], namespace="handwritten")  # type: ignore[no-untyped-call]
 
     @dramatiq.actor(broker=broker, queue_name="handwritten")
     def process(delivery: str) -> None:

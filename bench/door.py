@@ -1,0 +1,110 @@
+"""How many deliveries a second the door takes, beside whoever else could receive them.
+
+Every receiver that a chosen figure needs is loaded in turns, so that a slow minute of the machine
+hits all of them; the ratio is made in each round and its median counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.figures import Context, Figure, Measurement, Wanted
+from bench.receivers import PREPARED, RECEIVERS
+from bench.rounds import Round, load_round
+
+WRONG = "sha256=" + "0" * 64
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A figure, and the two loads whose rates or latencies it divides."""
+
+    wanted: Wanted
+    over: str
+    under: str
+
+    def of(self, over: Round, under: Round) -> float:
+        """Divide."""
+        if self.wanted.at_most:
+            return over.answers.p99_ms / under.answers.p99_ms
+        return over.answers.rate / under.answers.rate
+
+
+COMPARISONS = (
+    Comparison(
+        Wanted("door/verify", "door on PostgreSQL ÷ FastAPI that only verifies", 0.60),
+        "postgres/door",
+        "verify",
+    ),
+    Comparison(
+        Wanted("door/commit", "door on PostgreSQL ÷ FastAPI that commits each request", 8.0),
+        "postgres/door",
+        "postgres/commit",
+    ),
+    Comparison(
+        Wanted("door/sqlite", "door on SQLite ÷ FastAPI that commits each request", 15.0),
+        "sqlite/door",
+        "sqlite/commit",
+    ),
+    Comparison(
+        Wanted("door/webhook", "door on PostgreSQL ÷ Debian's webhook", 4.0),
+        "postgres/door",
+        "webhook",
+    ),
+    Comparison(
+        Wanted(
+            "door/p99",
+            "p99 of the door on PostgreSQL ÷ p99 of FastAPI that only verifies",
+            8.0,
+            at_most=True,
+        ),
+        "postgres/door",
+        "verify",
+    ),
+    Comparison(
+        Wanted("door/wrong", "wrong signatures a second ÷ right ones", 1.5),
+        "postgres/door wrong",
+        "postgres/door",
+    ),
+)
+ALSO = ("echo",)
+"""Round besides, as the ceiling that the load and the server leave."""
+
+
+def run(context: Context) -> Iterator[Figure]:
+    """Load what the chosen figures compare, and divide."""
+    chosen = [one for one in COMPARISONS if one.wanted.name in context.names]
+    names = dict.fromkeys(name for one in chosen for name in (one.under, one.over))
+    absent = {name: RECEIVERS[_receiver(name)].absent() for name in names}
+    also = () if context.quick or len(chosen) < len(COMPARISONS) else ALSO
+    rounds: dict[str, list[Round]] = {}
+    try:
+        for number in range(context.rounds):
+            for name in (*also, *names):
+                if not absent.get(name):
+                    rounds.setdefault(name, []).append(_load(context, name, number + 1))
+    finally:
+        PREPARED.close()
+    for one in chosen:
+        missing = absent[one.over] or absent[one.under]
+        if missing:
+            yield Figure(one.wanted, absent=missing)
+            continue
+        pairs = list(zip(rounds[one.over], rounds[one.under], strict=True))
+        void = "; ".join(sorted({one.void for pair in pairs for one in pair if one.void}))
+        yield Figure(one.wanted, [one.of(*pair) for pair in pairs], void=void)
+
+
+def _receiver(name: str) -> str:
+    return name.partition(" ")[0]
+
+
+def _load(context: Context, name: str, number: int) -> Round:
+    wrong = name.endswith(" wrong")
+    with RECEIVERS[_receiver(name)].start(context.servers) as running:
+        one = load_round(context, running, signature=WRONG if wrong else "")
+    return one.noted(context, name, round=number)
+
+
+MEASUREMENT = Measurement("door", tuple(one.wanted for one in COMPARISONS), run)

@@ -1,0 +1,71 @@
+"""One round of load on a receiver, and its books: answers compared with rows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from bench.figures import Context
+from bench.loading import Answers, Load, send
+from bench.processor_time import seconds
+from bench.receivers import Running
+
+CONNECTIONS = 32
+WARM_UP_CONNECTIONS = 8
+WARM_UP_S = 2.0
+
+
+@dataclass(frozen=True)
+class Round:
+    """What a round gave. `void` says what is wrong with its books; empty when they balance."""
+
+    answers: Answers
+    cpu_us: float
+    """Processor time of receiver, database and Redis for each request."""
+    void: str
+
+    @property
+    def rate(self) -> float:
+        """Answers of the wanted kind, a second."""
+        return self.answers.rate
+
+    def noted(self, context: Context, name: str, **more: Any) -> Round:
+        """Keep it among the samples; gives it with its name in the fault."""
+        void = f"{name}: {self.void}" if self.void else ""
+        context.note(
+            name,
+            **more,
+            rate=round(self.rate, 1),
+            cpu_us=round(self.cpu_us),
+            **asdict(self.answers),
+            void=self.void or "no",
+        )
+        return replace(self, void=void)
+
+
+def load_round(context: Context, running: Running, *, signature: str = "") -> Round:
+    """Warm up, load once, and compare answers with rows; `signature` replaces the right one."""
+    load = Load(running.port, context.seconds, CONNECTIONS, path=running.path, signature=signature)
+    send(load.lasting(1.0 if context.quick else WARM_UP_S, WARM_UP_CONNECTIONS))
+    before = running.rows()
+    measured = context.servers.pids() | {running.pid}
+    used = seconds(measured)
+    answers = send(load)
+    used = seconds(measured) - used
+    requests = max(1, answers.good + answers.unproven)
+    return Round(answers, used / requests * 1e6, _fault(load, answers, running, before))
+
+
+def _fault(load: Load, answers: Answers, running: Running, before: int | None) -> str:
+    wrong = bool(load.signature)
+    unwanted = answers.others + (answers.good if wrong else answers.unproven)
+    if unwanted:
+        return f"{unwanted} answers were others than wanted"
+    if before is None:
+        return ""
+    stored = (running.rows() or 0) - before
+    # wrk hangs up without reading the answers under way: so many rows may be more.
+    most = 0 if wrong else answers.unread
+    if not 0 <= stored - answers.good <= most:
+        return f"{answers.good} answers 2xx and {stored} rows"
+    return ""
