@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from service.own_actions import OWN_ACTIONS, OwnAction
@@ -18,12 +18,36 @@ class VendorAction:
 
 
 AnyAction = VendorAction | OwnAction
+_OWN = {action.name: action for action in OWN_ACTIONS}
 
 
-def index_actions(vendors: Iterable[Vendor]) -> dict[str, AnyAction]:
-    """Give all actions by name."""
-    found: dict[str, AnyAction] = {action.name: action for action in OWN_ACTIONS}
-    for vendor in vendors:
-        for action in vendor.actions:
-            found[action.name] = VendorAction(vendor, action)
-    return found
+class Actions(Mapping[str, AnyAction]):
+    """All actions by name. A vendor's begin with its name: the others need not be loaded for it."""
+
+    def __init__(self, vendors: Mapping[str, Vendor]) -> None:
+        self._vendors = vendors
+        self._known: dict[str, Mapping[str, AnyAction]] = {}
+
+    def __getitem__(self, name: str) -> AnyAction:
+        """Give an action. Raises KeyError."""
+        if name in _OWN:
+            return _OWN[name]
+        return self._of(name.partition(".")[0])[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Give all names; loads every vendor."""
+        yield from _OWN
+        for vendor in self._vendors:
+            yield from self._of(vendor)
+
+    def __len__(self) -> int:
+        """Give how many there are; loads every vendor."""
+        return sum(1 for _ in self)
+
+    def _of(self, vendor_name: str) -> Mapping[str, AnyAction]:
+        if vendor_name not in self._known:
+            vendor = self._vendors[vendor_name]
+            self._known[vendor_name] = {
+                action.name: VendorAction(vendor, action) for action in vendor.actions
+            }
+        return self._known[vendor_name]

@@ -29,7 +29,7 @@ from service.store.marks import bump_mark
 from service.store.policies import set_policy
 from service.unit_of_work import unit_of_work
 from service.untied_sources import warn_of_untied
-from service.vendors import VENDORS
+from service.vendors import BY_NAME
 from service.vendors.base import Secret, Vendor
 from service.workflow_versions import members_of, set_version
 from service.workflows.triggering import Member, circle_findings
@@ -109,7 +109,7 @@ def apply_configuration(
     prune: bool = False,
     dry_run: bool = False,
     shadow: bool = False,
-    vendors: Sequence[Vendor] = VENDORS,
+    vendors: Mapping[str, Vendor] = BY_NAME,
     who: Who = "Hookwright",
 ) -> Changes:
     """Make the database say what the file declares and tell what that changed.

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from schemas.events import FAMILIES
-from service.actions import VendorAction, index_actions
+from service.actions import Actions, VendorAction
 from service.own_events import VENDOR
-from service.vendors import VENDORS
+from service.vendors import BY_NAME
 from service.vendors.base import Vendor
 from service.workflows.catalogue import ActionSignature, Catalogue
 
 
 def build_catalogue(
     *,
-    vendors: Iterable[Vendor] = VENDORS,
+    vendors: Mapping[str, Vendor] = BY_NAME,
     connections: Collection[str] | Mapping[str, str] | None = None,
     sources: Collection[str] | None = None,
 ) -> Catalogue:
@@ -22,17 +22,28 @@ def build_catalogue(
 
     `connections` may be names alone, or names with their vendors.
     """
-    known = tuple(vendors)
-    signatures = []
-    for found in index_actions(known).values():
-        action = found.action if isinstance(found, VendorAction) else found
-        signatures.append(
-            ActionSignature(action.name, action.params, action.outputs, action.summary)
-        )
-    return Catalogue.of(
-        signatures,
+    return Catalogue(
+        actions=_Signatures(Actions(vendors)),
         facts=FAMILIES,
-        vendors=[VENDOR, *(vendor.name for vendor in known)],
+        vendors=[VENDOR, *vendors],
         connections=connections,
         sources=sources,
     )
+
+
+class _Signatures(Mapping[str, ActionSignature]):
+    """What documents may know of each action."""
+
+    def __init__(self, actions: Actions) -> None:
+        self._actions = actions
+
+    def __getitem__(self, name: str) -> ActionSignature:
+        found = self._actions[name]
+        action = found.action if isinstance(found, VendorAction) else found
+        return ActionSignature(action.name, action.params, action.outputs, action.summary)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._actions)
+
+    def __len__(self) -> int:
+        return len(self._actions)

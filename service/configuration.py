@@ -7,7 +7,7 @@ done with a good file is in `apply.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -18,7 +18,7 @@ from service.configuration_faults import FaultFinder, FaultyConfigurationError
 from service.configuration_sources import DeclaredConnection, DeclaredSource, SourceReader
 from service.configuration_workflows import DeclaredWorkflow, WorkflowReader
 from service.errors import ConfigurationError
-from service.vendors import VENDORS
+from service.vendors import BY_NAME
 from service.vendors.base import Vendor
 from service.workflows.findings import Finding, did_you_mean
 from service.workflows.yaml_tree import YamlFault, YamlTree, read_yaml
@@ -38,7 +38,7 @@ class Declared:
 
 
 def read_configuration(
-    path: Path, environment: Mapping[str, str], *, vendors: Sequence[Vendor] = VENDORS
+    path: Path, environment: Mapping[str, str], *, vendors: Mapping[str, Vendor] = BY_NAME
 ) -> Declared:
     """Read and check a configuration file with all it refers to.
 
@@ -46,7 +46,7 @@ def read_configuration(
     column of everything that is wrong, ConfigurationError when there is no such file.
     """
     tree = _read_tree(path)
-    reader = _Reader(path, tree, environment, {vendor.name: vendor for vendor in vendors})
+    reader = _Reader(path, tree, environment, vendors)
     declared = reader.read()
     if reader.findings:
         raise FaultyConfigurationError(reader.findings)
@@ -59,7 +59,7 @@ def read_source(path: Path, environment: Mapping[str, str], name: str) -> Declar
     Raises ConfigurationError when there is no such source or its secrets cannot be had.
     """
     tree = _read_tree(path)
-    reader = _Reader(path, tree, environment, {vendor.name: vendor for vendor in VENDORS})
+    reader = _Reader(path, tree, environment, BY_NAME)
     found = {item.config.name: item for item in reader.sources()}
     if name not in found:
         _explain_absence(path, tree, reader, name)
@@ -78,7 +78,7 @@ def read_references(
 
     Raises ConfigurationError when there is no such file, or it is no YAML.
     """
-    reader = _Reader(path, _read_tree(path), environment, {one.name: one for one in VENDORS})
+    reader = _Reader(path, _read_tree(path), environment, BY_NAME)
     for item in reader.sources():
         config = item.config
         if (config.name, config.vendor) == (name, vendor):
@@ -168,7 +168,7 @@ class _Reader:
         polls = tuple(self._by_vendor.polls(named))
         sources = tuple(self._by_vendor.sources(named))
         catalogue = build_catalogue(
-            vendors=self._vendors.values(),
+            vendors=self._vendors,
             connections={name: config.vendor for name, config in named.items()},
             sources=[item.config.name for item in sources],
         )

@@ -6,7 +6,7 @@ that set one another off are found over all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ from schemas.document import Document
 from service.configuration_faults import FaultFinder
 from service.template_files import TemplateFiles
 from service.workflows.catalogue import Catalogue, WorkflowSignature
-from service.workflows.document import parse_document
+from service.workflows.document import check_document, unreadable
 from service.workflows.findings import DocumentError, did_you_mean
 from service.workflows.signatures import signature_of
 from service.workflows.triggering import Member, circle_findings
 from service.workflows.yaml_tree import Path as TreePath
-from service.workflows.yaml_tree import YamlFault, read_yaml
+from service.workflows.yaml_tree import YamlFault, YamlTree, read_yaml
 
 TESTS_SUFFIX = ".test.yaml"
 """Files beside the documents that test them, and are no documents."""
@@ -45,6 +45,8 @@ class _Found:
     entry: WorkflowFile
     file: Path
     text: str
+    tree: YamlTree | YamlFault
+    """What it says, or why that cannot be read."""
 
 
 class WorkflowReader:
@@ -58,7 +60,7 @@ class WorkflowReader:
     def read(self, catalogue: Catalogue) -> list[DeclaredWorkflow]:
         """Give the good documents; what is wrong with the others is noted."""
         found = list(self._found())
-        known = catalogue.with_workflows(signatures(item.text for item in found))
+        known = catalogue.with_workflows(_signatures(item.tree for item in found))
         declared = list(self._declared(found, known))
         members = [Member(item.document, item.file, item.text) for item in declared]
         self._faults.findings.extend(circle_findings(members))
@@ -89,7 +91,7 @@ class WorkflowReader:
                 except (OSError, UnicodeDecodeError) as error:
                     self._faults.find(path, f"{file} cannot be read: {error}")
                     continue
-                yield _Found(path, entry, file, text)
+                yield _Found(path, entry, file, text, _tree(text))
 
     def _declared(
         self, found: Sequence[_Found], catalogue: Catalogue
@@ -98,8 +100,10 @@ class WorkflowReader:
         for item in found:
             shown = str(item.file)
             try:
-                document = parse_document(
-                    item.text,
+                if isinstance(item.tree, YamlFault):
+                    raise unreadable(item.tree, shown)
+                document = check_document(
+                    item.tree,
                     filename=shown,
                     catalogue=catalogue,
                     read_template=TemplateFiles(item.file, self._folder).read,
@@ -127,15 +131,23 @@ class WorkflowReader:
                 )
 
 
-def signatures(texts: Iterator[str] | Sequence[str]) -> Iterator[WorkflowSignature]:
+def signatures(texts: Iterable[str]) -> Iterator[WorkflowSignature]:
     """Give what can be called among documents, those with faults included."""
-    for text in texts:
-        try:
-            signature = signature_of(read_yaml(text).value)
-        except YamlFault:
-            continue
+    return _signatures(_tree(text) for text in texts)
+
+
+def _signatures(trees: Iterable[YamlTree | YamlFault]) -> Iterator[WorkflowSignature]:
+    for tree in trees:
+        signature = None if isinstance(tree, YamlFault) else signature_of(tree.value)
         if signature is not None:
             yield signature
+
+
+def _tree(text: str) -> YamlTree | YamlFault:
+    try:
+        return read_yaml(text)
+    except YamlFault as fault:
+        return fault
 
 
 def _lift_file(value: object) -> object:

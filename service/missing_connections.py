@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from schemas.document import Document
 from schemas.document.steps import ActionStep, ApprovalStep, Step
-from service.actions import AnyAction, VendorAction, index_actions
+from service.actions import Actions, AnyAction, VendorAction
 from service.db import Session
 from service.store.connections import every_connection
 from service.store.runs import current_versions
@@ -30,22 +30,21 @@ class Need:
 
 
 def missing_connections(
-    session: Session, vendors: Sequence[Vendor], *, shadow: bool = False
+    session: Session, vendors: Mapping[str, Vendor], *, shadow: bool = False
 ) -> list[str]:
     """Say which accounts enabled workflows need and have not; nothing when all are there.
 
     `shadow`: no effects are made in the whole installation, so only reads need an account.
     """
-    actions = index_actions(vendors)
+    actions = Actions(vendors)
     needed: dict[Need, list[str]] = defaultdict(list)
     for document in _documents(session):
         for need in dict.fromkeys(_needs(document, actions, shadow=shadow)):
             needed[need].append(document.name)
     there = every_connection(session)
-    titles = {vendor.name: vendor.title for vendor in vendors}
     nowhere, told = [], []
     for need, names in needed.items():
-        title = titles.get(need.vendor, need.vendor)
+        title = vendors[need.vendor].title if need.vendor in vendors else need.vendor
         fitting = sorted(row.name for row in there if row.vendor == need.vendor)
         if need.name is not None and need.name not in fitting:
             told.append(f"{_who(names)} the connection `{need.name}` of {title}: there is none")

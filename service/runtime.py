@@ -15,7 +15,7 @@ from uuid import UUID
 
 from schemas.clock import Clock, utc_now
 from schemas.ids import new_id
-from service.actions import AnyAction, index_actions
+from service.actions import Actions, AnyAction
 from service.call_rates import RateKeeper, Slots
 from service.connections import Connections
 from service.db import Database
@@ -74,7 +74,7 @@ class Runtime:
     _hold_back_until: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        self.actions = index_actions(self.vendors.values())
+        self.actions = Actions(self.vendors)
 
     @contextmanager
     def holding(self, lasts: timedelta) -> Iterator[str]:

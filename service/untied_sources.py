@@ -6,24 +6,23 @@ source that is tied to none is known under the source alone, so both are stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from service.configuration import Declared
 from service.vendors.base import Vendor
 
 
 def warn_of_untied(
-    declared: Declared, ties: Mapping[str, str | None], vendors: Sequence[Vendor]
+    declared: Declared, ties: Mapping[str, str | None], vendors: Mapping[str, Vendor]
 ) -> Iterator[str]:
     """Give a line for every source whose facts would double, with what to add.
 
     `ties` are the connections that sources belong to now, by the sources' names. Nothing is said
     of a vendor that is neither asked by a declared poll nor keeps a record.
     """
-    by_name = {vendor.name: vendor for vendor in vendors}
     asked = {poll.connection for poll in declared.polls}
     for item in declared.sources:
-        config, vendor = item.config, by_name.get(item.config.vendor)
+        config, vendor = item.config, vendors.get(item.config.vendor)
         if vendor is None or not config.enabled or ties.get(config.name) is not None:
             continue
         names = [

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from service.actions import AnyAction, VendorAction, index_actions
+from service.actions import Actions, AnyAction, VendorAction
 from service.event_pages import events_page
 from service.markdown_text import anchor, bullets, code, fence, numbered, plain, table
 from service.vendor_facts import (
@@ -23,7 +23,7 @@ from service.vendor_facts import (
     option_models,
     rate_in_words,
 )
-from service.vendors import VENDORS, samples
+from service.vendors import BY_NAME, VENDORS, samples
 from service.vendors.base import Vendor
 from service.verification_facts import PATH_TOKEN, verification_of
 from service.workflow_pages import reference_page
@@ -37,7 +37,7 @@ KEPT = frozenset({"coverage.md"})
 def pages() -> dict[str, str]:
     """Give every generated page by its path below docs/."""
     found = {f"vendors/{vendor.name}.md": vendor_page(vendor) for vendor in VENDORS}
-    found["actions.md"] = actions_page(index_actions(VENDORS).values())
+    found["actions.md"] = actions_page(Actions(BY_NAME).values())
     found["events.md"] = events_page(MADE, VENDORS)
     found["workflow-reference.md"] = reference_page(MADE)
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from schemas.document import Document
 from schemas.events import EventDraft
-from service.actions import VendorAction, index_actions
+from service.actions import Actions, VendorAction
 from service.catalogue import build_catalogue
 from service.errors import HookwrightError, Invalid
 from service.template_files import TemplateFiles
@@ -54,7 +54,7 @@ def bench() -> Bench:
     """Give what there is around a test: the actions of this version, and the vendors' samples."""
     reads = {
         name
-        for name, found in index_actions(VENDORS).items()
+        for name, found in Actions(BY_NAME).items()
         if isinstance(found, VendorAction) and found.action.safety is Safety.READ
     }
     return Bench(build_catalogue(), frozenset(reads), recorded)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
-from service.actions import AnyAction, VendorAction, index_actions
+from service.actions import Actions, AnyAction, VendorAction
 from service.cli.backtesting import workflow_backtest
 from service.cli.guides import print_fields_of, print_paragraph
 from service.cli.output import console, json_option, print_json, print_table
@@ -45,7 +47,7 @@ def workflow_actions(*, name: str | None, as_json: bool) -> None:
 
     With --json, what each takes and gives is a JSON Schema.
     """
-    every = index_actions(VENDORS)
+    every = Actions(BY_NAME)
     found = _chosen(every, name)
     if as_json:
         shown = [action_as_json(action) for action in found]
@@ -66,7 +68,7 @@ def workflow_actions(*, name: str | None, as_json: bool) -> None:
             _print(action)
 
 
-def _chosen(every: dict[str, AnyAction], name: str | None) -> list[AnyAction]:
+def _chosen(every: Mapping[str, AnyAction], name: str | None) -> list[AnyAction]:
     if name is None:
         return list(every.values())
     if name in every:

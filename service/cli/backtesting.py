@@ -14,7 +14,7 @@ from rich.text import Text
 
 from schemas.clock import utc_now
 from schemas.config import parse_duration
-from service.actions import index_actions
+from service.actions import Actions
 from service.backtest import Candidate, backtest
 from service.backtest_report import Kind, Report
 from service.backtesting import Beside, read_beside
@@ -28,7 +28,7 @@ from service.settings import load_settings
 from service.store import revision, runs
 from service.template_files import TemplateFiles
 from service.unit_of_work import reading
-from service.vendors import VENDORS
+from service.vendors import BY_NAME
 from service.workflows.document import merge_vars, parse_document
 
 _TITLES = {
@@ -118,7 +118,7 @@ def workflow_backtest(
                 beside.present,
                 since=since,
                 until=until or utc_now(),
-                actions=index_actions(VENDORS),
+                actions=Actions(BY_NAME),
                 workflows=beside.documents,
                 progress=progress,
                 examples=examples,

@@ -22,7 +22,7 @@ from service.store.connections import every_connection
 from service.store.seals import every_key
 from service.store.sources import read_sources
 from service.unit_of_work import reading
-from service.vendors import BY_NAME, VENDORS
+from service.vendors import BY_NAME
 
 _SHOWN = 5
 _KEYS = "secret_keys"
@@ -160,7 +160,7 @@ def look_at_stored(
         sources = read_sources(session)
         connections = every_connection(session)
         keys = [row for row in every_key(session) if row.retired_at is None]
-        missing = missing_connections(session, VENDORS, shadow=settings.effects is Effects.SHADOW)
+        missing = missing_connections(session, BY_NAME, shadow=settings.effects is Effects.SHADOW)
     if box is not None:
         sealed = [(f"source {row.name}", row.secrets) for row in sources]
         sealed += [(f"connection {row.name}", row.credentials) for row in connections]

@@ -1,67 +1,86 @@
-"""The vendors Hookwright knows, as one tuple that can be read; nothing is found by scanning."""
+"""The vendors Hookwright knows, as one tuple that can be read; nothing is found by scanning.
+
+A vendor is a package of its name that has a `VENDOR`, loaded when somebody first asks for it: a
+receiver of one vendor need not know the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import overload
 
-from service.vendors import (
-    buildkite,
-    checkly,
-    checkrd,
-    checksum,
-    checkview,
-    circleci,
-    cloudevents,
-    datadog,
-    discord,
-    generic,
-    github,
-    gitlab,
-    linear,
-    pagerduty,
-    sendgrid,
-    sentry,
-    shopify,
-    slack,
-    standardwebhooks,
-    stripe,
-    svix,
-    vercel,
-    vibeview,
-    workos,
-    zendesk,
-)
 from service.vendors.base import Vendor
 
 __all__ = ["BY_NAME", "VENDORS"]
 
-VENDORS: tuple[Vendor, ...] = (
-    vibeview.VENDOR,
-    checkly.VENDOR,
-    checkview.VENDOR,
-    checkrd.VENDOR,
-    checksum.VENDOR,
-    github.VENDOR,
-    slack.VENDOR,
-    gitlab.VENDOR,
-    stripe.VENDOR,
-    sentry.VENDOR,
-    pagerduty.VENDOR,
-    datadog.VENDOR,
-    vercel.VENDOR,
-    linear.VENDOR,
-    shopify.VENDOR,
-    zendesk.VENDOR,
-    circleci.VENDOR,
-    buildkite.VENDOR,
-    discord.VENDOR,
-    sendgrid.VENDOR,
-    svix.VENDOR,
-    standardwebhooks.VENDOR,
-    workos.VENDOR,
-    cloudevents.VENDOR,
-    generic.VENDOR,
+_NAMES = (
+    "vibeview",
+    "checkly",
+    "checkview",
+    "checkrd",
+    "checksum",
+    "github",
+    "slack",
+    "gitlab",
+    "stripe",
+    "sentry",
+    "pagerduty",
+    "datadog",
+    "vercel",
+    "linear",
+    "shopify",
+    "zendesk",
+    "circleci",
+    "buildkite",
+    "discord",
+    "sendgrid",
+    "svix",
+    "standardwebhooks",
+    "workos",
+    "cloudevents",
+    "generic",
 )
 
-BY_NAME: Mapping[str, Vendor] = MappingProxyType({vendor.name: vendor for vendor in VENDORS})
+
+class _ByName(Mapping[str, Vendor]):
+    """Loads a vendor when it is asked for."""
+
+    def __getitem__(self, name: str) -> Vendor:
+        if name not in _NAMES:
+            raise KeyError(name)
+        vendor: Vendor = import_module(f"{__name__}.{name}").VENDOR
+        return vendor
+
+    def __contains__(self, name: object) -> bool:
+        return name in _NAMES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_NAMES)
+
+    def __len__(self) -> int:
+        return len(_NAMES)
+
+
+BY_NAME: Mapping[str, Vendor] = _ByName()
+
+
+class _All(Sequence[Vendor]):
+    """Every vendor in the order above; to go through them loads them all."""
+
+    @overload
+    def __getitem__(self, at: int) -> Vendor: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[Vendor]: ...
+
+    def __getitem__(self, at: int | slice) -> Vendor | Sequence[Vendor]:
+        if isinstance(at, slice):
+            return tuple(BY_NAME[name] for name in _NAMES[at])
+        return BY_NAME[_NAMES[at]]
+
+    def __len__(self) -> int:
+        return len(_NAMES)
+
+
+VENDORS: Sequence[Vendor] = _All()

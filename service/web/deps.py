@@ -12,7 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from schemas.clock import Clock, utc_now
 from schemas.events import EventDraft
-from service.actions import AnyAction, index_actions
+from service.actions import Actions, AnyAction
 from service.db import Database, Session
 from service.errors import Forbidden, Unauthenticated
 from service.queue import Queue
@@ -21,7 +21,7 @@ from service.runtime import Runtime, make_runtime
 from service.settings import Settings
 from service.tokens import Caller, Role, authenticate
 from service.unit_of_work import UnitOfWork, reading
-from service.vendors import VENDORS
+from service.vendors import BY_NAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Parts:
     database: Database
     queue: Queue
     clock: Clock = field(default=utc_now)
-    actions: Mapping[str, AnyAction] = field(default_factory=lambda: index_actions(VENDORS))
+    actions: Mapping[str, AnyAction] = field(default_factory=lambda: Actions(BY_NAME))
     _calling: list[Runtime] = field(default_factory=list, repr=False)
 
     def calling(self) -> Runtime:

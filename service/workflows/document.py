@@ -15,7 +15,7 @@ from service.workflows.checks import check_meaning
 from service.workflows.findings import DocumentError, Finding, did_you_mean
 from service.workflows.shape import check_shape
 from service.workflows.template_checks import ReadTemplate
-from service.workflows.yaml_tree import YamlFault, read_yaml
+from service.workflows.yaml_tree import YamlFault, YamlTree, read_yaml
 
 __all__ = ["DocumentError", "Finding", "check_vars", "merge_vars", "parse_document"]
 
@@ -37,8 +37,23 @@ def parse_document(
     try:
         tree = read_yaml(text)
     except YamlFault as fault:
-        finding = Finding(filename, fault.line, fault.column, str(fault), fault.hint)
-        raise DocumentError([finding]) from fault
+        raise unreadable(fault, filename) from fault
+    return check_document(tree, filename=filename, catalogue=catalogue, read_template=read_template)
+
+
+def unreadable(fault: YamlFault, filename: str) -> DocumentError:
+    """Give what to raise for a document that is no YAML."""
+    return DocumentError([Finding(filename, fault.line, fault.column, str(fault), fault.hint)])
+
+
+def check_document(
+    tree: YamlTree,
+    *,
+    filename: str,
+    catalogue: Catalogue | None,
+    read_template: ReadTemplate | None = None,
+) -> Document:
+    """Check what was read already; see `parse_document`."""
     document, findings = check_shape(tree, filename)
     others, texts = check_meaning(tree, filename, catalogue, read_template)
     findings += others

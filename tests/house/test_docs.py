@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from schemas.events import EVENT_TYPES, FAMILIES
-from service.actions import index_actions
+from service.actions import Actions
 from service.catalogue import build_catalogue
 from service.cli import main
 from service.configuration import read_configuration
@@ -31,7 +31,7 @@ from service.settings import Settings
 from service.signatures import PRESETS
 from service.template_files import TemplateFiles
 from service.vendor_facts import action_fact
-from service.vendors import VENDORS, samples
+from service.vendors import BY_NAME, VENDORS, samples
 from service.vendors.github.events import EVENTS as GITHUB_EVENTS
 from service.workflow_tests import run_file
 from service.workflows.document import parse_document
@@ -46,7 +46,7 @@ SOURCE = "\n".join(
     for package in ("schemas", "service", "workers")
     for path in (ROOT / package).rglob("*.py")
 )
-ACTIONS = index_actions(VENDORS)
+ACTIONS = Actions(BY_NAME)
 KNOWN = {vendor.name: samples.names(vendor.name) for vendor in VENDORS} | {
     "acme": ("build.failed",)  # made by docs/adding-a-vendor.md
 }
@@ -453,16 +453,14 @@ def add_by_the_page(tree: Path, vendor: str, *, files: int) -> None:
     """Take the vendor out of a tree if it is there, and add it as the page says."""
     shutil.rmtree(tree / "service" / "vendors" / vendor, ignore_errors=True)
     registry = tree / "service" / "vendors" / "__init__.py"
-    lines = re.compile(rf"^    {vendor}(?:\.VENDOR)?,\n", re.MULTILINE)
-    text = lines.sub("", registry.read_text(encoding="utf-8"))
+    text = registry.read_text(encoding="utf-8").replace(f'    "{vendor}",\n', "")
     written = written_on_the_page(vendor)
     assert len(written) == files
     for name, content in written.items():
         file = tree / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content, encoding="utf-8")
-    text = text.replace("import (\n", f"import (\n    {vendor},\n")
-    text = text.replace("    generic.VENDOR,\n", f"    {vendor}.VENDOR,\n    generic.VENDOR,\n")
+    text = text.replace('    "generic",\n', f'    "{vendor}",\n    "generic",\n')
     registry.write_text(text, encoding="utf-8")
 
 

@@ -12,12 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 from jsonschema import Draft202012Validator
 
-from service.actions import index_actions
+from service.actions import Actions
 from service.cli.main import hookwright
 from service.errors import HookwrightError, NotFound
-from service.vendors import VENDORS
+from service.vendors import BY_NAME, VENDORS
 
-ACTIONS = index_actions(VENDORS)
+ACTIONS = Actions(BY_NAME)
 
 
 def run(*arguments: str, **more: Any) -> Result:

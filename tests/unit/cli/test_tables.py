@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from service.actions import index_actions
+from service.actions import Actions
 from service.cli import output
 from service.cli.main import hookwright
 from service.cli.output import moment, print_table
 from service.vendor_facts import action_fact
-from service.vendors import VENDORS
+from service.vendors import BY_NAME
 
 ID = "01a2009f-faee-7321-8822-95697c239683"
 COLUMNS = ["id", "source", "state", "received", "bytes", "key"]
@@ -70,7 +70,7 @@ def test_at_80_columns_vendors_are_shown_with_what_is_reconciled(
 
 
 def test_the_safety_of_an_action_leaves_room_for_its_description() -> None:
-    words = {action_fact(action).safety for action in index_actions(VENDORS).values()}
+    words = {action_fact(action).safety for action in Actions(BY_NAME).values()}
     assert max(map(len, words)) <= len("once, ever")
 
 
