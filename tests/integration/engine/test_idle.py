@@ -18,7 +18,7 @@ from service.db import Database
 from tests.integration.engine.installation import Installation
 from workers.scheduler import Scheduler
 
-FEW, MANY = 10, 3000
+FEW, MANY = 10, 1000
 KINDS = (WaitKind.SLEEP, WaitKind.EVENT, WaitKind.APPROVAL, WaitKind.QUEUE, WaitKind.BRANCHES)
 WORKFLOW = """
 name: rest

@@ -32,8 +32,10 @@ from service.polling import AFTER_LOSSES
 from service.vendors.base import Poll
 from tests.integration.engine.installation import Installation
 from workers.actors import ACTORS
-from workers.scheduler import TICK_S, Scheduler
+from workers.scheduler import Scheduler
 
+STEP = timedelta(seconds=2)
+"""A look of the timers now and then tells the same as every one of them."""
 PERFORM = {actor.job: actor.perform for actor in ACTORS}
 POISON = b'{"events": [{"type": "poison"}]}'
 
@@ -49,7 +51,7 @@ def go_on(installation: Installation, is_over: Callable[[], bool], *, most: time
     scheduler = Scheduler(installation.runtime)
     while not is_over():
         assert installation.now < began + most, "it goes on and on"
-        installation.now += timedelta(seconds=TICK_S)
+        installation.now += STEP
         scheduler.ring_due()
         while installation.bell.rung:
             job = installation.bell.rung.pop(0)
