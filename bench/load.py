@@ -47,7 +47,7 @@ class Sender(asyncio.Protocol):
         self._sending.statuses[int(self._received[STATUS_AT])] += 1
         self._sending.times.append(time.perf_counter() - self._sent_at)
         self._received = b""
-        if time.perf_counter() < self._sending.end and b"connection: close" not in head.lower():
+        if b"connection: close" not in head.lower() and self._sending.wants_more():
             self._send()
         else:
             self._transport.close()
@@ -69,7 +69,9 @@ class Sending:
         self.loop = asyncio.get_running_loop()
         self.statuses: Counter[int] = Counter()
         self.times: list[float] = []
-        self.end = time.perf_counter() + what["seconds"]
+        self.end: float = time.perf_counter() + what["seconds"]
+        self._most = what["requests"]
+        self._sent = 0
         self._numbers = count()
         self._body = what["body"].encode()
         self._head = "".join(
@@ -80,8 +82,15 @@ class Sending:
             ]
         ).encode()
 
+    def wants_more(self) -> bool:
+        """Say whether another request is to be sent; asked before each but the first."""
+        if self._most is not None and self._sent >= self._most:
+            return False
+        return time.perf_counter() < self.end
+
     def next_request(self) -> bytes:
         """Give the next request, with an id of its own."""
+        self._sent += 1
         return b"%b%d\r\n\r\n%b" % (self._head, next(self._numbers), self._body)
 
 

@@ -36,6 +36,8 @@ class Load:
     body: bytes = BODY
     signature: str = ""
     """Empty: the right one."""
+    requests: int | None = None
+    """So many and no more; None: as many as the seconds allow. wrk cannot count."""
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
@@ -84,7 +86,7 @@ def has_wrk() -> bool:
 
 def send(load: Load) -> Answers:
     """Load from the load's own processor."""
-    if not has_wrk():
+    if load.requests is not None or not has_wrk():
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(_as_json(load), file)
             file.flush()
@@ -109,6 +111,7 @@ def _as_json(load: Load) -> dict[str, Any]:
         "path": load.path,
         "connections": load.connections,
         "seconds": load.seconds,
+        "requests": load.requests,
         "headers": load.headers,
         "body": load.body.decode(),
     }
