@@ -17,19 +17,15 @@ import structlog
 
 from schemas.clock import utc_now
 from service.afterwards import Afterwards
-from service.apply import What, apply_configuration
-from service.cli.machine import this_user
 from service.cli.output import console, json_option, print_line, shown_command
-from service.configuration import read_configuration
 from service.data_dir_lock import hold_data_dir
 from service.db import Database
 from service.errors import HookwrightError
 from service.log import configure_logging
+from service.opening import may_open
 from service.queue import DramatiqQueue, Queue, UnheardQueue, make_broker
 from service.queue_policy import warn_of_eviction
-from service.retention_change import warn_of_archive
-from service.secretbox import SecretBox
-from service.settings import Effects, Settings, environment, load_settings, unknown_variables
+from service.settings import Settings, environment, load_settings, unknown_variables
 from service.store.revision import ensure_current
 from service.store.sources import read_sources
 from service.tokens import keep_local_token
@@ -65,10 +61,13 @@ def up_command(*, as_json: bool) -> int:
         hold_data_dir(settings.data_dir) if database.is_sqlite else nullcontext(),
     ):
         ensure_current(database)
-        _apply(settings, database, queue)
-        keep_local_token(settings.data_dir, database, queue, now=utc_now())
         # Deliveries are taken as soon as that is possible; all else is loaded and begins meanwhile.
         afterwards = Afterwards(on_failure=_stop)
+        if may_open(database, settings, environment()):
+            afterwards.add(lambda: _apply(settings, database, queue))
+        else:
+            _apply(settings, database, queue)
+        keep_local_token(settings.data_dir, database, queue, now=utc_now())
         working = afterwards.add(lambda: _start_workers(settings, database, queue))
         application = web.make_application(settings, database, queue, afterwards)
         tell = _banner(settings, database, as_json=as_json)
@@ -197,28 +196,9 @@ def _apply(settings: Settings, database: Database, queue: Queue) -> None:
             hint="`hookwright init` writes one to begin with",
         )
         return
-    declared = read_configuration(settings.config, environment())
-    changes = apply_configuration(
-        declared,
-        database=database,
-        queue=queue,
-        box=SecretBox(settings.required_secret_keys()),
-        now=utc_now(),
-        who=this_user(),
-        shadow=settings.effects is Effects.SHADOW,
-    )
-    for sentence in changes.untied:
-        log.warning("source_tied_to_no_connection", problem=sentence)
-    for sentence in changes.missing:
-        log.warning("connection_missing", problem=sentence)
-    unwritten = warn_of_archive(declared.retention, settings)
-    if unwritten:
-        log.warning("archive_not_written", problem=unwritten)
-    log.info(
-        "configuration_applied",
-        file=str(settings.config),
-        **{what.value: changes.count(what) for what in What if changes.count(what)},
-    )
+    from service.cli.applying import apply_at_start  # noqa: PLC0415  # mostly after the door opened
+
+    apply_at_start(settings, database, queue)
 
 
 def _banner(settings: Settings, database: Database, *, as_json: bool) -> Callable[[], None]:
