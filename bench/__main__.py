@@ -6,12 +6,12 @@ import argparse
 import sys
 import time
 
-from bench import door, report, workers
+from bench import door, idle, report, workers
 from bench.figures import Context, Figure, Verdict
 from bench.machine import describe
 from bench.servers import Servers
 
-MEASUREMENTS = (door.MEASUREMENT, workers.MEASUREMENT)
+MEASUREMENTS = (door.MEASUREMENT, workers.MEASUREMENT, idle.MEASUREMENT)
 SECONDS, QUICK_SECONDS = 6.0, 1.0
 ROUNDS = 3
 DATABASES = ("postgres", "sqlite")

@@ -90,6 +90,12 @@ class Installation:
             process.terminate()
             process.wait(STOP_S)
 
+    def add_workflow(self, name: str, document: str) -> None:
+        """Write a workflow where the configuration names it: `workflows/NAME.yaml`."""
+        folder = self.directory / "workflows"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{name}.yaml").write_text(document, encoding="utf-8")
+
     def prepare(self) -> None:
         """Make the tables and apply the configuration."""
         self.run("migrate")

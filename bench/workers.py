@@ -155,9 +155,7 @@ def perform_hookwright(context: Context, runs: int) -> Performed:
         servers.database("postgres") as url,
         new_installation(url, servers.fresh_redis(), configuration) as installation,
     ):
-        folder = installation.directory / "workflows"
-        folder.mkdir()
-        (folder / "three-steps.yaml").write_text(WORKFLOW, encoding="utf-8")
+        installation.add_workflow("three-steps", WORKFLOW)
         installation.prepare()
         with installation.running("serve"):
             load = Load(installation.port, STORING_S, connections=8, requests=runs)

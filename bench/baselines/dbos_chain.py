@@ -1,8 +1,8 @@
 """(e) DBOS with the same three steps, each of which inserts one row; DBOS records each.
 
 Run by the Python of a virtual environment that has requirements-dbos.txt:
-`python -m bench.baselines.dbos_chain WARM_UP_RUNS RUNS` begins so many workflows, waits for
-their ends and prints one line of JSON. To begin a workflow is durable, as it is for a delivery that was received.
+`python -m bench.baselines.dbos_chain WARM_UP_RUNS RUNS` begins so many workflows, waits for their
+ends and prints one line of JSON. To begin one is durable, as it is for a delivery that came.
 """
 
 from __future__ import annotations
