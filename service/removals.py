@@ -6,12 +6,15 @@ that it was tampered with.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from schemas.evidence_tables import SealRow
 from service.db import Session
+from service.errors import Transient
 from service.leaves import COVERED, Covered
 from service.merkle import unpack
 from service.runtime import Runtime
@@ -27,12 +30,20 @@ from service.seal_form import (
     removed_bits,
 )
 from service.sealing import CLOSED, kinds_of
-from service.sealing_keys import current_key
+from service.sealing_keys import SealingKey, current_key
 from service.secretbox import SecretBox
 from service.store import covered
 from service.store import seals as store
 
 _TABLES = {table.name: table for table in COVERED}
+Places = Mapping[int, AbstractSet[int]]
+"""By the numbers of seals, places of rows in them."""
+
+
+class SealsChangedError(Transient):
+    """Seals are not as they were when rows were compared with them."""
+
+    code = "seals_changed"
 
 
 class _Found(NamedTuple):
@@ -65,17 +76,58 @@ def note_removed(
     wrong, found = _look(session, _TABLES[table], frozenset(ids))
     for seal, places in found:
         going = [place for place, id_ in places.items() if id_ not in wrong]
-        if going and note_removed_rows(seal, going, key.id, key.private):
-            # Nothing is left that the leaves could speak of, and they are the bulk of a seal.
-            seal.leaves = b""
-            seal.pruned_at = now
+        if going:
+            _sign_removed(seal, going, key, now)
     return [id_ for id_ in ids if id_ not in wrong]
+
+
+def places_of(session: Session, table: str, ids: Collection[UUID]) -> Places | None:
+    """Give the places of rows in their seals; None unless all of them are as they were sealed.
+
+    Of a chain that has no seals yet there are no places.
+    """
+    if store.newest(session) is None:
+        return {}
+    wrong, found = _look(session, _TABLES[table], frozenset(ids))
+    places = {each.seal.number: frozenset(each.places) for each in found}
+    known = {id_ for each in found for id_ in each.places.values()}
+    return None if wrong or len(known) < len(ids) else places
+
+
+def note_removed_places(runtime: Runtime, session: Session, places: Places) -> None:
+    """Say, signed, that the rows with these places are removed on purpose.
+
+    To be called in the transaction that removes them, when nobody can have altered them since
+    `places_of`. Raises ConfigurationError when the sealing key cannot be opened, and
+    SealsChangedError when there are seals now that were not, or one is not as it was.
+    """
+    store.take_turn(session)
+    newest = store.newest(session)
+    if newest is None or not places:
+        if newest is not None:
+            raise SealsChangedError
+        return
+    now = runtime.clock()
+    box = SecretBox(runtime.settings.required_secret_keys())
+    key = current_key(session, box, newest, now=now)
+    for number, going in places.items():
+        seal = store.by_number(session, number)
+        if seal is None or not _removal_is_ours(session, seal):
+            raise SealsChangedError
+        _sign_removed(seal, going, key, now)
 
 
 def as_sealed(session: Session, table: str, ids: Collection[UUID]) -> list[UUID]:
     """Give those of these rows that are as they were sealed, or not sealed yet."""
     wrong, _ = _look(session, _TABLES[table], frozenset(ids))
     return [id_ for id_ in ids if id_ not in wrong]
+
+
+def _sign_removed(seal: SealRow, going: Iterable[int], key: SealingKey, now: datetime) -> None:
+    if note_removed_rows(seal, going, key.id, key.private):
+        # Nothing is left that the leaves could speak of, and they are the bulk of a seal.
+        seal.leaves = b""
+        seal.pruned_at = now
 
 
 def _look(

@@ -6,7 +6,7 @@ has come is a row beside the policy: whoever leads next goes on there, and `doct
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,16 +14,26 @@ from uuid import UUID
 
 import structlog
 from pydantic import BaseModel, Field, ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from schemas.config import Retention
+from schemas.ids import first_id
 from service.archive import Archive, ArchiveNotWrittenError, Line, line_of
 from service.db import Session
 from service.effects import EARLIER
-from service.removals import as_sealed, note_removed
+from service.errors import Unavailable
+from service.removals import SealsChangedError, as_sealed, note_removed
+from service.removing_whole import LARGE_BYTES, Wholes, WrittenMeanwhileError
 from service.retention_rules import archive_directory, current_retention, kept
 from service.runtime import Runtime
 from service.store import retention as store
 from service.store.archiving import describe
+from service.store.partitions import (
+    Partition,
+    forget_keys_between,
+    is_locked,
+    is_referred_to,
+)
 from service.store.policies import read_policy, set_policy
 from service.store.retention import Kind, Portion
 from service.unit_of_work import reading, unit_of_work
@@ -45,8 +55,7 @@ FIRST_ROWS = 100
 FEWEST_ROWS = 50
 MOST_ROWS = 500
 MOST_ARCHIVED_CHARS = 8 * 1024 * 1024
-
-"""Of the time that deliveries are kept: rows go while a comparison takes its time."""
+KEYS_AT_ONCE = 2000
 LEASES_KEPT = timedelta(days=1)
 MOST_TOLD = 20
 """Altered rows whose ids one line of the log names."""
@@ -68,17 +77,26 @@ SEALED = frozenset({store.DELIVERIES.name, store.AUDIT_EVENTS.name})
 _BEFORE_ALL = UUID(int=0)
 
 
+class KeysLeft(BaseModel):
+    """Keys of a partition that is gone: of rows from the id `first` on and before `behind`."""
+
+    table: str
+    first: UUID
+    behind: UUID
+
+
 class Progress(BaseModel):
     """How far the rows have been gone through.
 
     `kind` is the place in KINDS (None: between two rounds), `after` the id up to which they were.
-    `removed` counts the rows of this round, or of the last one.
+    `removed` counts the rows of this round, or of the last one. `keys` are still to be forgotten.
     `error` is why nothing could be removed, since `failing_since`.
     """
 
     kind: int | None = Field(default=None, ge=0, lt=len(KINDS))
     after: UUID = _BEFORE_ALL
     removed: dict[str, int] = {}
+    keys: tuple[KeysLeft, ...] = ()
     began_at: datetime | None = None
     ended_at: datetime | None = None
     error: str | None = None
@@ -123,8 +141,9 @@ class Remover:
     archive files are known to be whole.
     """
 
-    def __init__(self, *, rest_times: float = REST_TIMES) -> None:
+    def __init__(self, *, rest_times: float = REST_TIMES, large_bytes: int = LARGE_BYTES) -> None:
         self._rest_times = rest_times
+        self._wholes = Wholes(large_bytes=large_bytes)
         self._rests_until = 0.0
         self._rows = dict.fromkeys(kept(Retention()), FIRST_ROWS)
         self._archives: dict[Path, Archive] = {}
@@ -167,12 +186,25 @@ class Remover:
         began = runtime.monotonic()
         kept_for = kept(retention)
         archive = self._archive_of(retention, runtime)
+        if progress.keys:
+            return _forget_keys(runtime, progress, now)
+        if progress.kind is None:
+            self._wholes.begin_round()
         progress = progress.begun(now)
         while progress.kind is not None:
             kind = KINDS[progress.kind]
             before = now - kept_for[kind.name]
+            with reading(runtime.database) as session:
+                whole = self._wholes.next(session, kind, progress.after, before)
+            if whole is not None and whole.first.int <= progress.after.int + 1:
+                if whole.behind <= first_id(before):
+                    return self._take_whole(runtime, kind, whole, before, progress, now, archive)
+                # Its rows wait until the time of all of them is over.
+                progress = progress.behind(whole.last, now)
+                continue
+            until = None if whole is None else whole.first
             limit = self._rows[kind.name]
-            portion = _find(runtime, kind, progress.after, before, limit, archive)
+            portion = _find(runtime, kind, progress.after, before, limit, archive, until)
             if portion.ids:
                 return self._remove(runtime, kind, portion, before, progress, now)
             progress = progress.behind(portion.reached, now)
@@ -212,6 +244,47 @@ class Remover:
             self._rows[kind.name] = min(MOST_ROWS, rows * 2)
         return progress
 
+    def _take_whole(
+        self,
+        runtime: Runtime,
+        kind: Kind,
+        whole: Partition,
+        before: datetime,
+        progress: Progress,
+        now: datetime,
+        archive: Archive | None,
+    ) -> Progress:
+        """Look at the next rows of a partition; at its end it is dropped."""
+        with reading(runtime.database) as session:
+            ids = self._wholes.look_on(session, kind, whole, before)
+            lines = [] if archive is None or not ids else list(_lines(session, kind, ids))
+        if archive is not None and lines:
+            archive.append(kind.name, (line for _, line in lines))
+        if ids is None or ids:
+            _save(runtime, progress, now)
+            return progress
+        try:
+            with unit_of_work(runtime.database, runtime.queue) as work:
+                rows = self._wholes.drop(runtime, work.session, kind)
+                left = KeysLeft(table=kind.name, first=whole.first, behind=whole.behind)
+                done = progress.counting(kind.name, rows).behind(whole.last, now)
+                done = done.model_copy(update={"keys": (*progress.keys, left)})
+                set_policy(work.session, PROGRESS, done.model_dump(mode="json"), now=now)
+        except (WrittenMeanwhileError, SealsChangedError):
+            self._wholes.begin_anew(whole)
+        except Unavailable as error:
+            if not is_locked(error.__cause__):
+                raise
+        except DBAPIError as error:
+            if not is_referred_to(error):
+                raise
+            self._wholes.give_up(whole)
+        else:
+            self._wholes.forget()
+            log.info("partition_dropped", partition=whole.name, rows=rows)
+            return done
+        return progress
+
     def _archive_of(self, retention: Retention, runtime: Runtime) -> Archive | None:
         directory = archive_directory(retention, runtime.settings)
         if directory is None:
@@ -239,6 +312,24 @@ def _save(runtime: Runtime, progress: Progress, now: datetime) -> None:
         set_policy(work.session, PROGRESS, progress.model_dump(mode="json"), now=now)
 
 
+def _forget_keys(runtime: Runtime, progress: Progress, now: datetime) -> Progress:
+    """Forget keys of a partition that is gone. Until then a delivery that comes anew is known."""
+    left, *others = progress.keys
+    with unit_of_work(runtime.database, runtime.queue) as work:
+        forgotten = forget_keys_between(
+            work.session, left.table, left.first, left.behind, KEYS_AT_ONCE
+        )
+        if forgotten < KEYS_AT_ONCE:
+            progress = progress.model_copy(update={"keys": tuple(others)})
+            set_policy(work.session, PROGRESS, progress.model_dump(mode="json"), now=now)
+    return progress
+
+
+def _lines(session: Session, kind: Kind, ids: Sequence[UUID]) -> Iterator[tuple[UUID, Line]]:
+    for id_, moment, columns in describe(session, kind, ids):
+        yield id_, (moment.date(), line_of(columns))
+
+
 def _find(
     runtime: Runtime,
     kind: Kind,
@@ -246,10 +337,13 @@ def _find(
     before: datetime,
     limit: int,
     archive: Archive | None,
+    until: UUID | None,
 ) -> Portion:
     """Find rows that may go, and write them to the archive if there is one."""
     with reading(runtime.database) as session:
-        portion = store.find_portion(session, kind, after=after, before=before, limit=limit)
+        portion = store.find_portion(
+            session, kind, after=after, before=before, limit=limit, until=until
+        )
         if archive is None or not portion.ids or kind.day is None:
             return portion
         may_go = portion.ids
@@ -259,11 +353,10 @@ def _find(
         lines: list[Line] = []
         ids: list[UUID] = []
         chars, reached = 0, portion.reached
-        for id_, moment, columns in describe(session, kind, may_go):
-            line = line_of(columns)
-            lines.append((moment.date(), line))
+        for id_, line in _lines(session, kind, may_go):
+            lines.append(line)
             ids.append(id_)
-            chars += len(line)
+            chars += len(line[1])
             if chars > MOST_ARCHIVED_CHARS:
                 reached = reached if portion.branches else id_
                 break

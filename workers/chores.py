@@ -16,6 +16,7 @@ import structlog
 from service.diagnosing import diagnose_next
 from service.errors import HookwrightError
 from service.faults import note_fault
+from service.partitioning import make_partitions
 from service.queue_policy import warn_of_eviction
 from service.retention import Remover
 from service.runtime import Runtime
@@ -51,6 +52,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("sealing", timedelta(seconds=5), seal_rows),
     Chore("sealing_key", timedelta(hours=1), warn_of_closed_key),
     Chore("retention", timedelta(minutes=10), Remover().remove_portion),
+    Chore("partitions", timedelta(hours=1), make_partitions),
     Chore("queue_policy", timedelta(minutes=5), _watch_queue),
     Chore("diagnosis", timedelta(seconds=5), diagnose_next),
 )

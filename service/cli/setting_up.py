@@ -33,6 +33,8 @@ def migrate_command(*, check: bool, as_json: bool) -> int:
     database = Database(settings.effective_database_url)
     try:
         done = [] if check else schema.upgrade(database)
+        if done:
+            schema.make_partitions(database)
         current = revision.is_current(database)
     finally:
         database.dispose()

@@ -90,12 +90,13 @@ def _retention(session: Session, now: datetime) -> Verdict:
             "make room for the archive or let it be written, or set `retention.archive: false`",
         )
     for kind in KINDS:
-        before = now - kept(retention)[kind.name] - DAY
+        # The rows of a day may wait for the last of them, to go together.
+        before = now - kept(retention)[kind.name] - 2 * DAY
         found = find_portion(session, kind, after=NO_ID, before=before, limit=ROWS_LOOKED_AT)
         if found.ids:
             return warn(
                 name,
-                f"there are {kind.name.replace('_', ' ')} whose time was over a day ago",
+                f"there are {kind.name.replace('_', ' ')} whose time was over two days ago",
                 "a worker removes them in the background, oldest first; if this stays, look for "
                 "`chore_put_off` and `sealed_row_altered` in its log",
             )

@@ -85,7 +85,7 @@ def event_id(session: Session, dedupe_key: str) -> UUID:
 def store_events(session: Session, rows: Sequence[EventRow]) -> list[EventRow]:
     """Store events and give those that are new, in order, with their payloads."""
     apart = payloads.set_apart(rows)
-    ids = store_once(session, EVENTS, rows)
+    ids = store_once(session, EVENTS, sorted(rows, key=lambda row: row.dedupe_key))
     new = [row for row in rows if row.id in ids]
     payloads.store_apart(session, new, apart)
     for row in new:

@@ -61,15 +61,14 @@ EVENTS: Keyed[EventRow, str] = Keyed(
 def store_once(session: Session, kind: Keyed[Row, Any], rows: Sequence[Row]) -> set[UUID]:
     """Store rows, passing over those whose keys are there already; gives the ids of the new ones.
 
-    Of rows with the same key the first is stored.
+    Of rows with the same key the first is stored. Whoever stores several gives them in one order
+    (of `unique`): two that store the same then never wait in a circle.
     """
     if not rows:
         return set()
     if not _has_keys_apart(session):
         return insert_new(session, kind.model, rows, unique=kind.unique)
     keys = [{"key": kind.of_row(row), "row_id": row.id} for row in rows]
-    # Two that store the same keys in one order never wait in a circle.
-    keys.sort(key=lambda each: each["key"])
     statement = postgresql.insert(kind.table).on_conflict_do_nothing()
     added = session.execute(statement.returning(kind.table.c.row_id), keys)
     new = set(added.scalars())

@@ -172,26 +172,46 @@ AUDIT_EVENTS = Kind(
 
 
 def find_portion(
-    session: Session, kind: Kind, *, after: UUID, before: datetime, limit: int
+    session: Session,
+    kind: Kind,
+    *,
+    after: UUID,
+    before: datetime,
+    limit: int,
+    until: UUID | None = None,
 ) -> Portion:
     """Look at the next `limit` rows behind an id, and give those that may go.
 
-    Rows made at `before` or later are not looked at: their time cannot be over. Of runs with
-    branches the branches are given first, again and again until there are none.
+    Rows made at `before` or later are not looked at: their time cannot be over; nor are those from
+    `until` on. Of runs with branches the branches are given first, again and again until there are
+    none.
     """
     ident = col(kind.model.id)
     # Where it ends is no part of the question: told of a range, PostgreSQL's stored plans take it
     # for short, and sort all that is in it.
     found = session.execute(select(ident).where(ident > after).order_by(ident).limit(limit))
-    page = [id_ for id_ in found.scalars() if id_ < first_id(before)]
+    end = first_id(before)
+    if until is not None and until < end:
+        end, behind = until, UUID(int=until.int - 1)
+    else:
+        behind = None
+    page = [id_ for id_ in found.scalars() if id_ < end]
+    ids = find_going(session, kind, page, before)
+    if kind is RUNS and ids and (leaves := _leaves(session, ids, limit)):
+        return Portion(leaves, after, branches=True)
+    return Portion(ids, page[-1] if len(page) == limit else behind)
+
+
+def find_going(session: Session, kind: Kind, ids: Collection[UUID], before: datetime) -> list[UUID]:
+    """Give those of these rows that may go, in the order of their ids."""
+    if not ids:
+        return []
     # Asked of ids that are named, PostgreSQL knows for how few rows it has to find out whether
     # others need them. Of a page within the statement its stored plans know nothing, and read
     # whole tables.
-    goes = select(ident).where(ident.in_(page), *kind.over(before), *kind.unneeded)
-    ids = list(session.execute(goes.order_by(ident)).scalars()) if page else []
-    if kind is RUNS and ids and (leaves := _leaves(session, ids, limit)):
-        return Portion(leaves, after, branches=True)
-    return Portion(ids, page[-1] if len(page) == limit else None)
+    ident = col(kind.model.id)
+    goes = select(ident).where(ident.in_(ids), *kind.over(before), *kind.unneeded)
+    return list(session.execute(goes.order_by(ident)).scalars())
 
 
 def lock_portion(session: Session, kind: Kind, portion: Portion, *, before: datetime) -> list[UUID]:

@@ -47,6 +47,7 @@ def ensure_current(database: Database) -> None:
     from service.store import schema  # noqa: PLC0415  # a restart finds nothing to change
 
     schema.upgrade(database)
+    schema.make_partitions(database)
 
 
 @cache

@@ -14,8 +14,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from schemas.clock import utc_now
+from schemas.partitioned import PARTITIONED
 from service.db import Database, first_line, is_outage
 from service.errors import Unavailable
+from service.store.partitions import is_locked, make_ahead
 
 LOCK_TIMEOUT_MS = 5_000
 """How long one statement may wait for a table that a running release uses: a migration that waits
@@ -32,6 +35,26 @@ def upgrade(database: Database, revision: str = "head") -> list[str]:
     Raises Unavailable when the database is away or a table stays locked.
     """
     return _move(database, command.upgrade, revision)
+
+
+def make_partitions(database: Database) -> None:
+    """Make the first partitions of new tables; the chore of this name makes the following ones.
+
+    Raises Unavailable.
+    """
+    if database.is_sqlite:
+        return
+    try:
+        with database.engine.begin() as connection:
+            for table in PARTITIONED:
+                list(make_ahead(connection, table, utc_now()))
+    except DBAPIError as error:
+        # Another process makes them just now.
+        if is_locked(error):
+            return
+        if is_outage(error):
+            raise _away(database, error) from error
+        raise
 
 
 def downgrade(database: Database, revision: str) -> list[str]:

@@ -1,0 +1,253 @@
+"""Partitions of deliveries and events on PostgreSQL: made ahead, looked through, dropped.
+
+Ids are times, so that a partition holds the rows of some days. Whatever fits into none of them
+stands in the partition of the rest, so that no row is ever refused for want of one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import Session
+
+from schemas.ids import first_id, made_at
+from schemas.partitioned import PARTITIONED, rest_of
+
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+AHEAD = timedelta(days=2)
+"""Partitions are there for as long, whatever happens to who makes them."""
+MANY_A_DAY = 100_000
+"""From so many rows a day on a partition is that of a day, which goes as a whole when its time is
+over. Fewer rows are removed singly, and more partitions than a handful make every list slower."""
+SHORT_LOCK_MS = 100
+"""How long others stand behind us when we wait for a table."""
+LEFT_PLAIN_BYTES = 4080
+"""Up to this size deliveries are kept as they are by a server that has no quick compression: its
+own took a third to half of its processor time for a delivery."""
+_ALIKE = ("DEFAULTS", "CONSTRAINTS", "GENERATED", "STORAGE", "COMPRESSION")
+_BOUND = "(MINVALUE|'[0-9a-f-]{36}')"
+_RANGE = re.compile(rf"FOR VALUES FROM \({_BOUND}\) TO \('([0-9a-f-]{{36}})'\)")
+NO_ID = UUID(int=0)
+_LOCK_NOT_AVAILABLE = "55P03"
+_STILL_REFERRED_TO = "23503"
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition: the ids from `first` on and before `behind`, and its size on disk."""
+
+    name: str
+    first: UUID
+    behind: UUID
+    size_bytes: int
+
+    @property
+    def last(self) -> UUID:
+        """The last id that it may hold."""
+        return UUID(int=self.behind.int - 1)
+
+    @property
+    def is_of_a_day(self) -> bool:
+        """Whether it holds the rows of one day."""
+        return made_at(self.behind) - made_at(self.first) <= DAY
+
+
+class Counted(NamedTuple):
+    """How many rows a partition has, and how many of these were written since a moment."""
+
+    rows: int
+    newer: int
+
+
+def is_partitioned(session: Session | Connection) -> bool:
+    """Say whether this database has partitions."""
+    bind = session.get_bind() if isinstance(session, Session) else session
+    return bind.dialect.name == "postgresql"
+
+
+def partitions_of(session: Session | Connection, table: str) -> list[Partition]:
+    """Give the partitions of a table in the order of time, without that of the rest."""
+    rows = session.execute(
+        text(
+            "SELECT child.relname, pg_get_expr(child.relpartbound, child.oid),"
+            " pg_total_relation_size(child.oid)"
+            " FROM pg_inherits JOIN pg_class AS child ON child.oid = inhrelid"
+            " WHERE inhparent = to_regclass(:parent)"
+        ),
+        {"parent": table},
+    )
+    found = []
+    for name, bounds, size in rows:
+        match = _RANGE.fullmatch(bounds)
+        if match is not None:
+            first = NO_ID if match[1] == "MINVALUE" else UUID(match[1].strip("'"))
+            found.append(Partition(name, first, UUID(match[2]), size))
+    return sorted(found, key=lambda partition: partition.first)
+
+
+def make_ahead(session: Session | Connection, table: str, now: datetime) -> Iterator[str]:
+    """Make the partitions of a table that are needed next, and give their names.
+
+    One begins late when rows of its time stand in the rest already. Raises DBAPIError: see
+    `is_locked`.
+    """
+    there = partitions_of(session, table)
+    behind = max([_midnight(now), *(made_at(partition.behind) for partition in there)])
+    while not there or behind < now + AHEAD:
+        few = there and _rows_since(session, table, now - DAY, MANY_A_DAY) < MANY_A_DAY
+        width = WEEK if few else DAY
+        while (last := make_partition(session, table, behind, behind + width)) is not None:
+            behind = _midnight(last) + DAY
+        behind += width
+        there = partitions_of(session, table)
+        yield there[-1].name
+
+
+def make_partition(
+    session: Session | Connection, table: str, since: datetime, until: datetime
+) -> datetime | None:
+    """Make the partition of a time, both ends at midnight UTC.
+
+    None when it was made. Otherwise rows of this time stand in the rest already, and the time of
+    the last of them is given. Raises DBAPIError when there is another partition of this time, or
+    when others have the table (`is_locked`).
+    """
+    first, behind = first_id(since), first_id(until)
+    _wait_little(session)
+    last = session.execute(
+        text(
+            f"SELECT id FROM {rest_of(table)} WHERE id >= :first AND id < :behind"  # noqa: S608  # ours
+            " ORDER BY id DESC LIMIT 1"
+        ),
+        {"first": first, "behind": behind},
+    ).scalar()
+    if last is not None:
+        return made_at(last)
+    name = f"{table}_{since:%Y%m%d}"
+    # Attached, and not made in place: so receivers and workers go on meanwhile.
+    like = " ".join(f"INCLUDING {what}" for what in _ALIKE)
+    plain = _leaving_plain(session, table)
+    session.execute(text(f"CREATE TABLE {name} (LIKE {table} {like}){plain}"))
+    bounds = f"FROM ('{first}') TO ('{behind}')"
+    session.execute(text(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES {bounds}"))
+    return None
+
+
+def _leaving_plain(session: Session | Connection, table: str) -> str:
+    known = "SELECT 'lz4' = ANY(enumvals) FROM pg_settings WHERE name = 'default_toast_compression'"
+    if table != "deliveries" or session.execute(text(known)).scalar():
+        return ""
+    return f" WITH (toast_tuple_target = {LEFT_PLAIN_BYTES})"
+
+
+def _rows_since(session: Session | Connection, table: str, since: datetime, most: int) -> int:
+    """Count the rows made since a time, up to so many."""
+    counted = f"SELECT 1 FROM {table} WHERE id >= :since LIMIT :most"  # noqa: S608  # ours
+    found = session.execute(
+        text(f"SELECT count(*) FROM ({counted}) AS rows"),  # noqa: S608  # above
+        {"since": first_id(since), "most": most},
+    )
+    return int(found.scalar_one())
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def is_locked(error: BaseException | None) -> bool:
+    """Say whether a statement failed because others had the table."""
+    return isinstance(error, DBAPIError) and _state_of(error) == _LOCK_NOT_AVAILABLE
+
+
+def is_referred_to(error: DBAPIError) -> bool:
+    """Say whether a partition could not go because rows elsewhere need rows of it."""
+    return _state_of(error) == _STILL_REFERRED_TO
+
+
+def _state_of(error: DBAPIError) -> object:
+    return getattr(error.orig, "sqlstate", None)
+
+
+# --- a partition that goes as a whole -----------------------------------------------------------
+
+
+def next_ids(
+    session: Session, partition: Partition, after: UUID = NO_ID, limit: int = 1
+) -> list[UUID]:
+    """Give the next ids of a partition behind an id."""
+    found = session.execute(
+        text(f"SELECT id FROM {partition.name} WHERE id > :after ORDER BY id LIMIT :limit"),  # noqa: S608  # ours
+        {"after": after, "limit": limit},
+    )
+    return list(found.scalars())
+
+
+def moment(session: Session) -> int:
+    """Give what `count_rows` tells by which rows were written from now on."""
+    found = session.execute(text("SELECT CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text)"))
+    return int(found.scalar_one())
+
+
+def hold(session: Session, partition: Partition) -> None:
+    """Let nobody write into a partition until this transaction ends. Raises DBAPIError."""
+    _wait_little(session)
+    session.execute(text(f"LOCK TABLE {partition.name} IN SHARE MODE"))
+
+
+def count_rows(session: Session, partition: Partition, since: int) -> Counted:
+    """Count the rows of a partition, and those that were written since a `moment`.
+
+    By the number of the transaction that wrote a row, which nobody who writes rows can choose. Of
+    such a number the table has the lower half alone: what was written just as many transactions
+    ago as it takes to come to the same number again is counted as well.
+    """
+    newer = "(CAST(CAST(xmin AS text) AS bigint) - :since % 4294967296 + 4294967296) % 4294967296"
+    now = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
+    row = session.execute(
+        text(
+            f"SELECT count(*), count(*) FILTER (WHERE {newer} <= {now} - :since)"  # noqa: S608  # ours
+            f" FROM {partition.name}"
+        ),
+        {"since": since},
+    ).one()
+    return Counted(*row)
+
+
+def drop(session: Session, table: str, partition: Partition) -> None:
+    """Drop a partition with its rows. Raises DBAPIError: see `is_locked`, `is_referred_to`.
+
+    From here until the transaction ends everybody waits who needs the table.
+    """
+    if table == "events":
+        session.execute(
+            text(
+                "DELETE FROM payloads WHERE id IN"  # noqa: S608  # ours
+                f" (SELECT payload_id FROM {partition.name} WHERE payload_id IS NOT NULL)"
+            )
+        )
+    _wait_little(session)
+    session.execute(text(f"ALTER TABLE {table} DETACH PARTITION {partition.name}"))
+    session.execute(text(f"DROP TABLE {partition.name}"))
+
+
+def forget_keys_between(session: Session, table: str, first: UUID, behind: UUID, limit: int) -> int:
+    """Forget some of the keys of rows that are gone; gives how many these were."""
+    keys = PARTITIONED[table].name
+    some = f"SELECT key FROM {keys} WHERE row_id >= :first AND row_id < :behind LIMIT :limit"  # noqa: S608  # ours
+    done: Any = session.execute(
+        text(f"DELETE FROM {keys} WHERE key IN ({some})"),  # noqa: S608  # above
+        {"first": first, "behind": behind, "limit": limit},
+    )
+    return int(done.rowcount)
+
+
+def _wait_little(session: Session | Connection) -> None:
+    session.execute(text(f"SET LOCAL lock_timeout = {SHORT_LOCK_MS}"))
