@@ -47,6 +47,10 @@ class Reply(NamedTuple):
     headers: tuple[Header, ...] = (JSON_TYPE,)
 
 
+Tell = Callable[[Reply, bytes], None]
+"""Sends a whole answer to a request with this id."""
+
+
 class Refusal(Exception):  # noqa: N818  # the end of a request, not an error of ours
     """The request is not taken. `reason` stays inside (log, counters, quarantine)."""
 
@@ -96,10 +100,16 @@ def stored_body(delivery: bytes, status: bytes) -> bytes:
     return b'{"id": "%b", "status": "%b"}' % (delivery, status)
 
 
+def whole_headers(reply: Reply, request_id: bytes) -> list[Header]:
+    """Give the headers that a whole answer has beside its own."""
+    named = (b"x-request-id", request_id)
+    if reply.status == HTTPStatus.NO_CONTENT:
+        return [named]
+    return [named, (b"content-length", b"%d" % len(reply.body))]
+
+
 async def send_reply(send: Send, reply: Reply, request_id: bytes) -> None:
     """Send a whole answer."""
-    headers = [*reply.headers, (b"x-request-id", request_id)]
-    if reply.status != HTTPStatus.NO_CONTENT:
-        headers.append((b"content-length", b"%d" % len(reply.body)))
+    headers = [*reply.headers, *whole_headers(reply, request_id)]
     await send({"type": "http.response.start", "status": int(reply.status), "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

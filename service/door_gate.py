@@ -112,9 +112,15 @@ class Gate:
 
     def begin(self, path: str) -> Held:
         """Count a request for this path from now on."""
-        name = OTHERS
-        if path.startswith(PREFIX):
-            name = self._share_of(path[len(PREFIX) :].partition("/")[0])
+        if not path.startswith(PREFIX):
+            return self._hold(OTHERS)
+        return self.begin_for(path[len(PREFIX) :].partition("/")[0])
+
+    def begin_for(self, name: str) -> Held:
+        """Count a delivery to the source of this name from now on."""
+        return self._hold(self._share_of(name))
+
+    def _hold(self, name: str) -> Held:
         share = self._shares.get(name)
         if share is None:
             share = self._shares[name] = Share()

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, MutableMapping
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    MutableMapping,
+    Sequence,
+)
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
@@ -12,11 +19,12 @@ from typing import Any
 from pydantic_core import to_json
 
 from schemas.ids import new_id
-from service.door_answers import CLOSE, Refusal, choose_request_id
+from service.door_answers import CLOSE, Header, Refusal, choose_request_id
 from service.redaction import STRUCK, is_sensitive_name
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Pairs = Sequence[tuple[str, str]]
 
 PREFIX = "/hooks/"
 WATCH_EVERY_S = 0.5
@@ -37,29 +45,55 @@ class Request:
     """
 
     __slots__ = (
+        "_find_sender",
         "headers",
         "id",
         "id_text",
         "items",
         "method",
         "name",
-        "receive",
-        "remote",
         "request_id",
         "token",
     )
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
-        sent: list[tuple[bytes, bytes]] = scope["headers"]
-        self.headers = dict(sent)
-        self.items = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in sent]
-        self.method: str = scope["method"]
-        self.name, _, self.token = scope["path"].partition(PREFIX)[2].partition("/")
-        self.receive = receive
-        self.remote = scope.get("client")
+    def __init__(
+        self,
+        method: str,
+        name: str,
+        token: str,
+        headers: Sequence[Header],
+        find_sender: Callable[[Pairs], str],
+    ) -> None:
+        """`name` and `token` are of the path; `find_sender` gives who sent headers such as these.
+
+        It is asked only when somebody wants to know.
+        """
+        self.headers = dict(headers)
+        self.items = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in headers]
+        self.method = method
+        self.name = name
+        self.token = token
+        self._find_sender = find_sender
         self.id = new_id()
         self.id_text = str(self.id).encode()
         self.request_id = choose_request_id(self.headers.get(b"x-request-id"), self.id_text)
+
+    @classmethod
+    def of(cls, scope: Scope) -> Request:
+        """Give the request of an ASGI scope."""
+        name, _, token = scope["path"].partition(PREFIX)[2].partition("/")
+        client = scope.get("client") or ("",)
+        return cls(scope["method"], name, token, scope["headers"], lambda _: client[0])
+
+    @property
+    def remote(self) -> str:
+        """The address it came from, as far as proxies are believed."""
+        return self._find_sender(self.items)
+
+    @property
+    def path(self) -> str:
+        """What was asked for, without the token."""
+        return PREFIX + self.name
 
     def check_headers(self) -> None:
         """Refuse more headers than can be kept (431)."""

@@ -16,7 +16,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import structlog
@@ -52,10 +52,23 @@ Stored = Earlier | None
 """What became of an arrival: None for a new row under its own id, else the row there was."""
 
 
+class Waiter(Protocol):
+    """Whoever waits for a delivery to be committed; a future is one."""
+
+    def done(self) -> bool:
+        """Say whether it was told, or waits no longer."""
+
+    def set_result(self, stored: Stored, /) -> None:
+        """Tell what became of the delivery."""
+
+    def set_exception(self, error: Unavailable, /) -> None:
+        """Tell that it was not stored, as far as is known."""
+
+
 class _Waiting(NamedTuple):
     arrival: Arrival
     size: int
-    answer: asyncio.Future[Stored]
+    answer: Waiter
     since: float
 
 
@@ -146,6 +159,12 @@ class GroupCommit:
 
         Raises Unavailable, and so may the answer.
         """
+        answer: asyncio.Future[Stored] = self._loop.create_future()
+        self.add_for(arrival, answer)
+        return answer
+
+    def add_for(self, arrival: Arrival, answer: Waiter) -> None:
+        """Take an arrival, and tell this one when its group is committed. Raises Unavailable."""
         if self.hindrance is not None:
             raise Unavailable(self.hindrance)
         size = len(arrival.body) + len(arrival.headers)
@@ -153,7 +172,6 @@ class GroupCommit:
         is_full = self._rows >= self._waiting_rows or self._bytes + size > self._waiting_bytes
         if self._rows and is_full:
             raise Unavailable("too much is waiting to be stored")
-        answer: asyncio.Future[Stored] = self._loop.create_future()
         self._gathered.append(_Waiting(arrival, size, answer, time.monotonic()))
         self._rows += 1
         self._bytes += size
@@ -161,7 +179,6 @@ class GroupCommit:
             # After everything that is ready to run now: it may well be adding to the group.
             self._hand_over_planned = True
             self._loop.call_soon(self._hand_over)
-        return answer
 
     # --- groups -------------------------------------------------------------------------------
 

@@ -10,8 +10,10 @@ import resource
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from service.door_answers import Header
 from service.door_gate import Gate
 from service.door_turnstile import Turnstile
+from service.web.exchange import Door, lines_of
 
 SHARED = "hookwright"
 """The key under which the application's state holds a `Shared`."""
@@ -54,11 +56,20 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all connections of a server share. Without a door there is no turnstile."""
+    """What all connections of a server share."""
 
     gate: Gate
     turnstile: Turnstile | None = None
+    door: Door | None = None
+    """Takes requests that came whole; without it all of them become tasks."""
     connections: Connections = field(default_factory=Connections)
+    _always: list[tuple[list[Header], bytes]] = field(default_factory=list)
+
+    def lines_of(self, always: list[Header]) -> bytes:
+        """Give the server's own headers as they are sent; its list is another once a second."""
+        if not self._always or self._always[0][0] is not always:
+            self._always[:] = [(always, lines_of(always))]
+        return self._always[0][1]
 
 
 def allow_many_files() -> int:

@@ -11,7 +11,9 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import Future
 from typing import Any, Protocol
 
+from service.door_answers import Tell
 from service.door_gate import Gate
+from service.door_request import Request
 from service.door_turnstile import Turnstile
 from service.errors import HookwrightError
 from service.web import health
@@ -30,6 +32,9 @@ class Receiving(Protocol):
 
     gate: Gate
     turnstile: Turnstile
+
+    def take(self, request: Request, body: bytes, tell: Tell) -> bool:
+        """Take a request that came whole; False when nothing was done."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -69,7 +74,7 @@ class Application:
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
         door = self._door
-        scope["state"][SHARED] = Shared(door.gate, door.turnstile) if door else Shared(Gate())
+        scope["state"][SHARED] = Shared(door.gate, door.turnstile, door) if door else Shared(Gate())
         try:
             if door is not None:
                 await door.start()

@@ -12,8 +12,6 @@ alone would end such a request before its body.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -22,16 +20,16 @@ import structlog
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
-    HttpToolsProtocol,
     RequestResponseCycle,
 )
 from uvicorn.server import ServerState
 
 from schemas.ids import new_id
-from service.door_answers import CLOSE, Header, Refusal
-from service.door_gate import Held
+from service.door_answers import CLOSE, Refusal
 from service.door_turnstile import FULL
-from service.web.connections import SHARED, Shared, most_connections
+from service.web.connections import most_connections
+from service.web.exchange import lines_of
+from service.web.whole import WholeHttp
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +38,6 @@ HEAD_TIMEOUT_S = 15.0
 """How long a head may take from its first byte on."""
 SILENCE_TIMEOUT_S = 30.0
 """How long a new connection may wait with its first head."""
-READ_TIMEOUT_S = 10.0
-"""How long a client may leave what we send unread."""
 MAX_AHEAD = 32
 """So many requests may be sent on a connection before the first of them is answered."""
 UNREAD_BYTES = 32 * 1024
@@ -56,12 +52,15 @@ class _TooFarAheadError(Exception):
     """More requests were sent than a connection may hold."""
 
 
-class BoundedHttp(HttpToolsProtocol):
+class _NothingMoreError(Exception):
+    """The answer to the request before this one ended the connection."""
+
+
+class BoundedHttp(WholeHttp):
     """One connection. 431 for a head above 64 KiB, 408 for one that is not there in time."""
 
     head_timeout_s = HEAD_TIMEOUT_S
     silence_timeout_s = SILENCE_TIMEOUT_S
-    read_timeout_s = READ_TIMEOUT_S
     max_connections: int | None = None
     """None: as many as the files that the process may open allow, at most 20,000."""
 
@@ -74,18 +73,12 @@ class BoundedHttp(HttpToolsProtocol):
     ) -> None:
         """Begin a connection; called by uvicorn."""
         super().__init__(config, server_state, app_state, _loop)
-        shared: Shared = app_state[SHARED]
-        self._gate = shared.gate
-        self._turnstile = shared.turnstile
-        self._others = shared.connections
-        self._unanswered: deque[Held] = deque()
-        """Requests of this connection, in their order."""
-        self._unread = 0
+        self._gate = self._shared.gate
+        self._turnstile = self._shared.turnstile
+        self._others = self._shared.connections
         self._refused_at = 0.0
         self._body_bytes = 0
         self._in_head = True
-        self._at_rest = True
-        """Nothing of a next request has come."""
         self._ended_one = False
         """A request ended in the bytes that are being read."""
         self._got_on = False
@@ -94,7 +87,6 @@ class BoundedHttp(HttpToolsProtocol):
         self._uncounted = 0
         """Bytes of this head; past it, bytes that came and were no body."""
         self._head_timer: asyncio.TimerHandle | None = None
-        self._read_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for a head, if there is room for one more connection."""
@@ -111,7 +103,6 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._unset_head_timer()
-        self._unset_read_timer()
         self._others.await_us(self)
         for held in self._unanswered:
             self._gate.let_go(held)
@@ -138,13 +129,10 @@ class BoundedHttp(HttpToolsProtocol):
             except httptools.HttpParserUpgrade as asked:
                 self._pass_over_upgrade(memoryview(data)[asked.args[0] :])
         except httptools.HttpParserError as error:
-            if isinstance(error.__context__, _HeadTooLargeError):
-                self._refuse_size()
-            elif self._is_answering():
-                self._hang_up()
-            else:
-                self.send_400_response("Invalid HTTP request received.")
+            self._refuse_form(error.__context__)
             return
+        if self._address is not None:
+            self._hand_over()
         if self._in_head and not self._at_rest:
             self._measure_head()
         elif not self._in_head and not self._got_on:
@@ -153,12 +141,29 @@ class BoundedHttp(HttpToolsProtocol):
             if self._uncounted > max(MAX_HEAD_BYTES, self._body_bytes):
                 self._refuse_size()
 
+    def _refuse_form(self, reason: BaseException | None) -> None:
+        if isinstance(reason, _NothingMoreError):
+            return
+        self._leave_to_task()
+        if isinstance(reason, _HeadTooLargeError):
+            self._refuse_size()
+        elif self._is_answering():
+            self._hang_up()
+        else:
+            self.send_400_response("Invalid HTTP request received.")
+
     def on_message_begin(self) -> None:
         """Begin a head."""
+        if self._address is not None:  # the request before this one came whole
+            self._hand_over()
+            if self.transport.is_closing():
+                raise _NothingMoreError
         self._at_rest = False
         self._uncounted = 0
-        self._unset_keepalive_if_required()
-        super().on_message_begin()
+        self._rested_at = 0.0
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
 
     def on_headers_complete(self) -> None:
         """End a head and begin to answer."""
@@ -176,41 +181,56 @@ class BoundedHttp(HttpToolsProtocol):
         self._body_bytes = 0
         if len(self._unanswered) >= MAX_AHEAD:
             raise _TooFarAheadError
-        super().on_headers_complete()
-        self.headers = []  # for trailers, which nobody asks for: the scope keeps its own list
-        self._unanswered.append(self._gate.begin(self.scope["path"]))
+        if not self._expect_whole():
+            self._begin_task()
+            self._unanswered.append(self._gate.begin(self.scope["path"]))
 
     def on_body(self, body: bytes) -> None:
         """Take a part of a body, if there is room for it."""
         size = len(body)
         self._fed -= size
         self._body_bytes += size
-        if self.cycle.response_complete:
+        if self._body:  # it came in parts
+            self._leave_to_task()
+        if self._address is None and self.cycle.response_complete:
             return
-        if self._gate.grow(self._unanswered[-1], size, self):
-            super().on_body(body)
-        else:
+        if not self._gate.grow(self._unanswered[-1], size, self):
+            self._leave_to_task()
             self.give_up_body()
+        elif self._address is not None:
+            self._body = body
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         """End a request."""
         if self._in_head:  # the parser ended before a body, see on_headers_complete
             return
         self._in_head = self._at_rest = self._ended_one = True
+        if self._address is not None:
+            self._gate.complete(self._unanswered[-1])
+            self._others.await_us(self)
+            return
         if not self.cycle.response_complete:
             self._gate.complete(self._unanswered[-1])
             self._others.await_us(self)
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """End an answer."""
+        """End an answer, and begin the next or rest."""
         if self._unanswered:
             self._gate.let_go(self._unanswered.popleft())
-        super().on_response_complete()
         if self.transport.is_closing():
+            self.server_state.total_requests += 1
             self._expect_reading()
-        elif not self._unanswered:
-            self._others.await_sender(self)
+            return
+        if self._unanswered:
+            super().on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.flow.resume_reading()
+        self._others.await_sender(self)
+        self._rest()
 
     # --- a client that does not read ------------------------------------------------------------
 
@@ -227,32 +247,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._others.await_us(self)
         super().resume_writing()
 
-    def timeout_keep_alive_handler(self) -> None:
-        """End a connection on which nothing more is asked."""
-        super().timeout_keep_alive_handler()
-        self._expect_reading()
-
-    def _expect_reading(self) -> None:
-        self._unset_read_timer()
-        self._unread = self.transport.get_write_buffer_size()
-        self._read_timer = self.loop.call_later(self.read_timeout_s, self._look_at_reading)
-
-    def _look_at_reading(self) -> None:
-        if self.transport.get_write_buffer_size() < self._unread:
-            self._expect_reading()
-        else:
-            self.end_now()
-
-    def _unset_read_timer(self) -> None:
-        if self._read_timer is not None:
-            self._read_timer.cancel()
-            self._read_timer = None
-
     # --- ending ---------------------------------------------------------------------------------
-
-    def end_now(self) -> None:
-        """Cut the connection off, whatever is under way on it."""
-        self.transport.abort()
 
     def give_up_body(self) -> None:
         """Refuse the request whose body is coming: there is no room for more of it."""
@@ -267,10 +262,6 @@ class BoundedHttp(HttpToolsProtocol):
             cycle.message_event.set()
             self._write(refusal)
         self._hang_up()
-
-    def _hang_up(self) -> None:
-        self.transport.close()
-        self._expect_reading()
 
     def _pass_over_upgrade(self, rest: memoryview) -> None:
         while True:
@@ -350,8 +341,7 @@ class BoundedHttp(HttpToolsProtocol):
             (b"x-request-id", request_id),
             (b"content-length", b"%d" % len(reply.body)),
         ]
-        lines = [b"%b: %b\r\n" % header for header in headers]
-        self._write_answer(reply.status, b"".join([*lines, b"\r\n", reply.body]))
+        self._write_answer(reply.status, b"".join((lines_of(headers), b"\r\n", reply.body)))
 
     def _answer_unread(self, status: int, rest: bytes) -> None:
         """Answer a request that was not parsed, and wait for the next."""
@@ -363,15 +353,8 @@ class BoundedHttp(HttpToolsProtocol):
             self._expect_head(self.silence_timeout_s)
 
     def _write_answer(self, status: int, rest: bytes) -> None:
-        self.transport.write(
-            b"%b%b%b" % (STATUS_LINE[status], _lines(*self.server_state.default_headers), rest)
-        )
-
-
-@lru_cache(maxsize=2)
-def _lines(*headers: Header) -> bytes:
-    """Give headers as they are sent; the server's own change once a second."""
-    return b"".join([b"%b: %b\r\n" % header for header in headers])
+        always = self._shared.lines_of(self.server_state.default_headers)
+        self.transport.write(b"%b%b%b" % (STATUS_LINE[status], always, rest))
 
 
 def _too_many() -> Refusal:

@@ -99,7 +99,7 @@ class Receiver:
             await self.door(scope, receive, send)
             return
         await receive()
-        scope["state"][SHARED] = Shared(self.door.gate, self.door.turnstile)
+        scope["state"][SHARED] = Shared(self.door.gate, self.door.turnstile, self.door)
         await self.door.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
