@@ -6,12 +6,21 @@ import argparse
 import sys
 import time
 
-from bench import door, idle, report, workers
+from bench import door, idle, lists, memory, removing, report, size, starting, workers
 from bench.figures import Context, Figure, Verdict
-from bench.machine import describe
+from bench.machine import LOAD_CPU, describe, on_cpu
 from bench.servers import Servers
 
-MEASUREMENTS = (door.MEASUREMENT, workers.MEASUREMENT, idle.MEASUREMENT)
+MEASUREMENTS = (
+    door.MEASUREMENT,
+    workers.MEASUREMENT,
+    idle.MEASUREMENT,
+    size.MEASUREMENT,
+    lists.MEASUREMENT,
+    removing.MEASUREMENT,
+    memory.MEASUREMENT,
+    starting.MEASUREMENT,
+)
 SECONDS, QUICK_SECONDS = 6.0, 1.0
 ROUNDS = 3
 DATABASES = ("postgres", "sqlite")
@@ -20,7 +29,7 @@ DATABASES = ("postgres", "sqlite")
 def main() -> int:
     """Measure and write; 1 when a figure is void or misses what is wanted, unless `--quick`."""
     options = _arguments()
-    names = _chosen(options.only)
+    names = chosen(options.only)
     if options.list:
         for one in MEASUREMENTS:
             for wanted in one.figures:
@@ -28,7 +37,7 @@ def main() -> int:
         return 0
     began = time.monotonic()
     figures: list[Figure] = []
-    with Servers() as servers:
+    with on_cpu(LOAD_CPU), Servers() as servers:
         context = Context(
             servers=servers,
             names=names,
@@ -48,6 +57,8 @@ def main() -> int:
     print(report.markdown(written))
     for path in report.write(written):
         _tell(f"wrote {path}")
+    if options.publish:
+        _tell(f"wrote {report.publish(written)}")
     bad = {Verdict.VOID} if options.quick else {Verdict.VOID, Verdict.MISSED}
     return 1 if any(figure.verdict in bad for figure in figures) else 0
 
@@ -63,19 +74,23 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="seconds: only whether it works")
     parser.add_argument("--rounds", type=int, help=f"of each (default: {ROUNDS})")
     parser.add_argument("--seconds", type=float, help=f"of load a round (default: {SECONDS:g})")
+    parser.add_argument(
+        "--publish", action="store_true", help="write the table into docs/performance.md as well"
+    )
     parser.add_argument("--list", action="store_true", help="only name the figures")
     return parser.parse_args()
 
 
-def _chosen(only: list[str] | None) -> frozenset[str]:
+def chosen(only: list[str] | None) -> frozenset[str]:
+    """Give the names of the figures that are meant; ends the process when one is unknown."""
     known = [wanted.name for measurement in MEASUREMENTS for wanted in measurement.figures]
-    chosen = {
+    meant = {
         name for name in known if not only or any(f"{name}/".startswith(f"{one}/") for one in only)
     }
     unknown = [one for one in only or () if not any(f"{n}/".startswith(f"{one}/") for n in known)]
     if unknown:
         sys.exit(f"there is no {', '.join(unknown)}; known are {', '.join(known)}")
-    return frozenset(chosen)
+    return frozenset(meant)
 
 
 def _tell(line: str) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.figures import Context, Figure, Measurement, Wanted
+from bench.loading import WRONG_SIGNATURE
 from bench.receivers import PREPARED, RECEIVERS
 from bench.rounds import Round, load_round
-
-WRONG = "sha256=" + "0" * 64
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,11 @@ COMPARISONS = (
         "webhook",
     ),
     Comparison(
+        Wanted("door/n8n", "door on PostgreSQL ÷ n8n", 40.0),
+        "postgres/door",
+        "n8n",
+    ),
+    Comparison(
         Wanted(
             "door/p99",
             "p99 of the door on PostgreSQL ÷ p99 of FastAPI that only verifies",
@@ -76,13 +80,13 @@ def run(context: Context) -> Iterator[Figure]:
     """Load what the chosen figures compare, and divide."""
     chosen = [one for one in COMPARISONS if one.wanted.name in context.names]
     names = dict.fromkeys(name for one in chosen for name in (one.under, one.over))
-    absent = {name: RECEIVERS[_receiver(name)].absent() for name in names}
     also = () if context.quick or len(chosen) < len(COMPARISONS) else ALSO
+    absent = {name: RECEIVERS[_receiver(name)].absent() for name in (*also, *names)}
     rounds: dict[str, list[Round]] = {}
     try:
         for number in range(context.rounds):
             for name in (*also, *names):
-                if not absent.get(name):
+                if not absent[name]:
                     rounds.setdefault(name, []).append(_load(context, name, number + 1))
     finally:
         PREPARED.close()
@@ -103,7 +107,7 @@ def _receiver(name: str) -> str:
 def _load(context: Context, name: str, number: int) -> Round:
     wrong = name.endswith(" wrong")
     with RECEIVERS[_receiver(name)].start(context.servers) as running:
-        one = load_round(context, running, signature=WRONG if wrong else "")
+        one = load_round(context, running, signature=WRONG_SIGNATURE if wrong else "")
     return one.noted(context, name, round=number)
 
 

@@ -7,20 +7,15 @@ what consumers sleep at most.
 
 from __future__ import annotations
 
-import http.client
 import random
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from statistics import quantiles
-from uuid import uuid4
 
 from bench.figures import Context, Figure, Measurement, Unit, Wanted
-from bench.installation import RECEIVING, new_installation
-from bench.payload import BODY, HEADERS, ID_HEADER
-from tests.servers import free_port
+from bench.installation import RECEIVING, deliver, new_installation
+from bench.outside import CONNECTION, Outside, calls_outside
 
 FIGURES = tuple(
     Wanted(
@@ -41,16 +36,7 @@ EVENTS, QUICK_EVENTS = 30, 3
 SILENCE_S = (0.55, 1.0)
 """Before every delivery. The two installations take turns: for each of them it is twice as long."""
 PATIENCE_S = 20.0
-ANSWER = b'{"ok": true, "channel": "C0BENCH", "ts": "1700000000.000100"}'
-CALLING = """
-connections:
-  - name: slack
-    vendor: slack
-    base_url: http://127.0.0.1:{port}/api
-    credentials: {{bot_token: {{value: xoxb-bench}}}}
-    options: {{channel: C0BENCH}}
-workflows: [workflows/call.yaml]
-"""
+CALLING = f"{CONNECTION}workflows: [workflows/call.yaml]\n"
 WORKFLOW = """
 name: call
 on:
@@ -61,49 +47,6 @@ steps:
     uses: slack.message
     with: {text: "it happened"}
 """
-
-
-class Outside(ThreadingHTTPServer):
-    """Whoever is called: notes when, and is content with everything."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        self.port = free_port()
-        super().__init__(("127.0.0.1", self.port), _Call)
-        self.calls = 0
-        self.called_at = 0.0
-        self.called = threading.Event()
-
-    def expect(self) -> None:
-        """Begin to wait for a call."""
-        self.called.clear()
-
-    def note(self) -> None:
-        """Remember that a call came."""
-        moment = time.perf_counter()
-        self.calls += 1
-        if not self.called.is_set():
-            self.called_at = moment
-            self.called.set()
-
-
-class _Call(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: Outside
-
-    def do_POST(self) -> None:
-        """Answer as Slack does."""
-        self.server.note()
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(ANSWER)))
-        self.end_headers()
-        self.wfile.write(ANSWER)
-
-    def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
 
 
 def run(context: Context) -> Iterator[Figure]:
@@ -147,11 +90,8 @@ _SILENCES = random.Random(6)  # noqa: S311  # not for secrets
 @contextmanager
 def _site(context: Context, place: str) -> Iterator[tuple[int, Outside]]:
     with ExitStack() as opened:
-        outside = Outside()
-        opened.callback(outside.server_close)
-        threading.Thread(target=outside.serve_forever, daemon=True).start()
-        opened.callback(outside.shutdown)
-        configuration = RECEIVING + CALLING.format(port=outside.port)
+        outside = opened.enter_context(calls_outside())
+        configuration = RECEIVING + CALLING.replace("PORT", str(outside.port))
         kind = "postgres" if place == "redis" else "sqlite"
         url = opened.enter_context(context.servers.database(kind))
         redis_url = context.servers.fresh_redis() if place == "redis" else ""
@@ -168,13 +108,9 @@ def _site(context: Context, place: str) -> Iterator[tuple[int, Outside]]:
 
 def _latency_ms(port: int, outside: Outside) -> float:
     """Send one delivery over a new connection, as vendors do, and wait for the call."""
-    outside.expect()
-    headers = {**dict(HEADERS), ID_HEADER: str(uuid4())}
+    outside.called.clear()
     began = time.perf_counter()
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
-    connection.request("POST", "/hooks/github", BODY, headers)
-    status = connection.getresponse().status
-    connection.close()
+    status = deliver(port)
     if status != 202 or not outside.called.wait(PATIENCE_S):
         message = f"a delivery was answered with {status} and no call came of it"
         raise RuntimeError(message)

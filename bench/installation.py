@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
+from uuid import uuid4
 
 from bench.machine import ROOT, SYSTEM_CPU, on_cpu
-from bench.payload import SECRET
+from bench.payload import BODY, HEADERS, ID_HEADER, SECRET
 from tests.servers import free_port, wait_until
 
 EXECUTABLE = str(Path(sys.executable).with_name("hookwright"))
@@ -22,6 +24,7 @@ ADMIN_TOKEN = "hw_" + "b" * 40
 SECRET_KEY = "bench-key-0123456789abcdef-0123456789abcdef"
 START_S = 60.0
 STOP_S = 60.0
+ANSWER_S = 20.0
 RECEIVING = f"""
 sources:
   - name: github
@@ -33,7 +36,10 @@ sources:
 
 @dataclass
 class Installation:
-    """One folder with a configuration, and the processes that run with it."""
+    """One folder with a configuration, and the processes that run with it.
+
+    Without addresses it has an SQLite file of its own, and its queue is in the process.
+    """
 
     directory: Path
     database_url: str
@@ -122,7 +128,7 @@ class Installation:
             for name, value in os.environ.items()
             if not name.startswith("HOOKWRIGHT_") and name not in left_out
         }
-        ours = {f"HOOKWRIGHT_{name}": value for name, value in variables.items()}
+        ours = {f"HOOKWRIGHT_{name}": value for name, value in variables.items() if value}
         return {**kept, "PYTHONPATH": str(ROOT), **ours, **self.extra}
 
     def _write(self) -> None:
@@ -160,3 +166,19 @@ def answered_status(port: int, path: str) -> int | None:
         return error.code
     except (URLError, OSError):
         return None
+
+
+def deliver(port: int, path: str = "/hooks/github") -> int | None:
+    """Send a new, signed delivery over a connection of its own; gives the status of its answer.
+
+    None when nobody answers.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_S)
+    try:
+        headers = {**dict(HEADERS), ID_HEADER: str(uuid4())}
+        connection.request("POST", path, BODY, headers)
+        return connection.getresponse().status
+    except OSError:
+        return None
+    finally:
+        connection.close()

@@ -23,6 +23,7 @@ from bench.payload import BODY, ID_HEADER, PLAIN_HEADERS, signature_of
 
 PATIENCE_S = 30
 SATURATED = 0.95
+WRONG_SIGNATURE = "sha256=" + "0" * 64
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class Load:
         """The headers of every request, except for the delivery's id."""
         signature = self.signature or signature_of(self.body)
         return (*PLAIN_HEADERS, ("X-Hub-Signature-256", signature))
+
+    def wrongly_signed(self) -> Load:
+        """Give the same load with a signature that does not fit."""
+        return replace(self, signature=WRONG_SIGNATURE)
 
     def lasting(self, seconds: float, connections: int) -> Load:
         """Give the same load, longer or shorter and with other connections."""

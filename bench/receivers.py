@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,8 +21,14 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from bench.baselines import debian_webhook
-from bench.installation import Installation, answered_status, has_ended, new_installation
+from bench.baselines import debian_webhook, n8n, node_red
+from bench.installation import (
+    Installation,
+    answered_status,
+    deliver,
+    has_ended,
+    new_installation,
+)
 from bench.machine import ROOT, SYSTEM_CPU, on_cpu
 from bench.servers import Servers
 from service.db import Database
@@ -166,6 +173,33 @@ def _debian_webhook(_servers: Servers) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
+def _node_red(_servers: Servers) -> Iterator[Running]:
+    with tempfile.TemporaryDirectory(prefix="hw-bench-") as folder:
+        port = free_port()
+        command = node_red.command(Path(folder), port)
+        with serving(command, port, {}, is_up=_takes_deliveries(node_red.PATH)) as process:
+            yield Running(port, path=node_red.PATH, pid=process.pid)
+
+
+@contextlib.contextmanager
+def _n8n(_servers: Servers) -> Iterator[Running]:
+    with tempfile.TemporaryDirectory(prefix="hw-bench-") as folder:
+        port = free_port()
+        variables = n8n.environment(Path(folder), port)
+        n8n.prepare(Path(folder), variables)
+        command = n8n.command(Path(folder), port)
+        with serving(command, port, variables, is_up=_takes_deliveries(n8n.PATH)) as process:
+            yield Running(port, path=n8n.PATH, pid=process.pid)
+
+
+def _takes_deliveries(path: str) -> Callable[[int], bool]:
+    def is_up(port: int) -> bool:
+        return deliver(port, path) == 202
+
+    return is_up
+
+
+@contextlib.contextmanager
 def serving(
     command: list[str],
     port: int,
@@ -193,6 +227,13 @@ def serving(
             process.wait(STOP_S)
 
 
+def _absent(program: str, installing: str = "") -> str:
+    """Say that a program is not installed, and how it would be; empty when it is."""
+    if shutil.which(program):
+        return ""
+    return f"`{program}` is not installed" + (f": {installing}" if installing else "")
+
+
 _COMMIT = partial(_uvicorn, "fastapi_commit:make_app", table="handwritten_deliveries")
 RECEIVERS = {
     receiver.name: receiver
@@ -206,7 +247,9 @@ RECEIVERS = {
         Receiver(
             "webhook",
             _debian_webhook,
-            lambda: "" if debian_webhook.program() else f"install it: {debian_webhook.INSTALL}",
+            partial(_absent, debian_webhook.PROGRAM, f"`{debian_webhook.INSTALL}`"),
         ),
+        Receiver("node-red", _node_red, partial(_absent, node_red.PROGRAM)),
+        Receiver("n8n", _n8n, partial(_absent, n8n.PROGRAM)),
     )
 }

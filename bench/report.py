@@ -13,6 +13,8 @@ from bench.figures import Figure, shown
 from bench.plot import draw
 
 RESULTS = Path(__file__).parent / "results"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
+BEGIN, END = "<!-- bench:", "<!-- /bench -->"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,24 @@ def write(report: Report) -> tuple[Path, ...]:
         path.write_text(text, encoding="utf-8")
         paths.append(path)
     return tuple(paths)
+
+
+def publish(report: Report) -> Path:
+    """Write the table into the documentation, between its markers; gives the path.
+
+    Raises ValueError when the markers are not there.
+    """
+    text = DOCUMENT.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    line, _, inside = rest.partition("\n")
+    _, end, after = inside.partition(END)
+    if not begin or not end:
+        message = f"{DOCUMENT} has no place for the table"
+        raise ValueError(message)
+    day = datetime.now(UTC).date()
+    table = f"Measured on {day}.\n\n{markdown(report)}"
+    DOCUMENT.write_text(f"{before}{begin}{line}\n{table}\n{end}{after}", encoding="utf-8")
+    return DOCUMENT
 
 
 def _row(figure: Figure) -> str:

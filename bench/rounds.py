@@ -53,10 +53,11 @@ def load_round(context: Context, running: Running, *, signature: str = "") -> Ro
     answers = send(load)
     used = seconds(measured) - used
     requests = max(1, answers.good + answers.unproven)
-    return Round(answers, used / requests * 1e6, _fault(load, answers, running, before))
+    return Round(answers, used / requests * 1e6, fault_of(load, answers, running, before))
 
 
-def _fault(load: Load, answers: Answers, running: Running, before: int | None) -> str:
+def fault_of(load: Load, answers: Answers, running: Running, before: int | None) -> str:
+    """Say what is wrong with the books of a load before which there were so many rows."""
     wrong = bool(load.signature)
     unwanted = answers.others + (answers.good if wrong else answers.unproven)
     if unwanted:

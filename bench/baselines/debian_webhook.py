@@ -12,13 +12,9 @@ from pathlib import Path
 
 from bench.payload import SECRET
 
+PROGRAM = "webhook"
 HOOK = "github"
 INSTALL = "apt install webhook"
-
-
-def program() -> str | None:
-    """Give the program; None when it is not installed."""
-    return shutil.which("webhook")
 
 
 def command(directory: Path, port: int) -> list[str]:
@@ -33,6 +29,6 @@ def command(directory: Path, port: int) -> list[str]:
         "trigger-rule": {"match": {**secret, "parameter": parameter}},
     }
     hooks.write_text(json.dumps([hook]), encoding="utf-8")
-    found = program()
+    found = shutil.which(PROGRAM)
     assert found is not None
     return [found, "-hooks", str(hooks), "-ip", "127.0.0.1", "-port", str(port)]

@@ -1,0 +1,169 @@
+"""What the door loses while a million old deliveries are removed.
+
+They stand in the partition of a day that is over. The door is loaded again and again, first alone,
+then with a process beside it, on the same processor, that does nothing but remove, until the last
+of them and of their keys are gone.
+
+Run as a process (`python -m bench.removing`), it is the one that removes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+
+from bench.figures import Context, Figure, Measurement, Unit, Wanted
+from bench.filling import DAY, Filler, filling, make_days, midnight
+from bench.installation import Installation, new_installation
+from bench.loading import Load, send
+from bench.machine import SYSTEM_CPU, on_cpu
+from bench.payload import body_of
+from bench.processor_time import seconds
+from bench.receivers import Running
+from bench.rounds import Round, load_round
+from schemas.clock import utc_now
+from schemas.ids import first_id
+from service.db import Database
+from service.queue import UnheardQueue
+from service.retention import Remover
+from service.runtime import make_runtime
+from service.settings import load_settings
+from workers.chores import Chore, Housekeeper
+
+LOSS = Wanted(
+    "retention/door",
+    "what the door loses while retention removes 1,000,000 deliveries",
+    10.0,
+    Unit.PERCENT,
+    at_most=True,
+)
+ROWS, QUICK_ROWS = 1_000_000, 60_000
+AGE = 60 * DAY
+BODY_BYTES = 512
+EVERY = timedelta(seconds=1)
+LONGEST_S, QUICK_LONGEST_S = 180.0, 8.0
+STOP_S = 30.0
+
+
+def run(context: Context) -> Iterator[Figure]:
+    """Load alone, then until everything is removed."""
+    rows = QUICK_ROWS if context.quick else ROWS
+    with _filled(context, rows) as installation, installation.running("serve") as process:
+        url = installation.database_url
+        running = Running(
+            installation.port,
+            database_url=url,
+            table=f"deliveries WHERE id >= '{first_id(utc_now())}'",
+            pid=process.pid,
+        )
+        alone = [_round(context, running, "alone", one) for one in range(context.rounds)]
+        beside: list[Round] = []
+        with _removing(installation) as remover:
+            began, longest = time.monotonic(), QUICK_LONGEST_S if context.quick else LONGEST_S
+            while _left(url) and time.monotonic() - began < longest:
+                beside.append(_round(context, running, "beside removing", len(beside)))
+            took, left = time.monotonic() - began, _left(url)
+            used = seconds([remover.pid])
+        context.note("retention/removed", rows=rows, left=left, seconds=took, cpu=used)
+    rate = statistics.median(one.rate for one in alone)
+    losses = [(1 - one.rate / rate) * 100 for one in beside]
+    void = "; ".join(sorted({one.void for one in (*alone, *beside)} - {""}))
+    note = (
+        f"{2 * rows - left:,} of {2 * rows:,} rows and keys went in {took:.0f} s;"
+        f" the worst round: {max(losses):.0f} %"
+    )
+    yield Figure(LOSS, losses, void=void, note=note)
+
+
+def _round(context: Context, running: Running, name: str, number: int) -> Round:
+    one = load_round(context, running)
+    return one.noted(context, f"retention/{name}", round=number + 1)
+
+
+@contextmanager
+def _filled(context: Context, rows: int) -> Iterator[Installation]:
+    with (
+        context.servers.database("postgres") as url,
+        new_installation(url, context.servers.fresh_redis()) as installation,
+    ):
+        installation.prepare()
+        with installation.running("serve"):
+            body = body_of(BODY_BYTES)
+            send(Load(installation.port, 10.0, connections=1, body=body, requests=1))
+        until = midnight() - AGE
+        make_days(url, "deliveries", until, 1)
+        with filling(url) as connection:
+            filler = Filler(connection, until=until, days=1, rows=rows)
+            stored = {"received_at": filler.time, "state": "'ingested'", "due_at": "NULL"}
+            filler.copy("deliveries", {**stored, "delivery_key": "'copy-' || n"})
+        yield installation
+
+
+def _left(url: str) -> int:
+    """Count the old rows, and those of their keys, that are still there."""
+    bound = first_id(midnight() - AGE + DAY)
+    with psycopg.connect(url) as connection:
+        found = connection.execute(
+            "SELECT (SELECT count(*) FROM deliveries WHERE id < %(bound)s)"
+            " + (SELECT count(*) FROM delivery_keys WHERE row_id < %(bound)s)",
+            {"bound": bound},
+        ).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+@contextmanager
+def _removing(installation: Installation) -> Iterator[subprocess.Popen[bytes]]:
+    with tempfile.TemporaryFile() as log:
+        with on_cpu(SYSTEM_CPU):
+            process = subprocess.Popen(
+                [sys.executable, "-m", "bench.removing"],
+                cwd=installation.directory,
+                env=installation.environment(),
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            yield process
+            if process.poll() is not None:
+                log.seek(0)
+                message = f"removing ended: {log.read()[-2000:].decode(errors='replace')}"
+                raise RuntimeError(message)
+        finally:
+            process.terminate()
+            process.wait(STOP_S)
+
+
+def main() -> None:
+    """Remove what is over until a signal comes, as the leading worker does, and nothing else."""
+    settings = load_settings()
+    Path(os.environ["HOOKWRIGHT_DATA_DIR"]).mkdir(parents=True, exist_ok=True)
+    database = Database(settings.effective_database_url)
+    runtime = make_runtime(settings, database, UnheardQueue())
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    keeper = Housekeeper(
+        runtime, [Chore("retention", EVERY, Remover().remove_portion)], lambda: True
+    )
+    keeper.start()
+    stopping.wait()
+    keeper.stop()
+    database.dispose()
+
+
+MEASUREMENT = Measurement("retention", (LOSS,), run)
+
+if __name__ == "__main__":
+    main()

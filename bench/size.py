@@ -1,0 +1,95 @@
+"""How the door fares with millions of stored deliveries, beside an empty database.
+
+Five million copies of a delivery that came over the door stand in the partitions of the five days
+before this one, with the keys by which repetitions are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+import psycopg
+
+from bench.figures import Context, Figure, Measurement, Wanted
+from bench.filling import Filler, filling, make_days, midnight
+from bench.installation import new_installation
+from bench.loading import Load, send
+from bench.payload import body_of
+from bench.receivers import PREPARED, RECEIVERS, Running
+from bench.rounds import load_round
+from schemas.clock import utc_now
+from schemas.ids import first_id
+
+FULL = Wanted("size/door", "door with 5,000,000 stored deliveries ÷ empty", 0.9)
+ROWS, QUICK_ROWS = 5_000_000, 20_000
+DAYS = 5
+STORED_BODY_BYTES = 512
+"""What the copies hold, so that five million of them fit on most disks."""
+
+
+_Start = Callable[[], AbstractContextManager[Running]]
+
+
+def run(context: Context) -> Iterator[Figure]:
+    """Load the door of either database in turns, and divide."""
+    rows = QUICK_ROWS if context.quick else ROWS
+    ratios, voids = [], set()
+    try:
+        with _full(context, rows) as start:
+            for number in range(context.rounds):
+                with start() as running:
+                    full = load_round(context, running)
+                full = full.noted(context, "size/full", round=number + 1)
+                with RECEIVERS["postgres/door"].start(context.servers) as running:
+                    empty = load_round(context, running)
+                empty = empty.noted(context, "size/empty", round=number + 1)
+                ratios.append(full.rate / empty.rate)
+                voids |= {full.void, empty.void} - {""}
+    finally:
+        PREPARED.close()
+    yield Figure(FULL, ratios, void="; ".join(sorted(voids)))
+
+
+@contextmanager
+def _full(context: Context, rows: int) -> Iterator[_Start]:
+    servers = context.servers
+    with (
+        servers.database("postgres") as url,
+        new_installation(url, servers.fresh_redis()) as installation,
+    ):
+        installation.prepare()
+        with installation.running("serve"):
+            body = body_of(STORED_BODY_BYTES)
+            send(Load(installation.port, 10.0, connections=1, body=body, requests=1))
+        make_days(url, "deliveries", midnight(), DAYS)
+        with filling(url) as connection:
+            filler = Filler(connection, until=midnight(), days=DAYS, rows=rows)
+            stored = {"received_at": filler.time, "state": "'ingested'", "due_at": "NULL"}
+            filler.copy("deliveries", {**stored, "delivery_key": "'copy-' || n"})
+        context.note("size/filled", **_sizes(url))
+        new_ones = f"deliveries WHERE id >= '{first_id(utc_now())}'"
+
+        @contextmanager
+        def start() -> Iterator[Running]:
+            servers.fresh_redis()
+            servers.checkpoint()
+            with installation.running("serve") as process:
+                yield Running(installation.port, database_url=url, table=new_ones, pid=process.pid)
+
+        yield start
+
+
+def _sizes(url: str) -> dict[str, int]:
+    statement = (
+        "SELECT count(*), (SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits"
+        " WHERE inhparent = 'deliveries'::regclass) FROM deliveries"
+    )
+    with psycopg.connect(url) as connection:
+        found = connection.execute(statement).fetchone()
+    assert found is not None
+    rows, size = found
+    return {"rows": rows, "bytes_each": size // rows}
+
+
+MEASUREMENT = Measurement("size", (FULL,), run)
