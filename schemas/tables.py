@@ -33,6 +33,7 @@ from schemas.columns import (
     text_column,
     time_column,
 )
+from schemas.compact import CompactJson
 from schemas.events import Origin
 from schemas.partitioned import PARTITIONED, complete
 
@@ -264,7 +265,7 @@ class EventRow(Table, table=True):
     time: datetime = time_column()
     received_at: datetime = time_column(index=True)
     facts: dict[str, Any] = json_column()
-    payload: Any = Field(default=None, sa_type=JSON_TYPE, nullable=True)
+    payload: Any = Field(default=None, sa_type=CompactJson, nullable=True)
     correlation_id: UUID = Field(sa_type=Uuid, nullable=False)
     caused_by: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
     depth: int = Field(default=0, sa_column_kwargs={"server_default": "0"})

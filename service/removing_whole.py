@@ -25,13 +25,13 @@ from service.removals import note_removed_places, places_of
 from service.runtime import Runtime
 from service.store import partitions as store
 from service.store.partitions import NO_ID, Partition
-from service.store.retention import Kind, find_going
+from service.store.retention import Kind, all_go
 
 log = structlog.get_logger(__name__)
 
 LARGE_BYTES = 32 * 1024 * 1024
 """From this size on a partition of a day goes as a whole, and its rows wait for its end."""
-ROWS_AT_ONCE = 1000
+ROWS_AT_ONCE = 2000
 MOST_TRIES = 3
 """How often a partition is gone through in which somebody writes meanwhile."""
 _SEALED = frozenset(table.name for table in COVERED)
@@ -104,7 +104,7 @@ class Wholes:
         if not ids:
             return ids
         places = places_of(session, kind.name, ids) if kind.name in _SEALED else {}
-        if places is None or len(find_going(session, kind, ids, before)) < len(ids):
+        if places is None or not all_go(session, kind, ids, before):
             self.give_up(partition)
             return None
         for number, some in places.items():

@@ -55,7 +55,7 @@ FIRST_ROWS = 100
 FEWEST_ROWS = 50
 MOST_ROWS = 500
 MOST_ARCHIVED_CHARS = 8 * 1024 * 1024
-KEYS_AT_ONCE = 2000
+KEYS_AT_ONCE = 5000
 LEASES_KEPT = timedelta(days=1)
 MOST_TOLD = 20
 """Altered rows whose ids one line of the log names."""

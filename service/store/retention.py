@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, or_
+from sqlalchemy import ColumnElement, and_, delete, exists, func, literal, not_, or_
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -212,6 +212,15 @@ def find_going(session: Session, kind: Kind, ids: Collection[UUID], before: date
     ident = col(kind.model.id)
     goes = select(ident).where(ident.in_(ids), *kind.over(before), *kind.unneeded)
     return list(session.execute(goes.order_by(ident)).scalars())
+
+
+def all_go(session: Session, kind: Kind, ids: Sequence[UUID], before: datetime) -> bool:
+    """Say whether all of these rows may go, which are those from the first id to the last."""
+    if kind.unneeded:
+        return len(find_going(session, kind, ids, before)) == len(ids)
+    ident = col(kind.model.id)
+    stays = exists().where(ident >= ids[0], ident <= ids[-1], not_(and_(*kind.over(before))))
+    return not session.execute(select(stays)).scalar_one()
 
 
 def lock_portion(session: Session, kind: Kind, portion: Portion, *, before: datetime) -> list[UUID]:

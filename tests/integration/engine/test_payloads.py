@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sqlalchemy import text as sql
+
+from schemas.compact import COMPRESSED_FROM_BYTES
 from schemas.run_tables import StepRow
 from schemas.tables import EffectRow, EventRow, PayloadRow
 from schemas.workflow import RunStatus
@@ -49,6 +52,20 @@ def test_a_small_payload_stays_with_its_event(installation: Installation) -> Non
     (event,) = installation.rows(EventRow)
     assert event.payload == {"type": "go", "text": "short"}
     assert installation.rows(PayloadRow) == []
+
+
+def test_a_long_payload_takes_little_room(installation: Installation) -> None:
+    installation.workflow(workflow("event.payload.text.startsWith('é')", "x"))
+    text = "é" * (COMPRESSED_FROM_BYTES - 1)
+    run_id = installation.start(text=text)
+    (event,) = installation.rows(EventRow)
+    assert event.payload == {"type": "go", "text": text}
+    length = "length(payload)" if installation.database.is_sqlite else "pg_column_size(payload)"
+    with installation.database.session(read_only=True) as session:
+        stored = session.execute(sql(f"SELECT {length} FROM events")).scalar_one()  # noqa: S608  # above
+    assert stored < len(text) / 10
+    installation.carry_on()
+    assert installation.run(run_id).status == RunStatus.SUCCEEDED
 
 
 def test_a_repeated_event_leaves_no_second_payload(installation: Installation) -> None:
