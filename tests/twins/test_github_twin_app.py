@@ -12,12 +12,13 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from examples.twins.launch import TwinProcess
+from tests.vendors.key_pairs import rsa_key
 
 REPO = "/repos/acme-co/webapp"
 HEAD = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
 TOKENS = "/app/installations/5001/access_tokens"
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+KEY = rsa_key()
+OTHER_KEY = rsa_key()
 RECORD = {
     "repository": f"{REPO}/hooks/1/deliveries",
     "organization": "/orgs/acme-co/hooks/2/deliveries",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from service.signatures import Scheme
+
+RSA_BITS = 1024
+"""Too few for anything but tests: to make and to check 2048 takes a tenth of a second."""
 
 
 class Pair(NamedTuple):
@@ -36,6 +39,11 @@ def ecdsa_pair(number: int) -> Pair:
     private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     public = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return Pair(base64.b64encode(private).decode(), base64.b64encode(public).decode())
+
+
+def rsa_key() -> rsa.RSAPrivateKey:
+    """Give a new key."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
 
 
 def pair_for(scheme: Scheme, shared: str, number: int = 1) -> Pair:

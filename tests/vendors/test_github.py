@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from service.configuration import read_configuration
@@ -17,6 +16,7 @@ from service.vendors.github import VENDOR
 from service.vendors.github.events import EVENTS
 from service.vendors.github.options import GitHubOptions
 from tests.vendors.deliveries import NOW, as_delivery, make_delivery
+from tests.vendors.key_pairs import rsa_key
 
 INCOMING = BY_NAME["github"].incoming
 OPTIONS = GitHubOptions()
@@ -219,7 +219,7 @@ def test_every_event_keeps_its_name_with_and_without_an_action(name):
 
 
 def test_the_configuration_of_the_guide_is_accepted(tmp_path):
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = rsa_key()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     (tmp_path / "github-app.pem").write_bytes(pem)
     path = tmp_path / "hookwright.yaml"

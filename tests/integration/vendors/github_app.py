@@ -16,14 +16,15 @@ from cryptography.hazmat.primitives.serialization import (
 from examples.twins.launch import TwinProcess
 from service.vendors.github import VENDOR
 from tests.integration.vendors.conftest import Caller
+from tests.vendors.key_pairs import rsa_key
 
 TOKEN = "ghp_twintokentwintoken"
 REPO = "acme-co/webapp"
 HEAD = "6dcb09b5b57875f334f61aebed695e2e4193db5e"
 TOKENS = "/app/installations/5001/access_tokens"
 
-KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-OTHER_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+KEY = rsa_key()
+OTHER_KEY = rsa_key()
 
 
 def pem(key: rsa.RSAPrivateKey = KEY) -> str:

@@ -190,7 +190,7 @@ CURVE = (
     [
         ("", "no PEM text"),
         ("MIIEow", "no PEM text"),
-        (pem()[:900], "no PEM text"),
+        (pem()[:450], "no PEM text"),
         (pem()[:100] + pem()[140:], "damaged or cut"),
         (public_pem(), "public key and no private key"),
         (LOCKED, "passphrase"),
