@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,10 @@ from uuid import UUID
 
 _RANDOM_BITS = 74
 _LOW_BITS = 62
-_STEP_BITS = 48
+_FIRST_BYTES = 9
+"""One bit less than there are random ones, so that the steps after the first find room."""
+_STEP_BYTES = 6
+_POOL_BYTES = 4096
 _VERSION = 0x7 << 76
 _VARIANT = 0x2 << 62
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -20,24 +23,40 @@ class _Ids:
     """Makes ids of which each sorts after the one before, also within a millisecond."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._latest = 0
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        """Forget the random bytes in store, which another process may have as well."""
+        self._lock = threading.Lock()
+        self._pool = b""
+        self._used = 0
 
     def next(self) -> int:
         """Give milliseconds and random bits. Within a millisecond the bits rise by random steps.
 
-        The first of a millisecond leaves the highest random bit free, so the steps find room
+        The first of a millisecond leaves the highest random bits free, so the steps find room
         (RFC 9562 §6.2, method 2).
         """
-        first = time.time_ns() // 1_000_000 << _RANDOM_BITS
-        first |= secrets.randbits(_RANDOM_BITS - 1)
+        milliseconds = time.time_ns() // 1_000_000
         with self._lock:
-            same = self._latest >> _RANDOM_BITS >= first >> _RANDOM_BITS
-            self._latest = self._latest + 1 + secrets.randbits(_STEP_BITS) if same else first
+            if self._latest >> _RANDOM_BITS >= milliseconds:
+                self._latest += 1 + self._random(_STEP_BYTES)
+            else:
+                self._latest = milliseconds << _RANDOM_BITS | self._random(_FIRST_BYTES)
             return self._latest
+
+    def _random(self, size: int) -> int:
+        # Asking the system for each id costs more than all the rest of making it.
+        start, self._used = self._used, self._used + size
+        if self._used > len(self._pool):
+            self._pool = os.urandom(_POOL_BYTES)
+            start, self._used = 0, size
+        return int.from_bytes(self._pool[start : self._used])
 
 
 _IDS = _Ids()
+os.register_at_fork(after_in_child=_IDS.start_afresh)
 
 
 def new_id() -> UUID:

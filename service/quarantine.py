@@ -173,8 +173,11 @@ class Quarantine:
 
     def _room(self, name: str) -> _Room | None:
         """Give the room of a name where one more refusal fits into it."""
-        room = self._rooms.setdefault(name, _Room(at=self._monotonic()))
-        room.refill(self._monotonic())
+        now = self._monotonic()
+        room = self._rooms.get(name)
+        if room is None:
+            room = self._rooms[name] = _Room(at=now)
+        room.refill(now)
         fits = (
             room.rows >= 1
             and room.waiting_rows < HEAP_REFUSALS // 2

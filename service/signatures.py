@@ -106,11 +106,12 @@ class _SchemeVerifier:
         self._always_live = all(
             key.secret.not_before is None and key.secret.not_after is None for key in keys
         )
-        self._sets = tuple(
+        sets = [
             _Received(names.signature.lower(), names.ts.lower(), names.id.lower())
             for names in scheme.header_sets
-        )
-        self._wanted = frozenset(name for names in self._sets for name in names if name)
+        ]
+        self._sets = tuple((frozenset(filter(None, names)), names) for names in sets)
+        self._wanted = frozenset[str]().union(*(needed for needed, _ in self._sets))
         self._head, self._tail = scheme.template.split("{body}")
         self._dotless_id = "{id}." in scheme.template
         self._separator = _SEPARATORS[scheme.item_separator]
@@ -159,10 +160,11 @@ class _SchemeVerifier:
                 if len(value) > MAX_HEADER_CHARS:
                     raise SignatureError("malformed_header", f"the header {name} is too long")
                 found[name] = value
-        for names in self._sets:
+        for needed, names in self._sets:
             # One complete set counts; members of two sets never make one.
-            if all(not name or name in found for name in names):
-                texts = _Received(*(found.get(name, "") for name in names))
+            if found.keys() >= needed:
+                get = found.get
+                texts = _Received(get(names.signature, ""), get(names.ts, ""), get(names.id, ""))
                 if self._dotless_id and "." in texts.id:
                     # A dot would let `{id}.{ts}.{body}` be cut at another place.
                     raise SignatureError("malformed_header", "the message id holds a full stop")
