@@ -86,10 +86,16 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A folder with a first configuration in which `hookwright up` runs, for all tests here."""
+def running(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shell]:
+    """A folder with a first configuration in which `hookwright up` runs, for all tests here.
+
+    The module may say that it wants the program as INSTALLED.
+    """
     found = Shell(tmp_path_factory.mktemp("running"))
     # Its log tells of every question: tests wait until one was asked.
-    found.up(installed=True, HOOKWRIGHT_LOG_LEVEL="debug")
+    installed = getattr(request.module, "INSTALLED", False)
+    found.up(installed=installed, HOOKWRIGHT_LOG_LEVEL="debug")
     yield found
     found.end()

@@ -17,6 +17,8 @@ from tests.commands import EXECUTABLE
 from tests.integration.cli.conftest import END_S, Shell
 from tests.servers import PostgresServer, free_port, wait_until
 
+INSTALLED = True
+
 
 def test_help_comes_at_once_and_names_every_command() -> None:
     took, said = [], ""
