@@ -92,7 +92,11 @@ class TimedQuestion(Question):
 
 
 class DeliveryQuestion(TimedQuestion):
-    """Which deliveries. `q` is looked for in the delivery key."""
+    """Which deliveries. `q` is a delivery key, or a part of one.
+
+    Parts are looked for in a portion of the deliveries at a time: a page may hold few rows, or
+    none, and be followed by more.
+    """
 
     source: str | None = None
     vendor: str | None = None
@@ -102,13 +106,24 @@ class DeliveryQuestion(TimedQuestion):
 
 
 class EventQuestion(TimedQuestion):
-    """Which events. `type` takes `*`; `q` is looked for in subject and types."""
+    """Which events. `type` takes `*`.
+
+    `search`: the words that an event has, in any order, in its types, its vendor, source and
+    subject and the texts of its facts. A word ending in `*` stands for all that begin so. Upper and
+    lower case are the same. `q` is another name for it.
+    """
 
     type: str | None = Field(default=None, max_length=200)
     vendor: str | None = None
     source: str | None = None
     subject: str | None = None
+    search: str | None = Field(default=None, max_length=200)
     q: str | None = Field(default=None, max_length=200)
+
+    @property
+    def words(self) -> str | None:
+        """The words that are searched for."""
+        return " ".join(filter(None, (self.search, self.q))) or None
 
 
 class RunQuestion(TimedQuestion):

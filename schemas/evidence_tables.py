@@ -26,13 +26,17 @@ class AuditEventRow(Table, table=True):
     """
 
     __tablename__ = "audit_events"
+    __table_args__ = (
+        Index("ix_audit_events_action_by_id", "action", "by", "id"),
+        Index("ix_audit_events_subject_id", "subject", "id"),
+    )
 
     id: UUID = id_column()
     at: datetime = time_column(index=True)
     by: str = text_column()
     role: str = text_column(STATE_LENGTH)
-    action: str = text_column(60, index=True)
-    subject: str = text_column(300, default="", index=True)
+    action: str = text_column(60)
+    subject: str = text_column(300, default="")
     details: dict[str, Any] = json_column()
     request_id: str | None = text_column(100, default=None)
     remote: str | None = text_column(100, default=None)

@@ -15,6 +15,7 @@ from sqlalchemy.schema import SchemaItem
 
 from schemas.columns import NAMING_CONVENTION
 from schemas.columns import Table as Row
+from schemas.reading_tables import is_declared
 
 KEY_TABLES = MetaData(naming_convention=NAMING_CONVENTION)
 _KEY_BYTES = 16
@@ -76,7 +77,7 @@ def is_compared(
         assert isinstance(item, ForeignKeyConstraint)  # noqa: S101  # for the type checker
         # PostgreSQL lists those of partitions as well.
         return item.referred_table.name in Row.metadata.tables
-    return name not in UNIQUE_ELSEWHERE
+    return name not in UNIQUE_ELSEWHERE and is_declared(name)
 
 
 def complete(table: Table) -> None:

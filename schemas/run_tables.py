@@ -60,6 +60,22 @@ class RunRow(Table, table=True):
             postgresql_where=Column("due_at").is_not(None),
             sqlite_where=Column("due_at").is_not(None),
         ),
+        # Lists go through it, one workflow and status after the other.
+        Index(
+            "ix_runs_workflow_status_id",
+            "workflow",
+            "status",
+            "id",
+            postgresql_where=Column("parent_id").is_(None),
+            sqlite_where=Column("parent_id").is_(None),
+        ),
+        Index(
+            "ix_runs_parent_id_id",
+            "parent_id",
+            "id",
+            postgresql_where=Column("parent_id").is_not(None),
+            sqlite_where=Column("parent_id").is_not(None),
+        ),
         Index("ix_runs_lease_owner", "lease_owner"),
         Index(
             "uq_runs_parent_id_container_number", "parent_id", "container", "number", unique=True
@@ -79,7 +95,7 @@ class RunRow(Table, table=True):
             Uuid, ForeignKey("workflow_versions.id", ondelete="CASCADE"), nullable=False
         )
     )
-    workflow: str = text_column(index=True)
+    workflow: str = text_column()
     replay: int = 0
     status: str = text_column(STATE_LENGTH)
     shadow: bool = Field(default=False, sa_type=Boolean)
@@ -87,7 +103,7 @@ class RunRow(Table, table=True):
     reason: str | None = Field(default=None, sa_type=Text)
     error: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
     correlation_id: UUID = Field(sa_type=Uuid, nullable=False)
-    created_at: datetime = time_column(index=True)
+    created_at: datetime = time_column()
     started_at: datetime | None = time_column(null=True)
     ended_at: datetime | None = time_column(null=True)
     due_at: datetime | None = time_column(null=True)
@@ -185,6 +201,7 @@ class WaitRow(Table, table=True):
     """
 
     __tablename__ = "waits"
+    __table_args__ = (Index("ix_waits_kind_run_id", "kind", "run_id"),)
 
     id: UUID = id_column()
     run_id: UUID = Field(

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from schemas import evidence_tables, run_tables, upkeep_tables
+from schemas import evidence_tables, reading_tables, run_tables, upkeep_tables
 from schemas.columns import (
     JSON_TYPE,
     STATE_LENGTH,
@@ -203,6 +203,7 @@ class DeliveryRow(Table, table=True):
         UniqueConstraint("source_id", "delivery_key").ddl_if(dialect="sqlite"),
         # What waits is looked for source by source: one that is busy hides no other.
         Index("ix_deliveries_state_source_id_due_at", "state", "source_id", "due_at"),
+        Index("ix_deliveries_source_state_id", "source", "state", "id"),
         {"postgresql_partition_by": "RANGE (id)"},
     )
 
@@ -211,7 +212,7 @@ class DeliveryRow(Table, table=True):
     source: str = text_column()
     vendor: str = text_column()
     delivery_key: str = text_column(300)
-    received_at: datetime = time_column(index=True)
+    received_at: datetime = time_column()
     headers: list[list[str]] = Field(sa_type=JSON_TYPE, nullable=False)
     body: bytes = Field(sa_type=LargeBinary)
     state: str = text_column(STATE_LENGTH, default=DeliveryState.RECEIVED)
@@ -240,6 +241,7 @@ class EventRow(Table, table=True):
     __table_args__ = (
         # On PostgreSQL it stands in a table of its own (schemas/partitioned.py).
         UniqueConstraint("dedupe_key").ddl_if(dialect="sqlite"),
+        Index("ix_events_subject_id", "subject", "id"),
         # What was decided on a run is asked whenever a step begins to wait for it. All other
         # events pay nothing for this index.
         Index(
@@ -253,7 +255,7 @@ class EventRow(Table, table=True):
 
     id: UUID = id_column()
     dedupe_key: str = text_column(400)
-    type: str = text_column(index=True)
+    type: str = text_column()
     vendor: str = text_column()
     vendor_type: str = text_column()
     source: str | None = text_column(default=None)
@@ -283,6 +285,7 @@ class EffectRow(Table, table=True):
     __table_args__ = (
         Index("ix_effects_connection_target_made_at", "connection", "target", "made_at"),
         Index("ix_effects_connection_action_made_at", "connection", "action", "made_at"),
+        Index("ix_effects_action_connection_state_id", "action", "connection", "state", "id"),
         # The few that somebody must look at are found at once; all others pay nothing for it.
         Index(
             "ix_effects_intended_at_in_doubt",
@@ -322,10 +325,12 @@ class AlertRow(Table, table=True):
             sqlite_where=Column("state") != AlertState.RESOLVED.value,
         ),
         CheckConstraint("length(key) > 0", name="key_not_empty"),
+        Index("ix_alerts_state_severity_id", "state", "severity", "id"),
+        Index("ix_alerts_key_id", "key", "id"),
     )
 
     id: UUID = id_column()
-    key: str = text_column(300, index=True)
+    key: str = text_column(300)
     state: str = text_column(STATE_LENGTH)
     severity: str = text_column(STATE_LENGTH)
     title: str = text_column(300)
@@ -414,10 +419,11 @@ class ReconciliationRow(Table, table=True):
     """
 
     __tablename__ = "reconciliations"
+    __table_args__ = (Index("ix_reconciliations_source_id", "source", "id"),)
 
     id: UUID = id_column()
     source_id: UUID = Field(sa_type=Uuid, nullable=False)
-    source: str = text_column(index=True)
+    source: str = text_column()
     vendor: str = text_column()
     by: str = text_column(STATE_LENGTH)
     since: datetime = time_column()
@@ -443,7 +449,15 @@ class GapRow(Table, table=True):
     """An entry of a vendor's record that we did not have when it was compared."""
 
     __tablename__ = "gaps"
-    __table_args__ = (UniqueConstraint("source_id", "record", "reference"),)
+    __table_args__ = (
+        UniqueConstraint("source_id", "record", "reference"),
+        Index(
+            "ix_gaps_open",
+            "id",
+            postgresql_where=Column("state") == GapState.OPEN.value,
+            sqlite_where=Column("state") == GapState.OPEN.value,
+        ),
+    )
 
     id: UUID = id_column()
     source_id: UUID = Field(sa_type=Uuid, nullable=False)
@@ -491,7 +505,7 @@ class ScheduleRow(Table, table=True):
 METADATA = Table.metadata
 """All tables: those of this module and of the modules that TABLE_MODULES names."""
 
-TABLE_MODULES = (run_tables, upkeep_tables, evidence_tables)
+TABLE_MODULES = (run_tables, upkeep_tables, evidence_tables, reading_tables)
 
 for _name in PARTITIONED:
     complete(METADATA.tables[_name])

@@ -17,8 +17,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import QueuePool
 
-from schemas.tables import METADATA
 from service.db import Database
+from service.store import schema
 from tests.servers import created_database
 
 LOCK_TIMEOUT = "5s"
@@ -33,9 +33,11 @@ FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY relname
 
 
 def make_tables(url: str) -> None:
-    """Create every table in an empty database."""
+    """Create every table in an empty database, but for the note of how far it was migrated."""
     database = Database(url)
-    METADATA.create_all(database.engine)
+    schema.upgrade(database)
+    with database.engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE alembic_version")
     database.dispose()
 
 

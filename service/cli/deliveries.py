@@ -31,7 +31,7 @@ def delivery_command() -> None:
 @click.option("--source", help="Only of this source.")
 @click.option("--vendor", help="Only of this vendor.")
 @state_option("--state", DeliveryState)
-@click.option("--q", metavar="TEXT", help="Only with this text in the delivery key.")
+@click.option("--q", metavar="TEXT", help="Only with this delivery key, or with this in it.")
 @limit_option
 @json_option
 @remote

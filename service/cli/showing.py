@@ -245,7 +245,12 @@ def event_command() -> None:
 @click.option("--type", help="Only of this type; * stands for anything.")
 @click.option("--vendor", help="Only of this vendor.")
 @click.option("--subject", help="Only about this thing.")
-@click.option("--q", metavar="TEXT", help="Only with this text in subject or type.")
+@click.option(
+    "--search",
+    "--q",
+    metavar="WORDS",
+    help="Only with these words in type, vendor, source, subject or facts; WORD* begins so.",
+)
 @limit_option
 @json_option
 @remote

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
 
 from schemas.auditing import AuditFilter
 from schemas.evidence_tables import AuditEventRow
 from service.paging import Page
-from service.store.listing import between, equal, like, page_of
+from service.store.keyset import newest_ids
+from service.store.listed import AUDIT_EVENTS, wanted_audit_events
+from service.store.listing import page_through
 
 
 def list_audit_events(session: Session, question: AuditFilter) -> Page[AuditEventRow]:
     """Give audit events, newest first."""
-    return page_of(session, _matching(question), AuditEventRow, question)
+    wanted = wanted_audit_events(session, question)
+    return page_through(session, AuditEventRow, AUDIT_EVENTS, wanted, question)
 
 
 def before(
     session: Session, question: AuditFilter, last: UUID | None, limit: int
 ) -> Sequence[AuditEventRow]:
     """Give the next audit events behind one of a list, newest first."""
-    statement = _matching(question)
-    if last is not None:
-        statement = statement.where(AuditEventRow.id < last)
-    return session.exec(statement.order_by(col(AuditEventRow.id).desc()).limit(limit)).all()
+    wanted = replace(wanted_audit_events(session, question), before=last)
+    ids = newest_ids(session, AUDIT_EVENTS, wanted, limit)
+    ident = col(AuditEventRow.id)
+    return session.exec(select(AuditEventRow).where(ident.in_(ids)).order_by(ident.desc())).all()
 
 
 def done_to(
@@ -43,12 +46,3 @@ def done_to(
         )
         .order_by(col(AuditEventRow.id).desc())
     ).all()
-
-
-def _matching(question: AuditFilter) -> SelectOfScalar[AuditEventRow]:
-    return select(AuditEventRow).where(
-        *equal(AuditEventRow.by, question.by),
-        *like(AuditEventRow.action, question.action),
-        *equal(AuditEventRow.subject, question.subject),
-        *between(AuditEventRow.at, question),
-    )

@@ -15,7 +15,8 @@ from schemas.tables import EffectRow, EffectState
 from schemas.workflow import RunStatus
 from service.paging import Page
 from service.store.insert import insert_new
-from service.store.listing import between, equal, like, page_of
+from service.store.listed import EFFECTS, wanted_effects
+from service.store.listing import page_through
 
 
 def intend(session: Session, row: EffectRow) -> tuple[EffectRow, bool]:
@@ -23,9 +24,10 @@ def intend(session: Session, row: EffectRow) -> tuple[EffectRow, bool]:
 
     Gives the row of its key, locked, and whether it is new.
     """
-    is_new = bool(insert_new(session, EffectRow, [row], unique=["key"]))
+    if insert_new(session, EffectRow, [row], unique=["key"]):
+        return row, True
     stored = session.exec(select(EffectRow).where(EffectRow.key == row.key).with_for_update()).one()
-    return stored, is_new
+    return stored, False
 
 
 def is_abandoned(session: Session, row: EffectRow) -> bool:
@@ -93,14 +95,7 @@ def references_since(
 
 def list_effects(session: Session, question: EffectQuestion) -> Page[EffectRow]:
     """Give effects, newest first."""
-    statement = select(EffectRow).where(
-        *equal(EffectRow.state, question.state),
-        *like(EffectRow.action, question.action),
-        *equal(EffectRow.connection, question.connection),
-        *equal(EffectRow.run_id, question.run),
-        *between(EffectRow.intended_at, question),
-    )
-    return page_of(session, statement, EffectRow, question)
+    return page_through(session, EffectRow, EFFECTS, wanted_effects(session, question), question)
 
 
 def runs_of(session: Session, effects: Sequence[EffectRow]) -> dict[UUID, RunRow]:

@@ -80,6 +80,7 @@ def count_direct(session: Session, workflow: str, span: Span, types: Iterable[st
         .join(EventRow, col(EventRow.id) == col(RunRow.event_id))
         .where(
             col(RunRow.workflow) == workflow,
+            col(RunRow.parent_id).is_(None),
             col(RunRow.created_at) >= span.since,
             col(RunRow.created_at) < span.until,
             col(EventRow.type).in_(list(types)),

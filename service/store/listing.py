@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
@@ -22,7 +23,7 @@ from schemas.api import (
     RunQuestion,
 )
 from schemas.reconciling import ReconciliationQuestion
-from schemas.run_tables import RunRow, WaitRow
+from schemas.run_tables import RunRow
 from schemas.tables import (
     AlertRow,
     ConnectionRow,
@@ -35,8 +36,19 @@ from schemas.tables import (
     WorkflowRow,
     WorkflowVersionRow,
 )
-from schemas.workflow import WaitKind
 from service.paging import Page, read_cursor, write_cursor
+from service.store import keys as keyed
+from service.store.keys import has_key_of
+from service.store.keyset import Keyset, Wanted, newest_ids, newest_of_portion
+from service.store.listed import (
+    DELIVERIES,
+    EVENTS,
+    RUNS,
+    wanted_deliveries,
+    wanted_events,
+    wanted_runs,
+)
+from service.store.searching import search_ids
 
 Row = TypeVar("Row", bound=SQLModel)
 
@@ -54,19 +66,17 @@ class Timed(Protocol):
 
 
 _ESCAPE = "\\"
+KEYS_AT_ONCE = 2_000
+"""Deliveries whose keys are looked through for one page."""
 
 
 def list_deliveries(session: Session, question: DeliveryQuestion) -> Page[DeliveryRow]:
     """Give deliveries, without their bodies."""
-    statement = select(DeliveryRow).options(*_without(DeliveryRow.body, DeliveryRow.headers))
-    statement = statement.where(
-        *equal(DeliveryRow.source, question.source),
-        *equal(DeliveryRow.vendor, question.vendor),
-        *equal(DeliveryRow.state, question.state),
-        *contains(question.q, DeliveryRow.delivery_key),
-        *between(DeliveryRow.received_at, question),
-    )
-    return page_of(session, statement, DeliveryRow, question)
+    wanted = wanted_deliveries(session, question)
+    light = _without(DeliveryRow.body, DeliveryRow.headers)
+    if question.q:
+        return _with_key(session, question, question.q, wanted, light)
+    return page_through(session, DeliveryRow, DELIVERIES, wanted, question, light)
 
 
 def body_sizes(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
@@ -79,29 +89,19 @@ def body_sizes(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
 
 def list_events(session: Session, question: EventQuestion) -> Page[EventRow]:
     """Give events, without the vendors' own bodies."""
-    statement = select(EventRow).options(*_without(EventRow.payload))
-    statement = statement.where(
-        *like(EventRow.type, question.type),
-        *equal(EventRow.vendor, question.vendor),
-        *equal(EventRow.source, question.source),
-        *equal(EventRow.subject, question.subject),
-        *contains(question.q, EventRow.subject, EventRow.type, EventRow.vendor_type),
-        *between(EventRow.received_at, question),
-    )
-    return page_of(session, statement, EventRow, question)
+    wanted = wanted_events(session, question)
+    light = _without(EventRow.payload)
+    if question.words is None:
+        return page_through(session, EventRow, EVENTS, wanted, question, light)
+    asked = _asked(EventRow, question)
+    wanted = replace(wanted, before=_before(question, asked))
+    ids = search_ids(session, question, wanted, question.limit + 1)
+    return _page(session, EventRow, ids, question, asked, light)
 
 
 def list_runs(session: Session, question: RunQuestion) -> Page[RunRow]:
     """Give runs, without their branches. What a branch waits for, its run waits for."""
-    statement = select(RunRow).where(
-        col(RunRow.parent_id).is_(None),
-        *equal(RunRow.workflow, question.workflow),
-        *equal(RunRow.status, question.status),
-        *equal(RunRow.event_id, question.event),
-        *_waiting_for(question.waiting_for),
-        *between(RunRow.created_at, question),
-    )
-    return page_of(session, statement, RunRow, question)
+    return page_through(session, RunRow, RUNS, wanted_runs(session, question), question)
 
 
 def list_alerts(session: Session, question: AlertQuestion) -> Page[AlertRow]:
@@ -178,6 +178,21 @@ def every_version(
     return page_of(session, statement, WorkflowVersionRow, question, of=workflow.name)
 
 
+def page_through(
+    session: Session,
+    model: type[Row],
+    keyset: Keyset,
+    wanted: Wanted,
+    question: Question,
+    options: Sequence[ExecutableOption] = (),
+) -> Page[Row]:
+    """Give the page of a large list that a question asks for."""
+    asked = _asked(model, question)
+    wanted = replace(wanted, before=_before(question, asked))
+    ids = newest_ids(session, keyset, wanted, question.limit + 1)
+    return _page(session, model, ids, question, asked, options)
+
+
 def page_of(
     session: Session,
     statement: SelectOfScalar[Row],
@@ -186,17 +201,87 @@ def page_of(
     *,
     of: str = "",
 ) -> Page[Row]:
-    """Give the page of a list that a question asks for. `of`: whose list it is, if it has one."""
+    """Give the page of a list that a question asks for. `of`: whose list it is, if it has one.
+
+    For lists that stay small, or whose conditions an index fits as they are.
+    """
     # Ids are UUIDv7: their order is the order of arrival, and they are indexed.
     ident: Any = col(model.id)  # type: ignore[attr-defined]  # every listed table has one
-    asked = {"list": model.__tablename__, **({"of": of} if of else {}), **question.filters()}
-    if question.cursor is not None:
-        statement = statement.where(ident < read_cursor(question.cursor, asked))
+    asked = _asked(model, question, of)
+    if (before := _before(question, asked)) is not None:
+        statement = statement.where(ident < before)
     rows = session.exec(statement.order_by(ident.desc()).limit(question.limit + 1)).all()
-    shown = rows[: question.limit]
-    more = len(rows) > question.limit
-    last: UUID | None = shown[-1].id if more else None  # type: ignore[attr-defined]
-    return Page(shown, None if last is None else write_cursor(last, asked))
+    ids: list[UUID] = [row.id for row in rows]  # type: ignore[attr-defined]
+    return Page(rows[: question.limit], _next(ids, question, asked))
+
+
+def _page(
+    session: Session,
+    model: type[Row],
+    ids: Sequence[UUID],
+    question: Question,
+    asked: Mapping[str, object],
+    options: Sequence[ExecutableOption],
+) -> Page[Row]:
+    """Give the rows with the first of these ids, of which there is one more where more follow."""
+    shown = ids[: question.limit]
+    ident: Any = col(model.id)  # type: ignore[attr-defined]  # every listed table has one
+    found = session.exec(select(model).where(ident.in_(shown)).options(*options)).all()
+    rows: dict[UUID, Row] = {row.id: row for row in found}  # type: ignore[attr-defined]
+    return Page([rows[id_] for id_ in shown if id_ in rows], _next(ids, question, asked))
+
+
+def _next(ids: Sequence[UUID], question: Question, asked: Mapping[str, object]) -> str | None:
+    more = len(ids) > question.limit
+    return write_cursor(ids[question.limit - 1], asked) if more else None
+
+
+def _asked(model: type[SQLModel], question: Question, of: str = "") -> dict[str, object]:
+    whose = {"of": of} if of else {}
+    return {"list": model.__tablename__, **whose, **question.filters()}
+
+
+def _before(question: Question, asked: Mapping[str, object]) -> UUID | None:
+    return None if question.cursor is None else read_cursor(question.cursor, asked)
+
+
+def _with_key(
+    session: Session,
+    question: DeliveryQuestion,
+    key: str,
+    wanted: Wanted,
+    options: Sequence[ExecutableOption],
+) -> Page[DeliveryRow]:
+    """Give the delivery with this key, whichever source it has; else those with a part of it.
+
+    Keys are looked through a portion of deliveries at a time, so that a page takes a moment however
+    many there are: it may hold few, or none, and be followed by more.
+    """
+    asked = _asked(DeliveryRow, question)
+    wanted = replace(wanted, before=_before(question, asked))
+    keys = [(source, key) for source in session.exec(select(SourceRow.id))]
+    whole = session.exec(
+        select(DeliveryRow.id).where(
+            has_key_of(session, keyed.DELIVERIES, keys),
+            *equal(DeliveryRow.source, question.source),
+            *equal(DeliveryRow.vendor, question.vendor),
+            *equal(DeliveryRow.state, question.state),
+            *between(DeliveryRow.received_at, question),
+        )
+    ).all()
+    if whole:
+        behind = [id_ for id_ in whole if wanted.before is None or id_ < wanted.before]
+        ids = sorted(behind, reverse=True)
+        return _page(session, DeliveryRow, ids, question, asked, options)
+    having = Wanted(
+        conditions=("lower(delivery_key) LIKE :q ESCAPE :escape",),
+        values={"q": f"%{_literal(key.lower())}%", "escape": _ESCAPE},
+    )
+    ids, last = newest_of_portion(session, DELIVERIES, wanted, having, KEYS_AT_ONCE)
+    page = _page(session, DeliveryRow, ids, question, asked, options)
+    if page.next_cursor is None and last is not None:
+        return Page(page.rows, write_cursor(last, asked))
+    return page
 
 
 def _without(*columns: Any) -> list[ExecutableOption]:
@@ -213,17 +298,6 @@ def sent_to(name: str | None) -> list[ColumnElement[bool]]:
     if name is None:
         return []
     return [or_(col(RejectionRow.source) == name, col(RejectionRow.address) == name)]
-
-
-def _waiting_for(kind: WaitKind | None) -> list[ColumnElement[bool]]:
-    if kind is None:
-        return []
-    waiting = (
-        select(func.coalesce(RunRow.root_id, RunRow.id))
-        .join(WaitRow, col(WaitRow.run_id) == col(RunRow.id))
-        .where(WaitRow.kind == kind)
-    )
-    return [col(RunRow.id).in_(waiting)]
 
 
 def between(column: datetime, question: Timed) -> list[ColumnElement[bool]]:

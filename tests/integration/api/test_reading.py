@@ -111,8 +111,13 @@ def test_a_body_that_is_no_text_is_given_as_base64(api: Installation) -> None:
         ({"type": "credits.low"}, 1),
         ({"type": "*"}, 2),
         ({"vendor": "vibeview", "subject": "run_1"}, 1),
-        ({"q": "RUN_1"}, 1),
+        ({"q": "BILLING"}, 1),
         ({"q": "runX1"}, 0),
+        ({"search": "run_1"}, 2),
+        ({"search": "failed RUN/1"}, 1),
+        ({"search": "fail*", "vendor": "vibeview"}, 1),
+        ({"search": "fail"}, 0),
+        ({"search": "%"}, 0),
     ],
 )
 def test_events_are_filtered(api: Installation, filters: dict[str, str], found: int) -> None:

@@ -337,7 +337,7 @@ def test_a_damaged_or_shared_file_is_told(on_sqlite: Patient) -> None:
     on_sqlite.store(*(delivery(DeliveryState.INGESTED, body=os.urandom(9000)) for _ in range(30)))
     with on_sqlite.database.engine.begin() as connection:
         root = connection.execute(
-            text("SELECT rootpage FROM sqlite_master WHERE name = 'ix_deliveries_received_at'")
+            text("SELECT rootpage FROM sqlite_master WHERE name = 'ix_deliveries_source_state_id'")
         ).scalar_one()
     on_sqlite.database.dispose()
     page = 4096

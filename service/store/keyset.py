@@ -1,0 +1,274 @@
+"""The newest rows of a list, found through its index whatever it is narrowed by.
+
+An index that begins with the columns of a list's filters and ends with the id has the newest rows
+of each combination of their values at hand. What combinations there are is known (`kinds`), so the
+newest of several, or of all, are the newest of the newest of each: a page costs the same whether
+a thousand rows are stored or ten million, and whether what is looked for is frequent or rare.
+
+Ids are times. A list that is narrowed by time looks only among the ids of that time, and at the
+rows whose ids tell another time than they do, which have an index of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Uuid, bindparam, text
+from sqlalchemy.types import TypeEngine
+from sqlmodel import Session, select
+
+from schemas.columns import UtcTime
+from schemas.ids import first_id
+from schemas.reading_tables import ODD_TIMES, KindRow
+
+SLACK = timedelta(minutes=1)
+"""How far a row's time and that of its id may be apart, unless it is among the odd ones."""
+_TYPES: Mapping[str, TypeEngine[Any]] = {
+    "since": UtcTime(),
+    "until": UtcTime(),
+    **dict.fromkeys(("before", "below", "lowest", "highest", "event", "run"), Uuid()),
+}
+
+Values = tuple[str, ...]
+Parameters = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Keyset:
+    """How the rows of a list are found.
+
+    `columns` are what the index begins with, as SQL. `time` is the column a list is narrowed by.
+    `always` holds for every row of the list.
+    """
+
+    table: str
+    time: str
+    columns: tuple[str, ...] = ()
+    always: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which rows.
+
+    `among`: only with these values in the keyset's columns (None: with any). `conditions` are SQL,
+    whose parameters are in `values`. `are_few`: an index of their own finds the rows that fit,
+    `in_no_order`: and not the newest first. `window`: among so many of the newest alone. `before`
+    is the id the page begins behind.
+    """
+
+    among: Sequence[Values] | None = None
+    conditions: tuple[str, ...] = ()
+    values: Mapping[str, Any] = field(default_factory=dict)
+    are_few: bool = False
+    in_no_order: bool = False
+    window: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: UUID | None = None
+
+
+def newest_ids(session: Session, keyset: Keyset, wanted: Wanted, limit: int) -> list[UUID]:
+    """Give the ids of the newest rows, newest first."""
+    if wanted.among is not None and not wanted.among:
+        return []
+    statement = _Statement(keyset, wanted, is_sqlite=is_sqlite(session))
+    return ids_of(session, statement.text(), statement.values | {"limit": limit})
+
+
+def ids_of(session: Session, statement: str, values: Mapping[str, Any]) -> list[UUID]:
+    """Give the ids that a statement finds, in its order."""
+    types = (bindparam(name, type_=kind) for name, kind in _TYPES.items() if name in values)
+    asked = text(statement).bindparams(*types).columns(id=Uuid)
+    return list(session.execute(asked, dict(values)).scalars())
+
+
+def newest_of_portion(
+    session: Session, keyset: Keyset, wanted: Wanted, having: Wanted, size: int
+) -> tuple[list[UUID], UUID | None]:
+    """Give those of the newest rows that have something no index knows, of `size` rows.
+
+    And the last row of that portion; None when there are no more behind it.
+    """
+    if wanted.among is not None and not wanted.among:
+        return [], None
+    statement = _Statement(keyset, wanted, is_sqlite=is_sqlite(session))
+    portion = f"WITH portion AS MATERIALIZED ({statement.text()})"
+    values = statement.values | {"limit": size}
+    conditions = " AND ".join(having.conditions)
+    found = (
+        f"{portion} SELECT id FROM {keyset.table} WHERE id IN (SELECT id FROM portion)"  # noqa: S608  # ours
+        f" AND {conditions} ORDER BY id DESC"
+    )
+    last = f"{portion} SELECT id FROM portion ORDER BY id DESC LIMIT 1 OFFSET {size - 1}"  # noqa: S608  # ours
+    ids = ids_of(session, found, values | dict(having.values))
+    ends = ids_of(session, last, values)
+    return ids, ends[0] if ends else None
+
+
+def narrowed_by(keyset: Keyset, wanted: Wanted, *, is_sqlite: bool) -> tuple[list[str], Parameters]:
+    """Give the conditions, as SQL, of rows that are looked at one by one, and their parameters."""
+    statement = _Statement(keyset, wanted, is_sqlite=is_sqlite)
+    return statement.conditions, statement.values
+
+
+def kinds_of(session: Session, listed: str) -> Sequence[Values]:
+    """Give the combinations of values that rows of a list have or had."""
+    found = select(KindRow.one, KindRow.two, KindRow.three).where(KindRow.listed == listed)
+    return [tuple(row) for row in session.exec(found)]
+
+
+def is_sqlite(session: Session) -> bool:
+    """Say on which of the two databases this is."""
+    return session.get_bind().dialect.name == "sqlite"
+
+
+class _Statement:
+    """The SQL that gives the newest ids. All that is put together is our own."""
+
+    def __init__(self, keyset: Keyset, wanted: Wanted, *, is_sqlite: bool) -> None:
+        self._keyset, self._wanted, self._is_sqlite = keyset, wanted, is_sqlite
+        self.values = dict(wanted.values)
+        self._conditions = [*([keyset.always] if keyset.always else []), *wanted.conditions]
+        if wanted.since is not None:
+            self._conditions.append(self._bind(f"{self._time()} >=", "since", wanted.since))
+        if wanted.until is not None:
+            self._conditions.append(self._bind(f"{self._time()} <", "until", wanted.until))
+        if wanted.window is not None:
+            self.values["window"] = wanted.window
+        self._bind_among()
+
+    @property
+    def conditions(self) -> list[str]:
+        """All that a row has to fulfil, but for its id."""
+        return [*self._conditions, *self._is_among()]
+
+    def text(self) -> str:
+        """Give the statement."""
+        wanted = self._wanted
+        if wanted.since is None and wanted.until is None:
+            return self._newest(None, wanted.before)
+        odd = self._odd()
+        lowest = None if wanted.since is None else first_id(wanted.since - SLACK)
+        highest = wanted.before
+        if wanted.until is not None:
+            last = first_id(wanted.until + SLACK)
+            highest = last if highest is None else min(last, highest)
+        return (
+            f"SELECT id FROM ({self._newest(lowest, highest)}) AS usual"  # noqa: S608  # ours
+            f" UNION SELECT id FROM ({odd}) AS odd ORDER BY id DESC LIMIT :limit"
+        )
+
+    def _time(self) -> str:
+        """Give a row's time, so that no index over times alone is taken for it: the ids are one."""
+        time = self._keyset.time
+        return f'+"{time}"' if self._is_sqlite else f"(\"{time}\" + interval '0')"
+
+    def _bind(self, condition: str, name: str, value: object) -> str:
+        self.values[name] = value
+        return f"{condition} :{name}"
+
+    def _bind_among(self) -> None:
+        among = self._wanted.among
+        if among is not None and self._is_sqlite:
+            self.values["among"] = json.dumps(among)
+        elif among is not None:
+            columns = zip(*among, strict=True)
+            self.values |= {f"among{at}": list(of) for at, of in enumerate(columns)}
+
+    def _newest(self, lowest: UUID | None, below: UUID | None) -> str:
+        """Give the statement for rows whose ids begin with one, and come before another."""
+        table = self._keyset.table
+        bounds = []
+        if lowest is not None:
+            bounds.append(self._bind("id >=", "lowest", lowest))
+        if below is not None:
+            bounds.append(self._bind("id <", "below", below))
+        if self._wanted.window is not None:
+            newest = _select("*", table, bounds, ":window")
+            return _select("id", f"({newest}) AS newest", self.conditions)
+        if self._wanted.in_no_order:
+            # A limit of its own keeps it apart: nobody goes through all rows in their order.
+            where = " AND ".join([*self.conditions, *bounds])
+            few = f"(SELECT id FROM {table} WHERE {where} OFFSET 0) AS few"  # noqa: S608  # ours
+            return _select("id", few, [])
+        if self._wanted.among is None or self._wanted.are_few:
+            return _select("id", table, [*self.conditions, *bounds])
+        if self._is_sqlite:
+            each = _select("id", table, [*self._equal(), *self._conditions, *bounds])
+            found = f"CROSS JOIN {table} AS found ON found.id IN ({each})"
+        else:
+            found = f"CROSS JOIN LATERAL ({self._newest_of_each()}) AS found"
+        return (
+            f"SELECT found.id AS id FROM {self._given()} {found}"  # noqa: S608  # ours
+            " ORDER BY found.id DESC LIMIT :limit"
+        )
+
+    def _newest_of_each(self) -> str:
+        """Give the statement for the newest of one combination, on PostgreSQL.
+
+        Values that are compared as a whole row, with the id, and that give the order: so there is
+        one index for it alone. Of equal values it would believe, where it knows nothing of how
+        frequent each of them is, that going through all rows by their ids finds some soon.
+        """
+        names = ", ".join(self._keyset.columns)
+        given = ", ".join(f"given{at}" for at in range(len(self._keyset.columns)))
+        begins, ends = "lowest" in self.values, "below" in self.values
+        first = f"({names}, id) >= ({given}, :lowest)" if begins else f"({names}) >= ({given})"
+        last = f"({names}, id) < ({given}, :below)" if ends else f"({names}) <= ({given})"
+        falling = ", ".join(f"{name} DESC" for name in (*self._keyset.columns, "id"))
+        where = " AND ".join([first, last, *self._conditions])
+        return f"SELECT id FROM {self._keyset.table} WHERE {where} ORDER BY {falling} LIMIT :limit"  # noqa: S608  # ours
+
+    def _odd(self) -> str:
+        table = self._keyset.table
+        index = ODD_TIMES.format(table=table)
+        of = f"{table} INDEXED BY {index}" if self._is_sqlite else table
+        is_odd = _is_odd(self._keyset.time, is_sqlite=self._is_sqlite)
+        before = self._wanted.before
+        bounds = [] if before is None else [self._bind("id <", "before", before)]
+        return _select("id", of, [is_odd, *self.conditions, *bounds])
+
+    def _given(self) -> str:
+        """Give the combinations of values as rows `given`."""
+        if self._is_sqlite:
+            return "json_each(:among) AS given"
+        columns = range(len(self._keyset.columns))
+        lists = ", ".join(f"CAST(:among{at} AS text[])" for at in columns)
+        return f"unnest({lists}) AS given ({', '.join(f'given{at}' for at in columns)})"
+
+    def _equal(self) -> list[str]:
+        value = "json_extract(given.value, '$[{}]')" if self._is_sqlite else "given.given{}"
+        return [f"{name} = {value.format(at)}" for at, name in enumerate(self._keyset.columns)]
+
+    def _is_among(self) -> list[str]:
+        if self._wanted.among is None:
+            return []
+        columns = range(len(self._keyset.columns))
+        if self._is_sqlite:
+            values = ", ".join(f"json_extract(value, '$[{at}]')" for at in columns)
+        else:
+            values = ", ".join(f"given{at}" for at in columns)
+        names = ", ".join(self._keyset.columns)
+        return [f"({names}) IN (SELECT {values} FROM {self._given()})"]  # noqa: S608  # ours
+
+
+def _is_odd(time: str, *, is_sqlite: bool) -> str:
+    """Give the condition of the index of odd times, as migration 0006 has it."""
+    if is_sqlite:
+        own = f'CAST((julianday("{time}") - 2440587.5) * 86400000 AS INTEGER)'
+        return (
+            f"(id < printf('%012x', max(0, {own} - 60000)) OR id > printf('%012x', {own} + 60000))"
+        )
+    own = "(('x' || translate(left(CAST(id AS text), 13), '-', ''))::bit(48)::bigint / 1000.0)"
+    return f'("{time}" < to_timestamp({own} - 60) OR "{time}" > to_timestamp({own} + 60))'
+
+
+def _select(what: str, of: str, conditions: Sequence[str], limit: str = ":limit") -> str:
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f"SELECT {what} FROM {of}{where} ORDER BY id DESC LIMIT {limit}"  # noqa: S608  # ours

@@ -1,0 +1,126 @@
+"""Events by the words they have, newest first.
+
+The database makes the words from what it stores (migration 0006): a column with an index over it on
+PostgreSQL, a full-text table on SQLite. The types, vendors and sources that a search is narrowed to
+are among an event's words: they are searched for as well, so that what both rarely have is found as
+fast as what is rare by itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from sqlmodel import Session
+
+from schemas.api import EventQuestion
+from schemas.ids import first_id
+from service.store.keyset import (
+    SLACK,
+    Wanted,
+    ids_of,
+    is_sqlite,
+    narrowed_by,
+    newest_ids,
+)
+from service.store.listed import EVENTS
+
+MOST_WORDS = 20
+SHORTEST_BEGINNING = 3
+"""Letters that a word needs before its `*`: fewer would stand for most words there are."""
+WINDOW = 2_000
+"""Of the newest events so many are looked at one by one, before the index is asked for all that
+have the words: what is frequent is among them, and what is not, the index gives in no time."""
+_WORD = re.compile(r"([^\W_]+)(\*?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is searched for: whole words, and beginnings of words."""
+
+    whole: tuple[str, ...]
+    beginnings: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        """Say whether anything is searched for."""
+        return bool(self.whole or self.beginnings)
+
+
+def words_in(said: str) -> Words:
+    """Give the words of a search, in lower case. What is no letter and no digit parts words."""
+    found = _WORD.findall(said.lower())[:MOST_WORDS]
+    beginnings = [word for word, star in found if star and len(word) >= SHORTEST_BEGINNING]
+    return Words(tuple(word for word, _ in found if word not in beginnings), tuple(beginnings))
+
+
+def search_ids(session: Session, question: EventQuestion, wanted: Wanted, limit: int) -> list[UUID]:
+    """Give the ids of the newest events that are asked for and have the words of the question."""
+    words = words_in(question.words or "")
+    if not words or (wanted.among is not None and not wanted.among):
+        return []
+    narrowed = " ".join(
+        filter(None, (question.vendor, question.source, question.subject, _whole(question.type)))
+    )
+    both = Words((*words.whole, *words_in(narrowed).whole), words.beginnings)
+    if is_sqlite(session):
+        return _search_sqlite(session, both, wanted, limit)
+    return _search_postgres(session, both, wanted, limit)
+
+
+def _whole(pattern: str | None) -> str | None:
+    """Give the words of a pattern that are whole."""
+    return None if pattern is None else re.sub(r"[^\W_]*\*[^\W_]*", " ", pattern)
+
+
+def _search_postgres(session: Session, words: Words, wanted: Wanted, limit: int) -> list[UUID]:
+    values: dict[str, Any] = {"words": " ".join(words.whole)}
+    queries = ["plainto_tsquery('simple', :words)"] if words.whole else []
+    for at, beginning in enumerate(words.beginnings):
+        queries.append(
+            f"CAST(CAST(plainto_tsquery('simple', :b{at}) AS text) || '\\:*' AS tsquery)"
+        )
+        values[f"b{at}"] = beginning
+    has_words = f"words @@ ({' && '.join(queries)})"
+    searched = replace(
+        wanted,
+        conditions=(*wanted.conditions, has_words),
+        values={**wanted.values, **values},
+        are_few=True,
+    )
+    ids = newest_ids(session, EVENTS, replace(searched, window=WINDOW), limit)
+    if len(ids) == limit:
+        return ids
+    return newest_ids(session, EVENTS, replace(searched, in_no_order=True), limit)
+
+
+def _search_sqlite(session: Session, words: Words, wanted: Wanted, limit: int) -> list[UUID]:
+    """Search in the order of the events' numbers, in which SQLite has what it finds.
+
+    Of a stretch of time these are the numbers of the ids of that time.
+    """
+    terms = [f'"{word}"' for word in words.whole] + [f'"{word}"*' for word in words.beginnings]
+    conditions, values = narrowed_by(EVENTS, wanted, is_sqlite=True)
+    conditions.append("event_words MATCH :match")
+    values |= {"match": " AND ".join(terms), "limit": limit}
+    for name, sign, moment in (("lowest", ">", wanted.since), ("highest", "<=", wanted.until)):
+        if moment is not None:
+            values[name] = first_id(moment - SLACK if name == "lowest" else moment + SLACK)
+            conditions.append(f"event_words.rowid {sign} {_last_number(f'event_id < :{name}')}")
+    if wanted.before is not None:
+        conditions.append(f"event_words.rowid <= {_last_number('event_id < :before')}")
+        values["before"] = wanted.before
+    return ids_of(
+        session,
+        "SELECT events.id AS id FROM event_words"  # noqa: S608  # put together of our own
+        " CROSS JOIN event_numbers ON number = event_words.rowid"
+        " CROSS JOIN events ON events.id = event_id"
+        f" WHERE {' AND '.join(conditions)} ORDER BY event_words.rowid DESC LIMIT :limit",
+        values,
+    )
+
+
+def _last_number(condition: str) -> str:
+    last = f"SELECT number FROM event_numbers WHERE {condition} ORDER BY event_id DESC LIMIT 1"  # noqa: S608  # ours
+    return f"coalesce(({last}), 0)"
