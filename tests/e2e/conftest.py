@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -32,46 +31,44 @@ def twins(running_twins: Twins) -> Twins:
     return running_twins
 
 
-@pytest.fixture(params=["one_machine", "many_machines"])
-def make_house(
-    request: pytest.FixtureRequest, tmp_path: Path, twins: Twins
-) -> Iterator[Callable[..., House]]:
-    """`make_house(polls=…)` starts an installation; the test runs once on each kind."""
-    houses: list[House] = []
+@pytest.fixture(scope="module", params=["one_machine", "many_machines"])
+def environment(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Settings of an installation of each kind, with what it needs beside its processes."""
+    if request.param == "one_machine":
+        yield {}
+        return
+    name = f"hw_{uuid4().hex}"
+    with created_database(request.getfixturevalue("postgres_main_url"), name) as url:
+        yield {
+            "HOOKWRIGHT_DATABASE_URL": url,
+            "HOOKWRIGHT_REDIS_URL": request.getfixturevalue("redis_url"),
+            "HOOKWRIGHT_REDIS_NAMESPACE": name,
+            "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
+        }
 
-    def make(**configuration: bool) -> House:
-        write_configuration(tmp_path, twins, **configuration)
-        if request.param == "one_machine":
-            house = House(tmp_path, {})
-            houses.append(house)
-            house.start("up")
-        else:
-            house = House(
-                tmp_path,
-                {
-                    "HOOKWRIGHT_DATABASE_URL": request.getfixturevalue("empty_postgres_url"),
-                    "HOOKWRIGHT_REDIS_URL": request.getfixturevalue("redis_url"),
-                    "HOOKWRIGHT_REDIS_NAMESPACE": request.getfixturevalue("redis_namespace"),
-                    "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
-                },
-            )
-            houses.append(house)
-            house.run("migrate")
-            house.run("apply", "-f", "hookwright.yaml")
-            house.start("serve")
-            house.start("work")
-        house.wait_ready()
-        return house
 
-    yield make
-    for house in houses:
-        for name in list(house.processes):
-            house.kill(name)
+@pytest.fixture(scope="module")
+def running_house(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    environment: dict[str, str],
+    running_twins: Twins,
+) -> Iterator[House]:
+    """One house for all tests of a module, which may say that it POLLS."""
+    running_twins.reset()
+    directory = tmp_path_factory.mktemp("house")
+    write_configuration(directory, running_twins, polls=getattr(request.module, "POLLS", False))
+    with House(directory, environment).running() as house:
+        yield house
 
 
 @pytest.fixture
-def house(make_house: Callable[..., House]) -> House:
-    return make_house()
+def house(running_house: House, twins: Twins) -> House:
+    """The module's house, in which nothing is under way; its twins know nothing any more."""
+    running_house.begin()
+    # What was under way until now may have told them something.
+    twins.reset()
+    return running_house
 
 
 @pytest.fixture(scope="session")
@@ -81,10 +78,11 @@ def construct_twins() -> Iterator[tuple[TwinProcess, TwinProcess]]:
         yield github, slack
 
 
-@pytest.fixture(scope="module", params=["one_machine", "many_machines"])
+@pytest.fixture(scope="module")
 def site(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
+    environment: dict[str, str],
     construct_twins: tuple[TwinProcess, TwinProcess],
 ) -> Iterator[ConstructHouse]:
     """One house for all tests of a module.
@@ -96,27 +94,6 @@ def site(
     prepare_twins(github, slack)
     variables, replaced = (getattr(request.module, name, {}) for name in ("VARIABLES", "REPLACED"))
     write_constructs(directory, github, slack, variables, replaced)
-    environment = dict(getattr(request.module, "ENVIRONMENT", {}))
-    house = House(directory, environment)
-    with ExitStack() as stack:
-        if request.param == "many_machines":
-            name = f"hw_{uuid4().hex}"
-            main_url = request.getfixturevalue("postgres_main_url")
-            environment |= {
-                "HOOKWRIGHT_DATABASE_URL": stack.enter_context(created_database(main_url, name)),
-                "HOOKWRIGHT_REDIS_URL": request.getfixturevalue("redis_url"),
-                "HOOKWRIGHT_REDIS_NAMESPACE": name,
-                "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
-            }
-            house.run("migrate")
-            house.run("apply", "-f", "hookwright.yaml")
-            house.start("serve")
-            house.start("work")
-        else:
-            house.start("up")
-        try:
-            house.wait_ready()
-            yield ConstructHouse(house, github, slack)
-        finally:
-            for name in list(house.processes):
-                house.kill(name)
+    settings = {**environment, **getattr(request.module, "ENVIRONMENT", {})}
+    with House(directory, settings).running() as house:
+        yield ConstructHouse(house, github, slack)

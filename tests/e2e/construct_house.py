@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,13 +22,11 @@ from examples.twins.launch import TwinProcess
 from schemas.tables import ScheduleRow
 from service.db import Database
 from service.vendors import BY_NAME
-from tests.e2e.house import END_S, REPOSITORY, SECRETS, House, send, signed
+from tests.e2e.house import END_S, ENDED, REPOSITORY, SECRETS, House, send, signed
 from tests.servers import NO_AUTHORITIES, wait_until
 
 CONSTRUCTS = Path(__file__).parent / "constructs"
 GENERIC_SECRET = "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cy1vZi1jb25zdHJ1Y3Rz"
-TOKENS = 5
-ENDED = {"succeeded", "failed", "cancelled", "skipped"}
 
 Run = dict[str, Any]
 
@@ -41,21 +38,11 @@ class ConstructHouse:
     house: House
     github: TwinProcess
     slack: TwinProcess
-    tokens: Iterator[str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        # A caller may ask 600 times a minute, and these tests ask more often than one does.
-        made = [
-            self.house.run("token", "create", "--role", "operator", "--label", f"test{number}")
-            for number in range(TOKENS)
-        ]
-        self.tokens = cycle([token.split()[0] for token in made])
 
     @property
     def database_url(self) -> str:
         """Where the installation keeps its rows."""
-        file = self.house.directory / "data" / "hookwright.db"
-        return self.house.environment.get("HOOKWRIGHT_DATABASE_URL", f"sqlite:///{file}")
+        return self.house.database_url
 
     @property
     def worker(self) -> str:
@@ -226,7 +213,7 @@ class ConstructHouse:
         answer = httpx.request(
             method,
             f"{self.house.url}/api/v1{path}",
-            headers={"Authorization": f"Bearer {next(self.tokens)}"},
+            headers={"Authorization": f"Bearer {next(self.house.tokens)}"},
             timeout=30,
             verify=NO_AUTHORITIES,
             **more,
@@ -248,11 +235,6 @@ class ConstructHouse:
 def new_subject(name: str) -> str:
     """Give a subject that nobody else has."""
     return f"{name}-{uuid4().hex[:10]}"
-
-
-def steps(run: Run) -> dict[str, Any]:
-    """Give the steps of a run by their ids."""
-    return {step["step"]: step for step in run["steps"]}
 
 
 def write_constructs(

@@ -6,20 +6,25 @@ and a worker as processes of their own on PostgreSQL and Redis.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import httpx
 
 from examples.twins.launch import TwinProcess
+from service.db import Database
+from service.tokens import Role, create_token
 from service.vendors import BY_NAME
 from service.vendors.base import Signed
 from tests import commands
@@ -38,6 +43,8 @@ TESTS_REPOSITORY = "acme-co/my-tests"
 GATHERS = "within: 10s"
 START_S = 60.0
 END_S = 60.0
+ENDED = {"succeeded", "failed", "cancelled", "skipped"}
+TOKENS = 5
 
 
 @dataclass
@@ -54,6 +61,16 @@ class Twins:
             twin.clear_faults()
             twin.reset()
 
+    def comments(self) -> list[dict[str, Any]]:
+        """Give the comments on GitHub."""
+        found: Any = self.github.state()["comments"]
+        return list(found)
+
+    def messages(self) -> list[dict[str, Any]]:
+        """Give the messages in Slack."""
+        found: Any = self.slack.state()["messages"]
+        return list(found)
+
 
 @dataclass
 class House:
@@ -68,10 +85,63 @@ class House:
     port: int = field(default_factory=free_port)
     processes: dict[str, commands.Command | subprocess.Popen[bytes]] = field(default_factory=dict)
     installed: bool = False
+    tokens: Iterator[str] = field(default_factory=lambda: cycle([ADMIN_TOKEN]))
+    past: set[str] = field(default_factory=set)
+    """Runs and deliveries of earlier tests, where several share the house."""
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def database_url(self) -> str:
+        """Where the installation keeps its rows."""
+        file = self.directory / "data" / "hookwright.db"
+        return self.environment.get("HOOKWRIGHT_DATABASE_URL", f"sqlite:///{file}")
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Self]:
+        """Run it on one machine; on many, where it has a database beside its processes."""
+        try:
+            if "HOOKWRIGHT_DATABASE_URL" in self.environment:
+                self.run("migrate")
+                self.run("apply", "-f", "hookwright.yaml")
+                self.start("serve")
+                self.start("work")
+            else:
+                self.start("up")
+            self.wait_ready()
+            self._make_tokens()
+            yield self
+        finally:
+            for name in list(self.processes):
+                self.kill(name)
+
+    def _make_tokens(self) -> None:
+        """Let the house know several callers: one may ask 600 times a minute, tests ask more."""
+        database = Database(self.database_url)
+        now = datetime.now(UTC)
+        with database.turn_to_write(), database.session() as session:
+            made = [
+                create_token(session, label=f"test{number}", role=Role.OPERATOR, now=now)[1]
+                for number in range(TOKENS)
+            ]
+            session.commit()
+        database.dispose()
+        self.tokens = cycle(made)
+
+    def begin(self) -> None:
+        """Let what is there be the past, once all of it has come to its end."""
+
+        def is_over() -> bool:
+            deliveries = self.get("/deliveries", limit=100)["data"]
+            runs = self.get("/runs", limit=100)["data"]
+            self.past |= {row["id"] for row in (*deliveries, *runs)}
+            return all(row["state"] != "received" for row in deliveries) and all(
+                row["status"] in ENDED for row in runs
+            )
+
+        wait_until(is_over, END_S, what="what earlier tests began has ended")
 
     def run(self, *arguments: str, timeout_s: float = 60) -> str:
         """Run a command to its end; gives what it printed."""
@@ -125,7 +195,7 @@ class House:
         answer = httpx.get(
             f"{self.url}/api/v1{path}",
             params=params,
-            headers={"Authorization": f"Bearer {ADMIN_TOKEN}"},
+            headers={"Authorization": f"Bearer {next(self.tokens)}"},
             timeout=30,
             verify=NO_AUTHORITIES,
         )
@@ -133,15 +203,21 @@ class House:
         return answer.json()
 
     def runs(self, workflow: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.get("/runs", workflow=workflow, limit=100)["data"]
-        return found
+        """Give the workflow's runs that are not of the past."""
+        found = self.get("/runs", workflow=workflow, limit=100)["data"]
+        return [run for run in found if run["id"] not in self.past]
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        """Give the deliveries that are not of the past."""
+        found = self.get("/deliveries", limit=100)["data"]
+        return [delivery for delivery in found if delivery["id"] not in self.past]
 
     def ended_runs(self, workflow: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait until so many runs of a workflow have ended; gives each with steps and attempts."""
 
         def ended() -> list[dict[str, Any]]:
             runs = self.runs(workflow)
-            done = [run for run in runs if run["status"] in {"succeeded", "failed", "cancelled"}]
+            done = [run for run in runs if run["status"] in ENDED]
             return done if len(done) >= count else []
 
         try:
@@ -273,27 +349,35 @@ def send(house: House, webhook: Signed) -> httpx.Response:
     )
 
 
-def suite_run(status: str = "failed", visual: str | None = None, **more: Any) -> dict[str, Any]:
-    """The data of a suite run as VibeView describes one."""
+def suite_run(
+    status: str = "failed", visual: str | None = None, *, pr_number: int = 42, **more: Any
+) -> dict[str, Any]:
+    """The data of a suite run as VibeView describes one, of a pull request of its own."""
+    run_id = f"sr9def{pr_number:03}y"
     return {
         "type": "suite_run",
-        "run_id": "sr9def456y",
+        "run_id": run_id,
         "suite_id": "suite_abc123",
         "suite_name": "Login Flow",
         "status": status,
         "passed": 4,
         "failed": 1 if status == "failed" else 0,
         "visual_regression_status": visual,
-        "run_url": "https://vibeview.example/tests/runs/sr9def456y",
+        "run_url": f"https://vibeview.example/tests/runs/{run_id}",
         "case_runs": [
             {
                 "case_name": "Open profile @everyone",
-                "run_id": "run_pq",
+                "run_id": f"{run_id}_pq",
                 "status": status,
                 "visual_regression_status": visual,
-                "url": "https://vibeview.example/tests/runs/run_pq",
+                "url": f"https://vibeview.example/tests/runs/{run_id}_pq",
             }
         ],
-        "metadata": {"pr_number": 42, "repo": REPOSITORY, "branch": "feature/checkout"},
+        "metadata": {"pr_number": pr_number, "repo": REPOSITORY, "branch": "feature/checkout"},
         **more,
     }
+
+
+def steps(run: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Give the steps of a run by their ids."""
+    return {step["step"]: step for step in run["steps"]}

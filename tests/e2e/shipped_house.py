@@ -7,9 +7,8 @@ It is shared by the tests of a module, so each of them looks only at what came s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ import httpx
 
 from examples.twins.launch import TwinProcess
 from tests.e2e.house import (
-    ADMIN_TOKEN,
     END_S,
+    ENDED,
     REPOSITORY,
     SECRETS,
     TESTS_REPOSITORY,
@@ -28,10 +27,8 @@ from tests.e2e.house import (
 )
 from tests.servers import NO_AUTHORITIES, wait_until
 
-ENDED = {"succeeded", "failed", "cancelled", "skipped"}
 CHECKVIEW_TOKEN = "t" * 40
 CHECKLY_ACCOUNT = "4e1a7c52-90b3-4d68-8f21-6ab5c0d9e374"
-TOKENS = 5
 FAST = {"poll_every": "100ms"}
 HEAL_PULLS = range(101, 120)
 """Pull requests of heals, which Checksum's twin numbers from 101 and GitHub's must know."""
@@ -63,15 +60,6 @@ class ShippedHouse:
     posted: int = 0
     commented: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
-    tokens: Iterator[str] = field(default_factory=lambda: cycle([ADMIN_TOKEN]))
-
-    def make_tokens(self) -> None:
-        """Let the house that is up know several callers."""
-        made = [
-            self.house.run("token", "create", "--role", "operator", "--label", f"test{number}")
-            for number in range(TOKENS)
-        ]
-        self.tokens = cycle([token.split()[0] for token in made])
 
     def begin(self) -> None:
         """Let everything that is there be the past."""
@@ -91,7 +79,7 @@ class ShippedHouse:
         answer = httpx.get(
             f"{self.house.url}/api/v1{path}",
             params=params,
-            headers={"Authorization": f"Bearer {next(self.tokens)}"},
+            headers={"Authorization": f"Bearer {next(self.house.tokens)}"},
             timeout=30,
             verify=NO_AUTHORITIES,
         )
@@ -264,11 +252,6 @@ def write_shipped(site: ShippedHouse) -> None:
     copy_workflows(directory / "workflows", within="4s")
     # JSON is YAML 1.2.
     (directory / "hookwright.yaml").write_text(json.dumps(configuration, indent=1))
-
-
-def steps(run: Run) -> dict[str, dict[str, Any]]:
-    """Give the steps of a run by their ids."""
-    return {step["step"]: step for step in run["steps"]}
 
 
 def _connection(name: str, url: str, credentials: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from sqlmodel import select
 
 from schemas.tables import ScheduleRow
 from service.db import Database
-from tests.e2e.construct_house import ConstructHouse, new_subject, steps
-from tests.e2e.house import END_S, REPOSITORY
+from tests.e2e.construct_house import ConstructHouse, new_subject
+from tests.e2e.house import END_S, REPOSITORY, steps
 from tests.servers import wait_until
 
 VARIABLES = {"condition-and-vars": {"team": "@web"}}

@@ -34,22 +34,13 @@ def many_machines(
         {"repo": REPOSITORY, "number": 42, "head_sha": "ab" * 20, "branch": "feature/checkout"},
     )
     write_configuration(tmp_path, twins)
-    house = House(
-        tmp_path,
-        {
-            "HOOKWRIGHT_DATABASE_URL": postgres_server.url(),
-            "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
-            **redis,
-        },
-    )
-    house.run("migrate")
-    house.run("apply", "-f", "hookwright.yaml")
-    house.start("serve")
-    house.start("work")
-    house.wait_ready()
-    yield house
-    for name in list(house.processes):
-        house.kill(name)
+    environment = {
+        "HOOKWRIGHT_DATABASE_URL": postgres_server.url(),
+        "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
+        **redis,
+    }
+    with House(tmp_path, environment).running() as house:
+        yield house
 
 
 @pytest.mark.parametrize("redis", ["with_redis"], indirect=True)

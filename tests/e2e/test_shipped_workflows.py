@@ -11,9 +11,8 @@ from uuid import uuid4
 import pytest
 
 from examples.twins.launch import start_twin
-from tests.e2e.house import REPOSITORY, Twins, send, signed, suite_run
-from tests.e2e.shipped_house import Run, ShippedHouse, one_house, steps
-from tests.servers import created_database
+from tests.e2e.house import REPOSITORY, Twins, send, signed, steps, suite_run
+from tests.e2e.shipped_house import Run, ShippedHouse, one_house
 
 HEAL = "heal-failed-run"
 COMMENT = "comment-visual-regression"
@@ -29,46 +28,21 @@ PACE_S = 0.15
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture(scope="module", params=["one_machine", "many_machines"])
+@pytest.fixture(scope="module")
 def running(
-    request: pytest.FixtureRequest,
-    tmp_path_factory: pytest.TempPathFactory,
-    running_twins: Twins,
+    tmp_path_factory: pytest.TempPathFactory, environment: dict[str, str], running_twins: Twins
 ) -> Iterator[ShippedHouse]:
     """One house of each kind for all tests here."""
-    environment: dict[str, str] = {}
     with ExitStack() as stack:
         more = {
             name: stack.enter_context(start_twin(name, pace=PACE_S))
             for name in ("checkly", "checkview", "checkrd")
         }
-        many = request.param == "many_machines"
-        if many:
-            name = f"hw_{uuid4().hex}"
-            main_url = request.getfixturevalue("postgres_main_url")
-            environment = {
-                "HOOKWRIGHT_DATABASE_URL": stack.enter_context(created_database(main_url, name)),
-                "HOOKWRIGHT_REDIS_URL": request.getfixturevalue("redis_url"),
-                "HOOKWRIGHT_REDIS_NAMESPACE": name,
-                "HOOKWRIGHT_SECRET_KEYS": "k" * 40,
-            }
         site = one_house(
             tmp_path_factory.mktemp("shipped"), environment, twins=running_twins, **more
         )
-        if many:
-            site.house.run("migrate")
-            site.house.run("apply", "-f", "hookwright.yaml")
-            site.house.start("serve")
-            site.house.start("work")
-        else:
-            site.house.start("up")
-        try:
-            site.house.wait_ready()
-            site.make_tokens()
-            yield site
-        finally:
-            for name in list(site.house.processes):
-                site.house.kill(name)
+        stack.enter_context(site.house.running())
+        yield site
 
 
 @pytest.fixture
