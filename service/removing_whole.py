@@ -116,8 +116,8 @@ class Wholes:
     def drop(self, runtime: Runtime, session: Session, kind: Kind) -> int:
         """Drop the partition that was looked at to its end; gives how many rows it had.
 
-        Raises WrittenMeanwhileError, SealsChangedError, and what the database says when others
-        have the table or need rows of it (store.is_locked, store.is_referred_to).
+        Raises WrittenMeanwhileError, SealsChangedError, StillNeededError, and what the database
+        says when others have the table (store.is_locked).
         """
         look = self._look
         assert look is not None  # noqa: S101  # for the type checker

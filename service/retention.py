@@ -14,7 +14,6 @@ from uuid import UUID
 
 import structlog
 from pydantic import BaseModel, Field, ValidationError
-from sqlalchemy.exc import DBAPIError
 
 from schemas.config import Retention
 from schemas.ids import first_id
@@ -30,9 +29,9 @@ from service.store import retention as store
 from service.store.archiving import describe
 from service.store.partitions import (
     Partition,
+    StillNeededError,
     forget_keys_between,
     is_locked,
-    is_referred_to,
 )
 from service.store.policies import read_policy, set_policy
 from service.store.retention import Kind, Portion
@@ -275,9 +274,7 @@ class Remover:
         except Unavailable as error:
             if not is_locked(error.__cause__):
                 raise
-        except DBAPIError as error:
-            if not is_referred_to(error):
-                raise
+        except StillNeededError:
             self._wholes.give_up(whole)
         else:
             self._wholes.forget()

@@ -19,6 +19,7 @@ from sqlmodel import Session
 
 from schemas.ids import first_id, made_at
 from schemas.partitioned import PARTITIONED, rest_of
+from service.errors import Permanent
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
@@ -58,6 +59,12 @@ class Partition:
     def is_of_a_day(self) -> bool:
         """Whether it holds the rows of one day."""
         return made_at(self.behind) - made_at(self.first) <= DAY
+
+
+class StillNeededError(Permanent):
+    """Rows elsewhere need rows of a partition."""
+
+    code = "still_needed"
 
 
 class Counted(NamedTuple):
@@ -167,11 +174,6 @@ def is_locked(error: BaseException | None) -> bool:
     return isinstance(error, DBAPIError) and _state_of(error) == _LOCK_NOT_AVAILABLE
 
 
-def is_referred_to(error: DBAPIError) -> bool:
-    """Say whether a partition could not go because rows elsewhere need rows of it."""
-    return _state_of(error) == _STILL_REFERRED_TO
-
-
 def _state_of(error: DBAPIError) -> object:
     return getattr(error.orig, "sqlstate", None)
 
@@ -222,9 +224,10 @@ def count_rows(session: Session, partition: Partition, since: int) -> Counted:
 
 
 def drop(session: Session, table: str, partition: Partition) -> None:
-    """Drop a partition with its rows. Raises DBAPIError: see `is_locked`, `is_referred_to`.
+    """Drop a partition with its rows.
 
-    From here until the transaction ends everybody waits who needs the table.
+    From here until the transaction ends everybody waits who needs the table. Raises
+    StillNeededError, and DBAPIError when others have the table (`is_locked`).
     """
     if table == "events":
         session.execute(
@@ -234,7 +237,12 @@ def drop(session: Session, table: str, partition: Partition) -> None:
             )
         )
     _wait_little(session)
-    session.execute(text(f"ALTER TABLE {table} DETACH PARTITION {partition.name}"))
+    try:
+        session.execute(text(f"ALTER TABLE {table} DETACH PARTITION {partition.name}"))
+    except DBAPIError as error:
+        if _state_of(error) == _STILL_REFERRED_TO:
+            raise StillNeededError from error
+        raise
     session.execute(text(f"DROP TABLE {partition.name}"))
 
 
