@@ -6,8 +6,10 @@ releases, and enums would be stored by member name. Enums are kept as text by va
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from functools import cache
+from typing import Any, ClassVar, cast
 
 from sqlalchemy import JSON, DateTime, Dialect, MetaData, String, TypeDecorator, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
@@ -75,7 +77,45 @@ def json_column(**more: Any) -> Any:
 
 
 class Table(SQLModel):
-    """Base of every table."""
+    """Base of every table.
+
+    SQLModel hands each value to Pydantic, which checks none of them here, and to SQLAlchemy, which
+    notes what the value was before: for a worker that costs more than storing the row. So a new row
+    just has its values, and a change is only told to SQLAlchemy.
+    """
 
     model_config = {"defer_build": True}
     metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING_CONVENTION)
+
+    def __init__(self, **values: Any) -> None:
+        """Make a row that is in no session yet. Raises TypeError for what is no column."""
+        plain, made = _defaults(type(self))
+        if unknown := values.keys() - type(self).model_fields.keys():
+            message = f"{type(self).__name__} has no {', '.join(sorted(unknown))}"
+            raise TypeError(message)
+        columns = self.__dict__
+        columns.update(plain)
+        for name, make in made:
+            if name not in values:
+                columns[name] = make()
+        columns.update(values)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Change a column: SQLAlchemy's descriptor notes it for the next flush."""
+        object.__setattr__(self, name, value)
+
+
+Makers = tuple[tuple[str, Callable[[], Any]], ...]
+
+
+@cache
+def _defaults(model: type[Table]) -> tuple[dict[str, Any], Makers]:
+    """Give the values of columns that nobody names, and what makes those that are made anew."""
+    fields = model.model_fields.items()
+    made = tuple(
+        (name, cast("Callable[[], Any]", field.default_factory))
+        for name, field in fields
+        if field.default_factory is not None
+    )
+    plain = {name: field.default for name, field in fields if not field.is_required()}
+    return {name: plain[name] for name in plain.keys() - dict(made)}, made

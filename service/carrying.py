@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from schemas.document import ActionStep, EmitStep, Step
+from schemas.document import ActionStep, Step
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import AttemptRow
 from schemas.storable import storable
@@ -50,6 +50,8 @@ from service.workflows.shadow import not_awaited
 from service.workflows.transitions import after_attempt
 
 TURN = timedelta(milliseconds=500)
+MOST_TOGETHER = 10
+"""Steps that a transaction performs: while it lasts, nobody else writes into SQLite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +69,8 @@ class Begun:
 class Again:
     """The run goes on in a transaction of its own.
 
-    What an event starts may lock gates. They are locked in order, so one event is as much as a
-    transaction may hold.
+    What an event starts may lock gates, and what it wakes are runs; our own actions lock alerts.
+    These are locked in order, so what follows may not be in the same transaction.
     """
 
 
@@ -80,6 +82,7 @@ def go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | Again |
     if not awaiting.look_again(runtime, work, run, version):
         _hand_over(runtime, work, run)
         return None
+    performed = 0
     while True:
         if runtime.stopping.is_set():
             _hand_over(runtime, work, run)
@@ -96,14 +99,17 @@ def go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | Again |
             )
         if did is not True:
             return did or None
-        if isinstance(decision, Perform) and _makes_events(runtime, decision.step):
+        performed += isinstance(decision, Perform)
+        if (
+            work.holds_others
+            or performed >= MOST_TOGETHER
+            or (isinstance(decision, Perform) and _changes_alerts(runtime, decision.step))
+        ):
             return Again()
 
 
-def _makes_events(runtime: Runtime, step: Step) -> bool:
-    if isinstance(step, ActionStep):
-        return isinstance(runtime.actions.get(step.uses), OwnAction)
-    return isinstance(step, EmitStep)
+def _changes_alerts(runtime: Runtime, step: Step) -> bool:
+    return isinstance(step, ActionStep) and isinstance(runtime.actions.get(step.uses), OwnAction)
 
 
 def _perform(

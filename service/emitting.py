@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
 
 from schemas.document import EmitStep
 from schemas.events import EventDraft, Json, RunFacts
@@ -27,19 +29,28 @@ def emit(
     round_number: int,
 ) -> Outcome:
     """Store the event of an `emit` step and start what it matches, in the run's transaction."""
+    event = event_of_step(run.row, step, params, round_number, runtime.clock())
+    if isinstance(event, Failed):
+        return event
+    if run.row.shadow:
+        return Succeeded({"event_id": None})
+    stored = store_and_route(runtime, work, [event])
+    return stored_as(work, event, stored[0].id if stored else None)
+
+
+def event_of_step(
+    row: RunRow, step: EmitStep, params: Mapping[str, Json], round_number: int, now: datetime
+) -> EventRow | Failed:
+    """Give the event that an `emit` step of this run emits."""
     draft = emitted(step, params)
     if isinstance(draft, Failed):
         return draft
-    if run.row.shadow:
-        return Succeeded({"event_id": None})
-    event = own_event(
-        draft,
-        key=f"emit:{run.row.id}:{step.id}:{round_number}",
-        now=runtime.clock(),
-        caused_by=run.row,
-    )
-    stored = store_and_route(runtime, work, [event])
-    known = stored[0].id if stored else event_id(work.session, event.dedupe_key)
+    return own_event(draft, key=f"emit:{row.id}:{step.id}:{round_number}", now=now, caused_by=row)
+
+
+def stored_as(work: UnitOfWork, event: EventRow, new: UUID | None) -> Succeeded:
+    """Give the outcome of a step whose event is stored. `new`: its id, None when it was before."""
+    known = event_id(work.session, event.dedupe_key) if new is None else new
     return Succeeded({"event_id": str(known)})
 
 

@@ -54,6 +54,7 @@ def gather(work: UnitOfWork, arrivals: Sequence[tuple[str, NewRun]], now: dateti
     if not arrivals:
         return
     session = work.session
+    work.holds_others = True
     store.lock_gates(
         session,
         {name: _due(new, opened=now, newest=now) + KEPT for name, new in arrivals},

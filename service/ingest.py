@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 import structlog
@@ -30,6 +30,8 @@ from service.vendors.base import Delivery, Headers, Incoming, Options
 
 log = structlog.get_logger(__name__)
 
+Begin: TypeAlias = Callable[[UnitOfWork, Sequence[UUID]], None]
+"""Takes new runs that would be rung for, within the transaction that makes them."""
 MOST_FAILURES = 5
 FIRST_PAUSE = timedelta(seconds=5)
 RING_READ_BACK_AGAIN = timedelta(seconds=10)
@@ -47,7 +49,7 @@ def ingest_deliveries(runtime: Runtime, ids: Sequence[UUID]) -> int:
     Raises Unavailable when it is away.
     """
     try:
-        return _ingest(runtime, ids)
+        return ingest_together(runtime, ids)
     except Unavailable:
         raise
     except Exception as error:
@@ -86,7 +88,7 @@ def _set_aside(work: UnitOfWork, delivery_id: UUID, losses: int) -> None:
 
 def _ingest_alone(runtime: Runtime, delivery_id: UUID) -> int:
     try:
-        return _ingest(runtime, [delivery_id])
+        return ingest_together(runtime, [delivery_id])
     except Unavailable:
         raise
     except Exception as error:
@@ -100,7 +102,11 @@ def _ingest_alone(runtime: Runtime, delivery_id: UUID) -> int:
     return 1
 
 
-def _ingest(runtime: Runtime, ids: Sequence[UUID]) -> int:
+def ingest_together(runtime: Runtime, ids: Sequence[UUID], begin: Begin | None = None) -> int:
+    """Do the same in one transaction, for all of them or for none; gives how many.
+
+    `begin` is given the new runs before it ends; those are not rung for.
+    """
     with unit_of_work(runtime.database, runtime.queue) as work:
         rows = store.lock_received(work.session, ids)
         sources = store.sources_of(work.session, [row.source_id for row in rows])
@@ -112,6 +118,8 @@ def _ingest(runtime: Runtime, ids: Sequence[UUID]) -> int:
             else:
                 events += read_delivery(runtime, row, source)
         store_and_route(runtime, work, events)
+        if begin is not None:
+            begin(work, work.take_new_runs())
         return len(rows)
 
 

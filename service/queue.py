@@ -96,6 +96,9 @@ class InProcessBroker(StubBroker):
         waiting: int = self.queues[queue].qsize()
         return waiting
 
+    def wake(self, queues: Iterable[str]) -> None:
+        """Do nothing: consumers in the process wait for the message itself."""
+
     def get_declared_delay_queues(self) -> set[str]:
         """Give none; see service/redis_broker.py."""
         return set()
@@ -148,6 +151,7 @@ class DramatiqQueue:
             return
         try:
             lengths: dict[str, int] = {}
+            rung: set[str] = set()
             for job in jobs:
                 if type(job) in BULK:
                     if job.queue not in lengths:
@@ -156,6 +160,9 @@ class DramatiqQueue:
                         continue
                     lengths[job.queue] += 1
                 self.broker.enqueue(to_message(job))
+                rung.add(job.queue)
+            if rung:
+                self.broker.wake(rung)
         except self._failures as error:
             self._fall_silent(error, jobs=len(jobs))
 

@@ -55,17 +55,8 @@ def store_state(
     """Write a step's state into its row, which is made when there is none."""
     row = run.steps.get(state.step_id)
     if row is None:
-        step = version.document.step(state.step_id)
-        row = StepRow(
-            run_id=run.row.id,
-            step=state.step_id,
-            position=list(version.document.by_id).index(state.step_id),
-            action=action_of(step),
-            kind=kind_of(step),
-            status=state.status,
-        )
+        row = new_step(run, version, state.step_id)
         work.session.add(row)
-        run.steps[state.step_id] = row
     row.status = state.status
     row.attempts = state.attempts
     row.put_off = state.put_off
@@ -80,6 +71,20 @@ def store_state(
     row.attempted_at = state.attempted_at
     row.ended_at = now if state.status.is_final else None
     run.pauses[state.step_id] = (state.due_at, state.wait)
+    return row
+
+
+def new_step(run: LoadedRun, version: Version, step_id: str) -> StepRow:
+    """Give the row of a step that had none, which is the run's from now on."""
+    step = version.document.step(step_id)
+    row = run.steps[step_id] = StepRow(
+        run_id=run.row.id,
+        step=step_id,
+        position=list(version.document.by_id).index(step_id),
+        action=action_of(step),
+        kind=kind_of(step),
+        status=StepStatus.PENDING,
+    )
     return row
 
 

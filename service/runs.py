@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -38,6 +39,7 @@ from service.workflows.decisions import (
     Perform,
     Succeeded,
 )
+from service.workflows.gates import gates_of
 
 T = TypeVar("T")
 
@@ -55,27 +57,72 @@ FIRST_PAUSE = timedelta(seconds=2)
 def advance_run(runtime: Runtime, run_id: UUID) -> None:
     """Carry a run on until it ends or has to wait. Safe to call twice and at the same time."""
     with runtime.holding(LEASE) as lease:
-        try:
-            begun = _surely(runtime, run_id, lease, _take)
-            while begun is not None:
-                if isinstance(begun, Again):
-                    begun = _surely(runtime, run_id, lease, _resume)
-                    continue
-                result = effects.perform(
-                    begun.call,
-                    runtime.database,
-                    now=runtime.clock(),
-                    may_send=lambda: runtime.surely_holds(lease),
-                )
-                begun = _settle_patiently(runtime, run_id, lease, begun, result)
-        except Unavailable:
-            # The lease is not renewed any more: somebody goes on when the database is back.
-            raise
-        except Exception as error:
-            # The outermost frame of a run: a fault of ours must not make it come back for ever.
-            note_fault(error, "run_not_advanced", run_id=str(run_id))
-            _set_aside(runtime, run_id, lease, error)
-            raise
+        _carry_on(runtime, run_id, lease, lambda: _surely(runtime, run_id, lease, _take))
+
+
+class NewRun:
+    """A run that is carried on from the transaction that makes it: a commit less before it calls.
+
+    `begin` belongs into that transaction, `go_on` behind its end. To be held by `lease` meanwhile.
+    """
+
+    def __init__(self, runtime: Runtime, lease: str) -> None:
+        self._runtime = runtime
+        self._lease = lease
+        self._run_id: UUID | None = None
+        self._begun: Begun | Again | None = None
+
+    def begin(self, work: UnitOfWork, run_id: UUID) -> bool:
+        """Carry the run on to its first call; False when it is to be begun like any other."""
+        runtime = self._runtime
+        run = store.load_new(work.session, run_id)
+        version = runtime.versions.open(run.row.workflow, run.version)
+        if work.holds_others or gates_of(version.document):
+            return False
+        store.hold(run, owner=self._lease, now=runtime.clock(), ttl=LEASE)
+        self._run_id = run_id
+        self._begun = go_on(runtime, work, run)
+        return True
+
+    def go_on(self, *, is_lost: bool = False) -> None:
+        """Make the call and carry on. `is_lost`: the answer to the commit was lost."""
+        run_id, lease = self._run_id, self._lease
+        if run_id is None:
+            return
+
+        def begin() -> Begun | Again | None:
+            if not is_lost:
+                return self._begun
+            care = partial(_take_with_care, self._runtime, run_id, lease, is_lost=True)
+            return _patiently(self._runtime, care)
+
+        _carry_on(self._runtime, run_id, lease, begin)
+
+
+def _carry_on(
+    runtime: Runtime, run_id: UUID, lease: str, begin: Callable[[], Begun | Again | None]
+) -> None:
+    try:
+        begun = begin()
+        while begun is not None:
+            if isinstance(begun, Again):
+                begun = _surely(runtime, run_id, lease, _resume)
+                continue
+            result = effects.perform(
+                begun.call,
+                runtime.database,
+                now=runtime.clock(),
+                may_send=lambda: runtime.surely_holds(lease),
+            )
+            begun = _settle_patiently(runtime, run_id, lease, begun, result)
+    except Unavailable:
+        # The lease is not renewed any more: somebody goes on when the database is back.
+        raise
+    except Exception as error:
+        # The outermost frame of a run: a fault of ours must not make it come back for ever.
+        note_fault(error, "run_not_advanced", run_id=str(run_id))
+        _set_aside(runtime, run_id, lease, error)
+        raise
 
 
 def _take(runtime: Runtime, run_id: UUID, lease: str) -> Begun | Again | None:

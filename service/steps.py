@@ -134,7 +134,8 @@ def _prepare_call(
     now: datetime,
 ) -> Call | Turn | Outcome:
     try:
-        row = runtime.connections.choose(work.session, found.vendor, decision.connection)
+        with work.session.no_autoflush:
+            row = runtime.connections.choose(work.session, found.vendor, decision.connection)
         connection = runtime.connections.open(row, found.vendor)
     except ConfigurationError as error:
         if run.row.shadow:
@@ -143,18 +144,20 @@ def _prepare_call(
         return Failed(error.code, error.message + hint, False)
     if run.row.shadow and found.action.safety is not Safety.READ:
         return _shadow(work, run, found, decision.step.id, params, connection, now)
-    return effects.intend(
-        work.session,
-        run_id=run.row.id,
-        step=decision.step.id,
-        round_number=decision.state.polls,
-        anew=decision.state.round,
-        found=found,
-        params=params,
-        connection=connection,
-        now=now,
-        timeout=decision.timeout,
-    )
+    # What is pending of the run goes with the rest of it, not with every question of the ledger.
+    with work.session.no_autoflush:
+        return effects.intend(
+            work.session,
+            run_id=run.row.id,
+            step=decision.step.id,
+            round_number=decision.state.polls,
+            anew=decision.state.round,
+            found=found,
+            params=params,
+            connection=connection,
+            now=now,
+            timeout=decision.timeout,
+        )
 
 
 def _shadow(

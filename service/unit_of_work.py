@@ -4,27 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlmodel import Session
 
-from schemas.jobs import Job
+from schemas.jobs import AdvanceRunInBulk, Job
 from service.db import Database, is_outage
 from service.errors import Unavailable
 from service.queue import Queue
 
 
 class UnitOfWork:
-    """A session and the jobs that leave after its commit. No network while it is open."""
+    """A session and the jobs that leave after its commit. No network while it is open.
+
+    `holds_others`: it has locked gates, or runs that wait. These are locked in one order, so who
+    may need more of them ends this transaction first.
+    """
 
     def __init__(self, session: Session) -> None:
         self.session = session
         self.jobs: list[Job] = []
+        self.holds_others = False
 
     def ring(self, job: Job) -> None:
         """Ask for this job once the transaction is committed."""
         self.jobs.append(job)
+
+    def take_new_runs(self) -> list[UUID]:
+        """Give the new runs that would be rung for; the caller carries them on himself."""
+        taken = [job.run_id for job in self.jobs if isinstance(job, AdvanceRunInBulk)]
+        self.jobs = [job for job in self.jobs if not isinstance(job, AdvanceRunInBulk)]
+        return taken
 
 
 @contextmanager

@@ -30,6 +30,9 @@ def wake_waiting(
     if not keys:
         return
     found = store.waiting_runs(work.session, keys)
+    if not found:
+        return
+    work.holds_others = True
     store.wake_in_order(work.session, found, now=now)
     for run_id in found[:MOST_RUNG]:
         work.ring(AdvanceRun(run_id))

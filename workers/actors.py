@@ -15,9 +15,10 @@ from schemas.jobs import (
     ReadBackDelivery,
     Reconcile,
 )
+from service.arriving import ingest_and_begin
 from service.bulk import perform_bulk
 from service.errors import Unavailable
-from service.ingest import ingest_deliveries, ingest_one_by_one
+from service.ingest import ingest_one_by_one
 from service.polling import perform_poll
 from service.read_back import read_back_delivery
 from service.reconcile import reconcile
@@ -27,7 +28,7 @@ from workers.declare import Declared
 
 
 def _ingest(runtime: Runtime, job: IngestDeliveries) -> None:
-    ingest_deliveries(runtime, job.delivery_ids)
+    ingest_and_begin(runtime, job.delivery_ids)
 
 
 def _ingest_one_by_one(runtime: Runtime, job: IngestOneByOne) -> None:

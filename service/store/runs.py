@@ -111,6 +111,18 @@ def claim(
     return _load(session, run_id)
 
 
+def load_new(session: Session, run_id: UUID) -> LoadedRun:
+    """Give a run that this transaction has made, so that there is nothing of it yet."""
+    row, event, version = _with_event(session, run_id)
+    return LoadedRun(row, (row,), event, version, {}, {}, None, {}, {})
+
+
+def hold(run: LoadedRun, *, owner: str, now: datetime, ttl: timedelta) -> None:
+    """Take a run for this worker that nobody else can see yet."""
+    run.row.lease_owner, run.row.lease_until = owner, now + ttl
+    run.row.due_at = now + ttl + RUNG_AFTER
+
+
 def reload_held(session: Session, run_id: UUID, *, owner: str) -> LoadedRun | None:
     """Lock the run again if this worker still holds it; None when its lease was lost."""
     held = session.exec(
@@ -120,13 +132,7 @@ def reload_held(session: Session, run_id: UUID, *, owner: str) -> LoadedRun | No
 
 
 def _load(session: Session, run_id: UUID) -> LoadedRun:
-    row, event, version = session.exec(
-        select(RunRow, EventRow, WorkflowVersionRow)
-        .join(WorkflowVersionRow, col(WorkflowVersionRow.id) == col(RunRow.workflow_version_id))
-        .outerjoin(EventRow, col(EventRow.id) == col(RunRow.event_id))
-        .where(RunRow.id == run_id)
-        .execution_options(populate_existing=True)
-    ).one()
+    row, event, version = _with_event(session, run_id)
     chain = [row]
     while chain[-1].parent_id is not None:
         # A branch has no event of its own.
@@ -147,6 +153,16 @@ def _load(session: Session, run_id: UUID) -> LoadedRun:
         found = session.exec(select(SpreadRow).where(SpreadRow.run_id == run_id))
         spreads = {spread.step: spread for spread in found}
     return LoadedRun(row, tuple(chain), event, version, steps, around, wait, pauses, spreads)
+
+
+def _with_event(session: Session, run_id: UUID) -> tuple[RunRow, EventRow, WorkflowVersionRow]:
+    return session.exec(
+        select(RunRow, EventRow, WorkflowVersionRow)
+        .join(WorkflowVersionRow, col(WorkflowVersionRow.id) == col(RunRow.workflow_version_id))
+        .outerjoin(EventRow, col(EventRow.id) == col(RunRow.event_id))
+        .where(RunRow.id == run_id)
+        .execution_options(populate_existing=True)
+    ).one()
 
 
 def _steps(

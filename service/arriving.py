@@ -1,0 +1,51 @@
+"""From the bell to the first call: deliveries are read, and the runs they start begin at once.
+
+They begin in the worker that has read the deliveries: one run in the very transaction that makes
+it, so that nothing stands between an event and what it calls; many together after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from service.carrying_together import begin_runs
+from service.db import in_short, is_outage
+from service.errors import Unavailable
+from service.ingest import ingest_deliveries, ingest_together
+from service.runs import LEASE, NewRun
+from service.runtime import Runtime
+from service.unit_of_work import UnitOfWork
+
+log = structlog.get_logger(__name__)
+
+
+def ingest_and_begin(runtime: Runtime, ids: Sequence[UUID]) -> None:
+    """Turn these deliveries into events and carry on the runs they start.
+
+    Safe to call twice and at the same time. Raises Unavailable.
+    """
+    with runtime.holding(LEASE) as lease:
+        alone = NewRun(runtime, lease)
+        others: list[UUID] = []
+
+        def begin(work: UnitOfWork, new: Sequence[UUID]) -> None:
+            if len(new) != 1 or not alone.begin(work, new[0]):
+                others.extend(new)
+
+        try:
+            ingest_together(runtime, ids, begin)
+        except Unavailable as error:
+            if error.perhaps_done:
+                alone.go_on(is_lost=True)
+            raise
+        except Exception as error:
+            if is_outage(error):
+                raise
+            log.warning("begin_failed", deliveries=len(ids), reason=in_short(error))
+            ingest_deliveries(runtime, ids)
+            return
+        alone.go_on()
+    begin_runs(runtime, others)
