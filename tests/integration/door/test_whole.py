@@ -1,0 +1,207 @@
+"""A delivery that comes whole is answered as one that comes in parts, and nothing more is read."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+
+from service.db import Database
+from tests.integration.door.receiver import (
+    BODY,
+    BellBook,
+    Receiver,
+    add_source,
+    receiving,
+    sign_github,
+)
+from tests.servers import wait_until
+
+MAX_BODY = 1_000
+UNSIGNED = b"POST /hooks/github HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+CHANGING = re.compile(
+    rb"(?i)(?<=date: )[^\r]+|(?<=retry-after: )\d+|(?<=content-length: )\d+|"
+    rb'(?<=id: )(?!mine)[^\r]+|(?<="request_id":")[^"]+|(?<="id": ")[^"]+'
+)
+"""What differs from one answer to the next."""
+
+
+@dataclass
+class Sender:
+    """One connection to a receiver."""
+
+    connection: socket.socket
+
+    def send(self, *parts: bytes) -> None:
+        """Send parts that the other side reads one by one."""
+        for part in parts:
+            self.connection.sendall(part)
+
+    def answer(self) -> bytes:
+        """Give one whole answer; empty when the connection was ended."""
+        said = b""
+        while b"\r\n\r\n" not in said:
+            read = self.connection.recv(65_536)
+            if not read:
+                return said
+            said += read
+        head, _, body = said.partition(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        while length is not None and len(body) < int(length[1]):
+            body += self.connection.recv(65_536)
+        return head + b"\r\n\r\n" + body
+
+    def is_ended(self) -> bool:
+        """Say whether the other side has hung up."""
+        return self.connection.recv(1) == b""
+
+
+@pytest.fixture
+def running(sqlite_database: Database, bell: BellBook) -> Iterator[Receiver]:
+    with sqlite_database.session() as session:
+        add_source(session)
+        add_source(session, "narrow", limits={"max_body": MAX_BODY})
+        add_source(session, "slow", limits={"per_second": 0.001, "burst": 1})
+        add_source(session, "off", enabled=False)
+        add_source(session, "token", path_token="t" * 20)
+    with receiving(sqlite_database, bell) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def sender(running: Receiver) -> Iterator[Sender]:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        yield Sender(connection)
+
+
+def request(
+    path: str = "/hooks/github",
+    *more: tuple[str, str],
+    body: bytes = BODY,
+    secret: str | None = None,
+    key: str | None = None,
+) -> tuple[bytes, bytes]:
+    """Give a delivery's head and body."""
+    signed = sign_github(key, body=body, **({"secret": secret} if secret else {}))
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: x",
+        *(f"{name}: {value}" for name, value in (*signed.headers, *more)),
+        f"Content-Length: {len(body)}",
+    ]
+    return "\r\n".join([*lines, "", ""]).encode(), body
+
+
+CASES: dict[str, tuple[int, Callable[[], tuple[bytes, bytes]]]] = {
+    "stored": (202, request),
+    "stored before": (200, lambda: request(key="the-same")),
+    "named by its sender": (202, lambda: request("/hooks/github", ("X-Request-Id", "mine-1"))),
+    "wrong signature": (401, lambda: request(secret="another-secret-0123456789")),
+    "signature missing": (401, lambda: (UNSIGNED, b"{}")),
+    "no such address": (404, lambda: request("/hooks/nothing")),
+    "closed": (404, lambda: request("/hooks/off")),
+    "wrong token": (404, lambda: request("/hooks/token/wrong")),
+    "right token": (202, lambda: request("/hooks/token/" + "t" * 20)),
+    "too large": (413, lambda: request("/hooks/narrow", body=b"x" * (MAX_BODY + 1))),
+    "compressed": (415, lambda: request("/hooks/github", ("Content-Encoding", "gzip"))),
+    "too many headers": (431, lambda: request(
+        "/hooks/github", *((f"X-{n}", "v") for n in range(201)))),
+    "over its rate": (429, lambda: request("/hooks/slow")),
+    "escaped address": (202, lambda: request("/hooks/git%68ub")),
+    "with a question": (202, lambda: request("/hooks/github?a=b")),
+    "hangs up": (202, lambda: request("/hooks/github", ("Connection", "close"))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_whole_or_in_parts_it_is_one_answer(running: Receiver, sender: Sender, case: str) -> None:
+    status, make = CASES[case]
+    if status in {200, 429}:  # what it repeats, or what leaves no room for it
+        sender.send(b"".join(make()))
+        assert sender.answer().startswith(b"HTTP/1.1 202 ")
+    sender.send(b"".join(make()))
+    whole = sender.answer()
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as other:
+        other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        parts = Sender(other)
+        head, body = make()
+        begun = running.door.gate.held_bytes
+        parts.send(head + body[:1])
+        if status in {200, 202, 401}:  # the rest is sent once the first part was read
+            wait_until(lambda: running.door.gate.held_bytes > begun)
+        parts.send(body[1:])
+        in_parts = parts.answer()
+        if case == "hangs up":
+            assert parts.is_ended()
+    if case == "hangs up":
+        assert sender.is_ended()
+    assert whole.startswith(b"HTTP/1.1 %d " % status)
+    assert sorted(_lines(whole)) == sorted(_lines(in_parts))
+    assert running.door.gate.under_way == running.door.gate.held_bytes == 0
+
+
+def _lines(answer: bytes) -> list[bytes]:
+    """Give the parts of an answer that do not change; the order of headers means nothing."""
+    head, _, body = CHANGING.sub(b"", answer).partition(b"\r\n\r\n")
+    return [*head.split(b"\r\n"), body]
+
+
+def test_requests_ahead_are_answered_in_their_order(running: Receiver, sender: Sender) -> None:
+    keys = [str(uuid4()) for _ in range(3)]
+    wrong = request(secret="another-secret-0123456789")
+    sent = [
+        request(key=keys[0]),
+        wrong,
+        request("/hooks/github", key=keys[1]),
+        request("/hooks/off"),
+    ]
+    sender.send(b"".join(b"".join(one) for one in sent) + b"".join(request(key=keys[2])))
+    answers = b""
+    while answers.count(b"HTTP/1.1 ") < 5 or not answers.endswith(b"}"):
+        answers += sender.connection.recv(65_536)
+    assert re.findall(rb"HTTP/1.1 (\d+)", answers) == [b"202", b"401", b"202", b"404", b"202"]
+    named = re.findall(rb'"id": ?"([0-9a-f-]{36})", ?"status"', answers)
+    rows = {row.delivery_key: str(row.id).encode() for row in running.rows()}
+    assert [rows[key] for key in keys] == named
+
+
+def test_nothing_is_taken_after_an_answer_that_ends_the_connection(
+    running: Receiver, sender: Sender
+) -> None:
+    first = request("/hooks/github", ("Connection", "close"), secret="another-secret-0123456789")
+    sender.send(b"".join(first) + b"".join(request()))
+    assert sender.answer().startswith(b"HTTP/1.1 401 ")
+    assert sender.is_ended()
+    assert running.rows() == []
+
+
+def test_who_is_gone_before_the_answer_is_stored_all_the_same(running: Receiver) -> None:
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
+            connection.sendall(b"".join(request()))
+    wait_until(lambda: len(running.rows()) == 3)
+    wait_until(lambda: running.door.gate.under_way == 0)
+
+
+def test_behind_a_proxy_the_sender_is_named(running: Receiver, sender: Sender) -> None:
+    told = ("X-Forwarded-For", "203.0.113.9")
+    sender.send(b"".join(request("/hooks/github", told, secret="another-secret-0123456789")))
+    assert json.loads(sender.answer().partition(b"\r\n\r\n")[2])["status"] == 401
+    wait_until(running.rejections)
+    assert [row.remote for row in running.rejections()] == ["203.0.113.9"]
+
+
+def test_a_connection_that_rests_is_ended(running: Receiver) -> None:
+    running._server.config.timeout_keep_alive = 1
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
+        sender = Sender(connection)
+        for _ in range(3):
+            sender.send(b"".join(request()))
+            assert sender.answer().startswith(b"HTTP/1.1 202 ")
+        assert sender.is_ended()
