@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 
 import psycopg
 from sqlalchemy.engine import make_url
@@ -26,15 +25,10 @@ class Standby(PostgresServer):
     def _make_cluster(self) -> None:
         if self._account is not None:
             os.chown(self.directory, self._account.pw_uid, self._account.pw_gid)
-        subprocess.run(
-            [
-                str(self._programs / "pg_basebackup"),
-                *("-h", "127.0.0.1", "-p", str(self._primary.port), "-U", "postgres"),
-                *("-D", str(self._data), "-R", "-X", "stream", "-c", "fast", "--no-sync"),
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            **self.options(),
+        self._perform(
+            "pg_basebackup",
+            *("-h", "127.0.0.1", "-p", str(self._primary.port), "-U", "postgres"),
+            *("-D", str(self._data), "-R", "-X", "stream", "-c", "fast", "--no-sync"),
         )
 
 
