@@ -15,7 +15,7 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
-from schemas.document import EmitStep
+from schemas.document import Document, EmitStep
 from schemas.jobs import AdvanceRunInBulk
 from schemas.run_tables import AttemptRow
 from schemas.tables import EventRow
@@ -106,13 +106,18 @@ def _take(runtime: Runtime, work: UnitOfWork, run_ids: Sequence[UUID]) -> list[_
             version = runtime.versions.open(row.workflow, versions[row.workflow_version_id])
         except ValidationError:
             version = None
-        if version is None or gates_of(version.document):
+        if version is None or not _begins_here(version.document):
             work.ring(AdvanceRunInBulk(row.id))
             continue
         row.started_at = runtime.clock()
         run = LoadedRun(row, (row,), event, versions[version.id], {}, {}, None, {}, {})
         going.append(_Going(run, version, view_of(runtime, work, run, version)))
     return going
+
+
+def _begins_here(document: Document) -> bool:
+    first = document.steps[0]
+    return not gates_of(document) and (first.condition is not None or isinstance(first, EmitStep))
 
 
 def _decide(runtime: Runtime, one: _Going) -> None:

@@ -51,6 +51,11 @@ class QuietRedisBroker(RedisBroker):
         """Let idle consumers of these queues look, in every process. Raises RedisError."""
         self.client.publish(self._ears.channel, " ".join(queues))
 
+    @property
+    def listens(self) -> bool:
+        """Whether consumers of this process are woken."""
+        return self._ears.hear
+
     def get_declared_delay_queues(self) -> set[str]:
         """Give none, so that no worker asks for them."""
         return set()
@@ -124,6 +129,7 @@ class _Ears:
         """End listening for a queue; after the last one the thread ends within a second."""
         with self._lock:
             self._open.discard(queue)
+            self._rung[queue].set()
 
     def _work(self) -> None:
         pause = threading.Event()

@@ -67,7 +67,7 @@ ACTORS: tuple[Declared, ...] = (
         retries=0,
         first_pause=timedelta(seconds=1),
         longest_pause=timedelta(seconds=5),
-        time_limit=timedelta(minutes=2),
+        time_limit=timedelta(minutes=30),
         expected=(Unavailable,),
     ),
     Declared(
@@ -77,7 +77,7 @@ ACTORS: tuple[Declared, ...] = (
         retries=0,
         first_pause=timedelta(seconds=1),
         longest_pause=timedelta(seconds=5),
-        time_limit=timedelta(minutes=2),
+        time_limit=timedelta(minutes=30),
         expected=(Unavailable,),
     ),
     Declared(

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, delete, insert, select, tuple_
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import ColumnElement, Table, delete, select, tuple_
 from sqlmodel import Session, col
 
 from schemas.partitioned import DELIVERY_KEYS, EVENT_KEYS, key_of_delivery, key_of_event
 from schemas.tables import DeliveryRow, EventRow
-from service.store.insert import insert_new, values_of
+from service.store.insert import insert_new, insert_values, table_of, values_of
 
 Row = TypeVar("Row", DeliveryRow, EventRow)
 Key = TypeVar("Key")
@@ -69,13 +68,9 @@ def store_once(session: Session, kind: Keyed[Row, Any], rows: Sequence[Row]) -> 
     if not _has_keys_apart(session):
         return insert_new(session, kind.model, rows, unique=kind.unique)
     keys = [{"key": kind.of_row(row), "row_id": row.id} for row in rows]
-    statement = postgresql.insert(kind.table).on_conflict_do_nothing()
-    added = session.execute(statement.returning(kind.table.c.row_id), keys)
-    new = set(added.scalars())
-    if new:
-        session.execute(
-            insert(kind.model), [values_of(kind.model, row) for row in rows if row.id in new]
-        )
+    new = set(insert_values(session, kind.table, keys, unique=["key"], returning="row_id"))
+    values = [values_of(kind.model, row) for row in rows if row.id in new]
+    insert_values(session, table_of(kind.model), values)
     return new
 
 
