@@ -1,42 +1,31 @@
-"""Which twins there are."""
+"""Which twins there are. One is loaded when it is made: tests start many, each in its process."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 from types import MappingProxyType
-from typing import TypeVar
 
-from examples.twins.checkly import ChecklySettings, ChecklyTwin
-from examples.twins.checkrd import CheckrdSettings, CheckrdTwin
-from examples.twins.checksum import ChecksumSettings, ChecksumTwin
-from examples.twins.checkview import CheckViewSettings, CheckViewTwin
-from examples.twins.github import GitHubSettings, GitHubTwin
-from examples.twins.slack import SlackSettings, SlackTwin
-from examples.twins.twin import Settings, Twin
-from examples.twins.vibeview import VibeViewSettings, VibeViewTwin
+from examples.twins.twin import Twin
 
-Make = Callable[[Mapping[str, object]], Twin]
-S = TypeVar("S", bound=Settings)
-
-
-def _maker(twin: Callable[[S], Twin], settings: type[S]) -> Make:
-    return lambda options: twin(settings.model_validate(options))
-
-
-_MAKERS: Mapping[str, Make] = MappingProxyType(
+_CLASSES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "vibeview": _maker(VibeViewTwin, VibeViewSettings),
-        "checksum": _maker(ChecksumTwin, ChecksumSettings),
-        "github": _maker(GitHubTwin, GitHubSettings),
-        "slack": _maker(SlackTwin, SlackSettings),
-        "checkview": _maker(CheckViewTwin, CheckViewSettings),
-        "checkrd": _maker(CheckrdTwin, CheckrdSettings),
-        "checkly": _maker(ChecklyTwin, ChecklySettings),
+        "vibeview": ("VibeViewTwin", "VibeViewSettings"),
+        "checksum": ("ChecksumTwin", "ChecksumSettings"),
+        "github": ("GitHubTwin", "GitHubSettings"),
+        "slack": ("SlackTwin", "SlackSettings"),
+        "checkview": ("CheckViewTwin", "CheckViewSettings"),
+        "checkrd": ("CheckrdTwin", "CheckrdSettings"),
+        "checkly": ("ChecklyTwin", "ChecklySettings"),
     }
 )
-TWIN_NAMES = tuple(_MAKERS)
+"""The package of each, and what it calls the twin and its settings."""
+TWIN_NAMES = tuple(_CLASSES)
 
 
 def make_twin(name: str, options: Mapping[str, object]) -> Twin:
     """The twin of this name with these settings; raises `ValidationError` if they do not fit."""
-    if name not in _MAKERS:
+    if name not in _CLASSES:
         raise LookupError(f"no twin {name!r}; there are: {', '.join(TWIN_NAMES)}")
-    return _MAKERS[name](options)
+    package = import_module(f"examples.twins.{name}")
+    twin, settings = (getattr(package, one) for one in _CLASSES[name])
+    made: Twin = twin(settings.model_validate(options))
+    return made
