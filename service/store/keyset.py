@@ -81,6 +81,14 @@ def newest_ids(session: Session, keyset: Keyset, wanted: Wanted, limit: int) -> 
     return ids_of(session, statement.text(), statement.values | {"limit": limit})
 
 
+def count_up_to(session: Session, keyset: Keyset, wanted: Wanted, limit: int) -> int:
+    """Give how many rows there are, or the limit if there are more."""
+    if wanted.among is not None and not wanted.among:
+        return 0
+    statement = _Statement(keyset, wanted, is_sqlite=is_sqlite(session), in_order=False)
+    return len(ids_of(session, statement.text(), statement.values | {"limit": limit}))
+
+
 def ids_of(session: Session, statement: str, values: Mapping[str, Any]) -> list[UUID]:
     """Give the ids that a statement finds, in its order."""
     types = (bindparam(name, type_=kind) for name, kind in _TYPES.items() if name in values)
@@ -131,10 +139,18 @@ def is_sqlite(session: Session) -> bool:
 class _Statement:
     """The SQL that gives the newest ids. All that is put together is our own."""
 
-    def __init__(self, keyset: Keyset, wanted: Wanted, *, is_sqlite: bool) -> None:
+    def __init__(
+        self, keyset: Keyset, wanted: Wanted, *, is_sqlite: bool, in_order: bool = True
+    ) -> None:
+        self._order = " ORDER BY found.id DESC" if in_order else ""
         self._keyset, self._wanted, self._is_sqlite = keyset, wanted, is_sqlite
         self.values = dict(wanted.values)
-        self._conditions = [*([keyset.always] if keyset.always else []), *wanted.conditions]
+        self._conditions = list(wanted.conditions)
+        if keyset.always:
+            # Said so, no index is sought by what most rows fulfil.
+            is_checked = wanted.in_no_order
+            always = f"({keyset.always}) = true" if is_checked else keyset.always
+            self._conditions.append(always)
         if wanted.since is not None:
             self._conditions.append(self._bind(f"{self._time()} >=", "since", wanted.since))
         if wanted.until is not None:
@@ -193,8 +209,10 @@ class _Statement:
             newest = _select("*", table, bounds, ":window")
             return _select("id", f"({newest}) AS newest", self.conditions)
         if self._wanted.in_no_order:
-            # A limit of its own keeps it apart: nobody goes through all rows in their order.
+            # Neither database shall go through all rows in the order of their ids instead.
             where = " AND ".join([*self.conditions, *bounds])
+            if self._is_sqlite:
+                return f"SELECT id FROM {table} WHERE {where} ORDER BY +id DESC LIMIT :limit"  # noqa: S608  # ours
             few = f"(SELECT id FROM {table} WHERE {where} OFFSET 0) AS few"  # noqa: S608  # ours
             return _select("id", few, [])
         if self._wanted.among is None or self._wanted.are_few:
@@ -206,7 +224,7 @@ class _Statement:
             found = f"CROSS JOIN LATERAL ({self._newest_of_each()}) AS found"
         return (
             f"SELECT found.id AS id FROM {self._given()} {found}"  # noqa: S608  # ours
-            " ORDER BY found.id DESC LIMIT :limit"
+            f"{self._order} LIMIT :limit"
         )
 
     def _newest_of_each(self) -> str:

@@ -75,7 +75,7 @@ def wanted_runs(session: Session, question: RunQuestion) -> Wanted:
         among if not conditions or question.workflow or question.status else None,
         tuple(conditions),
         values,
-        are_few=bool(conditions),
+        in_no_order=bool(conditions),
         since=question.since,
         until=question.until,
     )
@@ -95,7 +95,7 @@ def wanted_effects(session: Session, question: EffectQuestion) -> Wanted:
     times: dict[str, Any] = {"since": question.since, "until": question.until}
     if question.run is None:
         return Wanted(among, **times)
-    return Wanted(among, ("run_id = :run",), {"run": question.run}, are_few=True, **times)
+    return Wanted(among, ("run_id = :run",), {"run": question.run}, in_no_order=True, **times)
 
 
 def wanted_audit_events(session: Session, question: AuditFilter) -> Wanted:

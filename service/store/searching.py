@@ -30,7 +30,7 @@ from service.store.listed import EVENTS
 MOST_WORDS = 20
 SHORTEST_BEGINNING = 3
 """Letters that a word needs before its `*`: fewer would stand for most words there are."""
-WINDOW = 2_000
+WINDOW = 1_000
 """Of the newest events so many are looked at one by one, before the index is asked for all that
 have the words: what is frequent is among them, and what is not, the index gives in no time."""
 _WORD = re.compile(r"([^\W_]+)(\*?)")
