@@ -81,13 +81,13 @@ def note_removed(
     return [id_ for id_ in ids if id_ not in wrong]
 
 
-def places_of(session: Session, table: str, ids: Collection[UUID]) -> Places | None:
-    """Give the places of rows in their seals; None unless all of them are as they were sealed.
+def has_seals(session: Session) -> bool:
+    """Say whether anything was sealed yet."""
+    return store.newest(session) is not None
 
-    Of a chain that has no seals yet there are no places.
-    """
-    if store.newest(session) is None:
-        return {}
+
+def places_of(session: Session, table: str, ids: Collection[UUID]) -> Places | None:
+    """Give the places of rows in their seals; None unless all of them are as they were sealed."""
     wrong, found = _look(session, _TABLES[table], frozenset(ids))
     places = {each.seal.number: frozenset(each.places) for each in found}
     known = {id_ for each in found for id_ in each.places.values()}

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import structlog
@@ -21,17 +22,19 @@ from schemas.partitioned import PARTITIONED
 from service.db import Session
 from service.errors import Transient
 from service.leaves import COVERED
-from service.removals import note_removed_places, places_of
+from service.removals import has_seals, note_removed_places, places_of
 from service.runtime import Runtime
 from service.store import partitions as store
 from service.store.partitions import NO_ID, Partition
-from service.store.retention import Kind, all_go
+from service.store.retention import Kind, all_over, find_going
 
 log = structlog.get_logger(__name__)
 
 LARGE_BYTES = 32 * 1024 * 1024
 """From this size on a partition of a day goes as a whole, and its rows wait for its end."""
 ROWS_AT_ONCE = 2000
+MOST_AT_ONCE = 20_000
+"""Of rows that no seal covers, and that nobody needs to know singly."""
 MOST_TRIES = 3
 """How often a partition is gone through in which somebody writes meanwhile."""
 _SEALED = frozenset(table.name for table in COVERED)
@@ -43,15 +46,25 @@ class WrittenMeanwhileError(Transient):
     code = "written_meanwhile"
 
 
+class Looked(NamedTuple):
+    """The ids of the rows that were looked at and may go, or that there are no more rows."""
+
+    ids: Sequence[UUID] = ()
+    to_end: bool = False
+
+
 @dataclass(slots=True)
 class _Look:
     """What was seen of a partition since a moment: up to which id, and how many rows.
 
+    `sealed`: whether anything was sealed then; `ids`: whether the caller asked for the rows' ids.
     `places` are those of its rows in their seals.
     """
 
     partition: Partition
     since: int
+    sealed: bool
+    ids: bool
     after: UUID = NO_ID
     rows: int = 0
     places: dict[int, set[int]] = field(default_factory=dict)
@@ -91,27 +104,42 @@ class Wholes:
         return None
 
     def look_on(
-        self, session: Session, kind: Kind, partition: Partition, before: datetime
-    ) -> Sequence[UUID] | None:
-        """Look at the next rows of a partition and give them; none at its end.
+        self, session: Session, kind: Kind, partition: Partition, before: datetime, *, ids: bool
+    ) -> Looked:
+        """Look at the next rows of a partition. Whoever fails with them must `forget` all of it.
 
-        None: it does not go as a whole.
+        `ids`: whether the caller needs them. Without them, and where no seal covers the rows, many
+        are looked at together.
         """
         look = self._look
-        if look is None or look.partition.name != partition.name:
-            look = self._look = _Look(partition, store.moment(session))
-        ids = store.next_ids(session, partition, look.after, ROWS_AT_ONCE)
-        if not ids:
-            return ids
-        places = places_of(session, kind.name, ids) if kind.name in _SEALED else {}
-        if places is None or not all_go(session, kind, ids, before):
+        if look is None or look.partition.name != partition.name or look.ids != ids:
+            sealed = kind.name in _SEALED and has_seals(session)
+            look = self._look = _Look(partition, store.moment(session), sealed, ids)
+        if not (ids or look.sealed or kind.unneeded):
+            return self._look_at_many(session, kind, look, before)
+        page = store.next_ids(session, partition, look.after, ROWS_AT_ONCE)
+        if not page:
+            return Looked(to_end=True)
+        places = places_of(session, kind.name, page) if look.sealed else {}
+        if places is None or len(find_going(session, kind, page, before)) < len(page):
             self.give_up(partition)
-            return None
+            return Looked()
         for number, some in places.items():
             look.places.setdefault(number, set()).update(some)
-        look.rows += len(ids)
-        look.after = ids[-1]
-        return ids
+        look.rows += len(page)
+        look.after = page[-1]
+        return Looked(page)
+
+    def _look_at_many(self, session: Session, kind: Kind, look: _Look, before: datetime) -> Looked:
+        rows = store.next_rows(session, look.partition, look.after, MOST_AT_ONCE)
+        if rows is None:
+            return Looked(to_end=True)
+        if not all_over(session, kind, look.after, rows.last, before):
+            self.give_up(look.partition)
+            return Looked()
+        look.rows += rows.number
+        look.after = rows.last
+        return Looked()
 
     def drop(self, runtime: Runtime, session: Session, kind: Kind) -> int:
         """Drop the partition that was looked at to its end; gives how many rows it had.
@@ -130,7 +158,7 @@ class Wholes:
         return look.rows
 
     def forget(self) -> None:
-        """Forget what was seen of a partition: it is gone."""
+        """Forget what was seen of a partition."""
         self._look = None
         self._tries = 1
 

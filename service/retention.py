@@ -6,7 +6,7 @@ has come is a row beside the policy: whoever leads next goes on there, and `doct
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -254,12 +254,18 @@ class Remover:
         archive: Archive | None,
     ) -> Progress:
         """Look at the next rows of a partition; at its end it is dropped."""
-        with reading(runtime.database) as session:
-            ids = self._wholes.look_on(session, kind, whole, before)
-            lines = [] if archive is None or not ids else list(_lines(session, kind, ids))
-        if archive is not None and lines:
-            archive.append(kind.name, (line for _, line in lines))
-        if ids is None or ids:
+        try:
+            with reading(runtime.database) as session:
+                needed = archive is not None
+                looked = self._wholes.look_on(session, kind, whole, before, ids=needed)
+                if archive is not None:
+                    for lines in _parts(_lines(session, kind, looked.ids)):
+                        archive.append(kind.name, lines)
+        except BaseException:
+            # What was not archived must not be taken for looked at.
+            self._wholes.forget()
+            raise
+        if not looked.to_end:
             _save(runtime, progress, now)
             return progress
         try:
@@ -320,6 +326,20 @@ def _forget_keys(runtime: Runtime, progress: Progress, now: datetime) -> Progres
             progress = progress.model_copy(update={"keys": tuple(others)})
             set_policy(work.session, PROGRESS, progress.model_dump(mode="json"), now=now)
     return progress
+
+
+def _parts(lines: Iterable[tuple[UUID, Line]]) -> Iterator[list[Line]]:
+    """Give lines in lists that are not too long for memory."""
+    part: list[Line] = []
+    chars = 0
+    for _, line in lines:
+        part.append(line)
+        chars += len(line[1])
+        if chars > MOST_ARCHIVED_CHARS:
+            yield part
+            part, chars = [], 0
+    if part:
+        yield part
 
 
 def _lines(session: Session, kind: Kind, ids: Sequence[UUID]) -> Iterator[tuple[UUID, Line]]:

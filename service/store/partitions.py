@@ -67,6 +67,13 @@ class StillNeededError(Permanent):
     code = "still_needed"
 
 
+class Rows(NamedTuple):
+    """Rows that follow one another: how many, and the id of the last."""
+
+    number: int
+    last: UUID
+
+
 class Counted(NamedTuple):
     """How many rows a partition has, and how many of these were written since a moment."""
 
@@ -190,6 +197,17 @@ def next_ids(
         {"after": after, "limit": limit},
     )
     return list(found.scalars())
+
+
+def next_rows(session: Session, partition: Partition, after: UUID, limit: int) -> Rows | None:
+    """Give how many rows of a partition follow an id, up to so many, and the last of them."""
+    page = f"SELECT id FROM {partition.name} WHERE id > :after ORDER BY id LIMIT :limit"  # noqa: S608  # ours
+    # There is no greatest of ids before PostgreSQL 18.
+    found = session.execute(
+        text(f'SELECT count(*), max(CAST(id AS text) COLLATE "C") FROM ({page}) AS page'),  # noqa: S608  # above
+        {"after": after, "limit": limit},
+    ).one()
+    return Rows(found[0], UUID(found[1])) if found[0] else None
 
 
 def moment(session: Session) -> int:

@@ -214,12 +214,10 @@ def find_going(session: Session, kind: Kind, ids: Collection[UUID], before: date
     return list(session.execute(goes.order_by(ident)).scalars())
 
 
-def all_go(session: Session, kind: Kind, ids: Sequence[UUID], before: datetime) -> bool:
-    """Say whether all of these rows may go, which are those from the first id to the last."""
-    if kind.unneeded:
-        return len(find_going(session, kind, ids, before)) == len(ids)
+def all_over(session: Session, kind: Kind, after: UUID, last: UUID, before: datetime) -> bool:
+    """Say whether the time of all rows is over that follow an id, up to another."""
     ident = col(kind.model.id)
-    stays = exists().where(ident >= ids[0], ident <= ids[-1], not_(and_(*kind.over(before))))
+    stays = exists().where(ident > after, ident <= last, not_(and_(*kind.over(before))))
     return not session.execute(select(stays)).scalar_one()
 
 

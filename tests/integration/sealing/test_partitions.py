@@ -106,6 +106,19 @@ def test_a_partition_goes_as_a_whole_when_its_time_is_over(house: SealedHouse) -
     assert wrong(house) == [(What.ADDED, str(rows[0].id))]
 
 
+def test_rows_that_are_sealed_only_later_are_signed_for(house: SealedHouse) -> None:
+    house.receive(3)
+    house.tamper(SETTLE)
+    house.now += LATER
+    remover = Remover(rest_times=0, large_bytes=0)
+    assert remover.remove_portion(house.runtime)
+    house.seal()
+    remove(house, remover)
+    assert names(house) == []
+    assert wrong(house) == []
+    assert house.verify()[1].tables["deliveries"].removed == 3
+
+
 def event(house: SealedHouse, key: str) -> EventRow:
     moment = min(house.now, NOON)
     return EventRow(
@@ -207,7 +220,11 @@ def test_a_partition_is_archived_before_it_goes(house: SealedHouse, tmp_path: Pa
         set_policy(work.session, POLICY, plain_retention(Retention(archive=True)), now=house.now)
     rows = settled(house, 5)
     house.now += LATER
-    remove(house)
+    remover = Remover(rest_times=0, large_bytes=0)
+    (tmp_path / "archive").write_text("it cannot be written")
+    assert not remover.remove_portion(house.runtime)
+    (tmp_path / "archive").unlink()
+    remove(house, remover)
     assert names(house) == []
     (file,) = (tmp_path / "archive").glob("deliveries-*")
     archived = [json.loads(line)["id"] for line in gzip.decompress(file.read_bytes()).splitlines()]
