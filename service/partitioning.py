@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import structlog
 
-from schemas.partitioned import PARTITIONED
+from schemas.partitioned import PARTITIONED, rest_of
 from service.errors import Unavailable
 from service.runtime import Runtime
-from service.store.partitions import is_locked, make_ahead
+from service.store.partitions import DAY, is_locked, make_ahead, rows_since
 from service.unit_of_work import unit_of_work
 
 log = structlog.get_logger(__name__)
+
+MOST_COUNTED = 1000
 
 
 def make_partitions(runtime: Runtime) -> bool:
@@ -27,7 +29,9 @@ def make_partitions(runtime: Runtime) -> bool:
     for table in PARTITIONED:
         try:
             with unit_of_work(runtime.database, runtime.queue) as work:
-                made = list(make_ahead(work.session, table, runtime.clock()))
+                now = runtime.clock()
+                made = list(make_ahead(work.session, table, now))
+                outside = rows_since(work.session, rest_of(table), now - DAY, MOST_COUNTED)
         except Unavailable as error:
             if not is_locked(error.__cause__):
                 raise
@@ -35,4 +39,6 @@ def make_partitions(runtime: Runtime) -> bool:
         else:
             if made:
                 log.info("partitions_made", partitions=made)
+            if outside:
+                log.warning("partition_missing", table=table, rows=outside)
     return False

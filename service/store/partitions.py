@@ -116,7 +116,7 @@ def make_ahead(session: Session | Connection, table: str, now: datetime) -> Iter
     there = partitions_of(session, table)
     behind = max([_midnight(now), *(made_at(partition.behind) for partition in there)])
     while not there or behind < now + AHEAD:
-        few = there and _rows_since(session, table, now - DAY, MANY_A_DAY) < MANY_A_DAY
+        few = there and rows_since(session, table, now - DAY, MANY_A_DAY) < MANY_A_DAY
         width = WEEK if few else DAY
         while (last := make_partition(session, table, behind, behind + width)) is not None:
             behind = _midnight(last) + DAY
@@ -162,7 +162,7 @@ def _leaving_plain(session: Session | Connection, table: str) -> str:
     return f" WITH (toast_tuple_target = {LEFT_PLAIN_BYTES})"
 
 
-def _rows_since(session: Session | Connection, table: str, since: datetime, most: int) -> int:
+def rows_since(session: Session | Connection, table: str, since: datetime, most: int) -> int:
     """Count the rows made since a time, up to so many."""
     counted = f"SELECT 1 FROM {table} WHERE id >= :since LIMIT :most"  # noqa: S608  # ours
     found = session.execute(

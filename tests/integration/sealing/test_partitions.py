@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from schemas.config import Retention
 from schemas.partitioned import PARTITIONED
@@ -281,7 +282,10 @@ def test_a_partition_is_of_a_day_where_many_rows_come(
 def test_rows_that_nobody_made_a_partition_for_are_left_where_they_are(house: SealedHouse) -> None:
     house.now += timedelta(days=2)
     rows = house.receive(2, at=house.now)
-    make_partitions(house.runtime)
+    with capture_logs() as logs:
+        make_partitions(house.runtime)
+    told = [(line["table"], line["rows"]) for line in logs if line["event"] == "partition_missing"]
+    assert told == [("deliveries", 2)]
     assert house.look_at("SELECT count(*) FROM deliveries_rest") == 2
     assert names(house)[1] == "deliveries_20261105"
     assert left(house) == {str(row.id) for row in rows}
