@@ -21,7 +21,7 @@ MEASUREMENTS = (
     memory.MEASUREMENT,
     starting.MEASUREMENT,
 )
-SECONDS, QUICK_SECONDS = 6.0, 1.0
+SECONDS, QUICK_SECONDS = 5.0, 1.0
 ROUNDS = 3
 DATABASES = ("postgres", "sqlite")
 

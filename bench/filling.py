@@ -19,6 +19,7 @@ from service.store.partitions import make_partition
 
 DAY = timedelta(days=1)
 AT_ONCE = 250_000
+NOTED = 1000
 LOG_ROOM = "8GB"
 """So that PostgreSQL does not write everything out again and again while it is filled."""
 _FUNCTION = """
@@ -54,9 +55,12 @@ class Filler:
         """The expression for the time of a copy."""
         return f"to_timestamp(({self.first_ms} + n * {self._step_ms}) / 1000.0)"
 
-    def copy(self, table: str, values: Mapping[str, str], *, of: str = "true") -> None:
+    def copy(
+        self, table: str, values: Mapping[str, str], *, of: str = "true", every: int = 1
+    ) -> None:
         """Copy the newest row of a table for which `of` holds; `values` are SQL, over `n`.
 
+        `every`: 10 makes a tenth of the copies, over the same time.
         An id is made, and so is the key by which a delivery or an event is known.
         """
         columns = self._columns(table)
@@ -68,10 +72,15 @@ class Filler:
         statement = sql.SQL(
             "INSERT INTO {table} ({columns}) SELECT {expressions}"
             " FROM (SELECT * FROM {table} WHERE {of} ORDER BY id DESC LIMIT 1) AS t,"
-            " generate_series({first}, {last}) AS n"
+            " generate_series({first}, {last}, {every}) AS n"
         )
-        for first in range(0, self._rows, AT_ONCE):
-            bounds = {"first": first, "last": min(first + AT_ONCE, self._rows) - 1}
+        for first in sorted({0, *range(NOTED, self._rows, AT_ONCE)}):
+            most = NOTED if first == 0 else AT_ONCE
+            last = min(first + most, self._rows) - 1
+            bounds = {"first": first, "last": last, "every": every}
+            # What triggers note of a row they have noted of the first ones, which are of all kinds.
+            role = "origin" if first == 0 else "replica"
+            self._connection.execute(f"SET session_replication_role = {role}".encode())
             self._connection.execute(
                 statement.format(
                     table=sql.Identifier(table),
@@ -109,6 +118,7 @@ def filling(url: str) -> Iterator[Connection]:
     """Give a connection that fills; afterwards everything is as vacuuming leaves it."""
     with contextlib.closing(psycopg.connect(url, autocommit=True)) as connection:
         connection.execute(f"ALTER SYSTEM SET max_wal_size = '{LOG_ROOM}'".encode())
+        connection.execute("ALTER SYSTEM SET autovacuum = off")  # it is vacuumed at the end
         connection.execute("SELECT pg_reload_conf()")
         connection.execute("SET synchronous_commit = off")
         connection.execute("SET work_mem = '256MB'")
@@ -116,6 +126,7 @@ def filling(url: str) -> Iterator[Connection]:
             yield connection
         finally:
             connection.execute("ALTER SYSTEM RESET max_wal_size")
+            connection.execute("ALTER SYSTEM RESET autovacuum")
             connection.execute("SELECT pg_reload_conf()")
         connection.execute("VACUUM (ANALYZE)")
         connection.execute("CHECKPOINT")

@@ -22,6 +22,7 @@ from bench.filling import Filler, filling, make_days, midnight
 from bench.installation import RECEIVING, Installation, new_installation
 from bench.loading import Load, send
 from bench.outside import CONNECTION, calls_outside
+from bench.payload import body_of
 from bench.receivers import settled_rows
 from schemas.clock import utc_now
 from service.db import Database
@@ -37,6 +38,7 @@ P95 = Wanted(
 )
 EVENTS, QUICK_EVENTS = 1_000_000, 4_000
 DAYS = 7
+BODY_BYTES = 512
 ASKED, QUICK_ASKED = 20, 2
 DEEP_PAGES = 3
 TOKENS = 200
@@ -237,7 +239,9 @@ def _filled(context: Context) -> Iterator[Installation]:
         installation.add_workflow("tell", WORKFLOW)
         installation.prepare()
         with installation.running("serve"), installation.running("work", ready=None):
-            load = Load(installation.port, 10.0, connections=1, requests=1)
+            load = Load(
+                installation.port, 10.0, connections=1, body=body_of(BODY_BYTES), requests=1
+            )
             send(load)
             send(load.wrongly_signed())
             database = Database(url)
@@ -260,7 +264,10 @@ def _wait_for(database: Database, rows: str) -> None:
 
 
 def _fill(filler: Filler) -> None:
-    """Copy everything that lists show: as many of each as there are events."""
+    """Copy everything that lists show: a delivery, a run and an effect for each event.
+
+    Of alerts, rejections and audit events there are a tenth of that.
+    """
     named = f"CASE WHEN n % 2 = 0 THEN 'github' ELSE 'source-' || n % {SOURCES} END"
     at = filler.time
     delivery, event, run = (filler.id_of(table) for table in ("deliveries", "events", "runs"))
@@ -301,13 +308,14 @@ def _fill(filler: Filler) -> None:
             "key": "'copy-' || n",
             "run_id": run,
             "event_id": event,
-            "state": "CASE WHEN n % 100 = 0 THEN 'open' ELSE 'resolved' END",
-            "severity": "CASE WHEN n % 50 = 0 THEN 'critical' ELSE 'warning' END",
+            "state": "CASE WHEN n % 1000 = 0 THEN 'open' ELSE 'resolved' END",
+            "severity": "CASE WHEN n % 500 = 0 THEN 'critical' ELSE 'warning' END",
             **dict.fromkeys(("opened_at", "changed_at", "resolved_at"), at),
         },
+        every=10,
     )
-    filler.copy("rejections", {"received_at": at, "source": named})
-    filler.copy("audit_events", {"at": at})
+    filler.copy("rejections", {"received_at": at, "source": named}, every=10)
+    filler.copy("audit_events", {"at": at}, every=10)
 
 
 MEASUREMENT = Measurement("lists", (P95,), run)

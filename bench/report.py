@@ -80,8 +80,9 @@ def publish(report: Report) -> Path:
 def _row(figure: Figure) -> str:
     wanted = figure.wanted
     seen = "" if figure.value is None else f"**{shown(figure.value, wanted.unit)}**"
-    rounds = " ".join(shown(one, wanted.unit) for one in figure.rounds)
-    return f"| {wanted.says} | {wanted.bound} | {seen} | {rounds} | {figure.verdict} |"
+    rounds = [shown(one, wanted.unit) for one in sorted(figure.rounds)]
+    told = f"{rounds[0]} to {rounds[-1]}, of {len(rounds)}" if len(rounds) > 1 else ""
+    return f"| {wanted.says} | {wanted.bound} | {seen} | {told} | {figure.verdict} |"
 
 
 def _remarks(report: Report) -> Iterator[str]:

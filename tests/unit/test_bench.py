@@ -102,7 +102,7 @@ def test_what_was_measured_is_written_as_table_data_and_picture(
     table, data, picture = report.write(written)
     report.publish(written)
 
-    row = "| door ÷ another | ≥ 0.60 | **0.61** | 0.61 0.70 0.50 | yes |"
+    row = "| door ÷ another | ≥ 0.60 | **0.61** | 0.50 to 0.70, of 3 | yes |"
     assert row in table.read_text()
     assert row in document.read_text()
     assert document.read_text().startswith("Before\n<!-- bench: by the bench -->\nMeasured on ")
