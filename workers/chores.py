@@ -21,6 +21,7 @@ from service.queue_policy import warn_of_eviction
 from service.retention import Remover
 from service.runtime import Runtime
 from service.sealing import seal_rows, warn_of_closed_key
+from service.statistics import tidy_statistics
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ CHORES: tuple[Chore, ...] = (
     Chore("partitions", timedelta(hours=1), make_partitions),
     Chore("queue_policy", timedelta(minutes=5), _watch_queue),
     Chore("diagnosis", timedelta(seconds=5), diagnose_next),
+    Chore("statistics", timedelta(seconds=10), tidy_statistics),
 )
 
 

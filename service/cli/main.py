@@ -46,6 +46,7 @@ _COMMANDS = {
     ),
     "alert": Entry("alerting", "alert", "Alerts: conditions with a life."),
     "bulk": Entry("bulk", "bulk", "Work in bulk: replays of many, retries of many."),
+    "stats": Entry("statistics", "stats", "Statistics: how much there was, by the hour or day."),
     "source": Entry(
         "sources", "source", "Sources: receiving addresses, and how to connect a sender."
     ),

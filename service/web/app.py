@@ -33,6 +33,7 @@ from service.web.routes import (
     rejections,
     runs,
     schemas,
+    stats,
     testing,
     workflows,
 )
@@ -110,6 +111,7 @@ def _versioned() -> APIRouter:
         connecting,
         reconciliations,
         rejections,
+        stats,
         testing,
         workflows,
     ):

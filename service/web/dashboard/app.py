@@ -27,6 +27,7 @@ from service.unit_of_work import reading
 from service.web import run_shapes
 from service.web.dashboard import visit as visits
 from service.web.dashboard.deciding import Asked, Form, decide, told
+from service.web.dashboard.events import find_events, read_lately
 from service.web.dashboard.needs import may_look_up, read_needs
 from service.web.dashboard.rendering import page
 from service.web.dashboard.visit import Visit
@@ -34,7 +35,16 @@ from service.web.deps import Parts
 from service.web.errors import note_request
 from service.web.limits import Limiter
 
-PATHS = ("/sign-in", "/sign-out", "/style.css", "/runs/", "/deliveries/", "/alerts/", "/refused")
+PATHS = (
+    "/sign-in",
+    "/sign-out",
+    "/style.css",
+    "/events",
+    "/runs/",
+    "/deliveries/",
+    "/alerts/",
+    "/refused",
+)
 SIGN_INS_A_MINUTE = 10
 MOST_FIELDS = 20
 
@@ -57,6 +67,7 @@ class Pages:
         return Starlette(
             routes=[
                 Route("/", self._page(self.needs)),
+                Route("/events", self._page(self.events)),
                 Route("/runs/{ident:uuid}", self._page(self.run)),
                 *(
                     Route(f"/{kind}/{{ident:uuid}}", self._form(self.decide), methods=["POST"])
@@ -83,7 +94,15 @@ class Pages:
         with reading(self._parts.database) as session:
             needs = read_needs(session, self._parts.actions, now)
             done = told(session, request.query_params)
-        return page("needs.html", visit=visit, needs=needs, now=now, done=done)
+            lately = read_lately(session, now)
+        return page("needs.html", visit=visit, needs=needs, now=now, done=done, lately=lately)
+
+    def events(self, request: Request, visit: Visit) -> Response:
+        """Show events, all of them or those with some words."""
+        now = self._parts.clock()
+        with reading(self._parts.database) as session:
+            found = find_events(session, request.query_params, now)
+        return page("events.html", visit=visit, found=found, now=now, done=None)
 
     def run(self, request: Request, visit: Visit) -> Response:
         """Show a run, or a branch of one, and what can be decided on it."""

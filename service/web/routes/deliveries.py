@@ -10,9 +10,10 @@ from fastapi import APIRouter, Header, Query
 
 from schemas import api
 from schemas.bulk import ReplayOut, ReplayRequest
+from schemas.statistics import CountOut
 from schemas.tables import DeliveryRow
 from service import replay
-from service.store import details, listing
+from service.store import counting, details, listing
 from service.web import described, shapes
 from service.web.deps import AnyParts, Operator, Reading
 
@@ -30,6 +31,17 @@ def list_deliveries(
     found = listing.list_deliveries(session, question)
     sizes = listing.body_sizes(session, [row.id for row in found.rows])
     return shapes.page(found, lambda row: shapes.delivery(row, sizes[row.id]))
+
+
+@router.get("/deliveries/count", tags=["deliveries"])
+def count_deliveries(
+    session: Reading, parts: AnyParts, question: Annotated[api.DeliveryQuestion, Query()]
+) -> CountOut:
+    """Count deliveries: exactly up to 10,000, beyond that an estimate, which says so.
+
+    `limit` and `cursor` are not heeded. A key (`q`) is not heeded.
+    """
+    return counting.count_deliveries(session, question, parts.clock())
 
 
 @router.get("/deliveries/{delivery_id}", tags=["deliveries"])

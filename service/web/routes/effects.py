@@ -9,10 +9,11 @@ from fastapi import APIRouter, Query
 
 from schemas import api
 from schemas.effect_lists import EffectEntry, EffectQuestion
+from schemas.statistics import CountOut
 from schemas.tables import EffectRow
-from service.store import details, effects
+from service.store import counting, details, effects
 from service.web import run_shapes, shapes
-from service.web.deps import Reading
+from service.web.deps import AnyParts, Reading
 
 router = APIRouter(prefix="/effects", tags=["effects"])
 
@@ -25,6 +26,17 @@ def list_effects(
     found = effects.list_effects(session, question)
     runs = effects.runs_of(session, found.rows)
     return shapes.page(found, lambda row: run_shapes.effect(row, runs))
+
+
+@router.get("/count")
+def count_effects(
+    session: Reading, parts: AnyParts, question: Annotated[EffectQuestion, Query()]
+) -> CountOut:
+    """Count effects: exactly up to 10,000, beyond that an estimate, which says so.
+
+    `limit` and `cursor` are not heeded.
+    """
+    return counting.count_effects(session, question, parts.clock())
 
 
 @router.get("/{effect_id}")

@@ -8,9 +8,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from schemas import api
-from service.store import details, listing
+from schemas.statistics import CountOut
+from service.store import counting, details, listing
 from service.web import shapes
-from service.web.deps import Reading
+from service.web.deps import AnyParts, Reading
 
 router = APIRouter(prefix="/events", tags=["events"])
 
@@ -21,6 +22,17 @@ def list_events(
 ) -> api.Page[api.EventOut]:
     """List events, newest first."""
     return shapes.page(listing.list_events(session, question), api.EventOut.model_validate)
+
+
+@router.get("/count")
+def count_events(
+    session: Reading, parts: AnyParts, question: Annotated[api.EventQuestion, Query()]
+) -> CountOut:
+    """Count events: exactly up to 10,000, beyond that an estimate, which says so.
+
+    `limit` and `cursor` are not heeded.
+    """
+    return counting.count_events(session, question, parts.clock())
 
 
 @router.get("/{event_id}")

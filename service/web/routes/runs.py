@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query
 
 from schemas import api
 from schemas.run_tables import RunRow
+from schemas.statistics import CountOut
 from service import approvals, doubts, retrying
-from service.store import listing, run_details
+from service.store import counting, listing, run_details
 from service.store.run_details import Waiting
 from service.web import described, run_shapes, shapes
 from service.web.deps import AnyParts, MayBeRepeated, Operator, Reading
@@ -32,6 +33,17 @@ def list_runs(
         ids = [row.id for row in found.rows]
         waiting = run_details.waiting_under(session, ids, question.waiting_for)
     return shapes.page(found, lambda row: run_shapes.listed(row, waiting))
+
+
+@router.get("/count")
+def count_runs(
+    session: Reading, parts: AnyParts, question: Annotated[api.RunQuestion, Query()]
+) -> CountOut:
+    """Count runs: exactly up to 10,000, beyond that an estimate, which says so.
+
+    `limit` and `cursor` are not heeded.
+    """
+    return counting.count_runs(session, question, parts.clock())
 
 
 @router.get("/{run_id}")

@@ -413,3 +413,31 @@ def test_the_address_says_nothing_on_a_page(operator: Browser, count: str) -> No
     page = operator.client.get("/", params={"done": "verify_again", "count": count}).text
     assert "accepted now: 0" in page
     assert 'role="status"' not in operator.client.get("/", params={"done": "explode"}).text
+
+
+# --- events, and how much there was -----------------------------------------------------------
+
+
+def test_events_are_searched_a_page_at_a_time(face: Installation, operator: Browser) -> None:
+    face.save(*(make_event(f"key-{number}", facts={"title": "checkout"}) for number in range(21)))
+    face.save(make_event("other", subject="the <b>other</b> one"))
+    everything = operator.see("/events")
+    assert "22 events" in everything
+    assert "the &lt;b&gt;other&lt;/b&gt; one" in everything
+    found = operator.see("/events?search=CHECKOUT")
+    assert ("21 events with these words" in found, 'value="CHECKOUT"' in found) == (True, True)
+    more = re.search(r'href="(/events\?[^"]+)"', found)
+    assert more is not None
+    rest = operator.see(html.unescape(more[1]))
+    assert rest.count("hookwright event show") == 1
+    assert "nothing yet" in operator.see("/events?search=nowhere")
+    assert operator.client.get(f"/events?search={'x' * 201}").status_code == 422
+
+
+def test_the_first_page_says_how_much_there_was(face: Installation, operator: Browser) -> None:
+    workflow, version = make_workflow()
+    event = make_event()
+    face.save(workflow, version, event, make_run(event, version))
+    shown = re.sub(r"<[^>]+>", " ", operator.see())
+    assert "1 events" in shown
+    assert re.search(r"heal\s+1\s+0\s+0", shown)

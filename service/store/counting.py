@@ -1,0 +1,158 @@
+"""How many rows of a list there are: counted as far as that is quick, and estimated beyond.
+
+What is narrowed by nothing but what statistics tell apart is estimated from those. Of anything else
+it is assumed that all of them came as fast as the newest did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlmodel import Session, col, select
+
+from schemas.api import DeliveryQuestion, EventQuestion, RunQuestion
+from schemas.effect_lists import EffectQuestion
+from schemas.ids import made_at
+from schemas.run_tables import RunRow
+from schemas.statistics import MOST_HOURS, CountOut, Per
+from schemas.tables import DeliveryRow, DeliveryState, EffectRow, EventRow
+from service.store.keyset import Keyset, Wanted, count_up_to, newest_ids
+from service.store.listed import (
+    DELIVERIES,
+    EFFECTS,
+    EVENTS,
+    RUNS,
+    wanted_deliveries,
+    wanted_effects,
+    wanted_events,
+    wanted_runs,
+)
+from service.store.searching import search_ids
+from service.store.statistics import BEGUN, Counted, beginning_of, counted_between
+
+COUNTED = 10_000
+"""So many are counted."""
+SAMPLE = 1_000
+"""So many of the newest tell how fast they came."""
+SURELY_MORE = 3 * COUNTED
+"""What is estimated to be so many is not counted."""
+DIGITS = 3
+"""Digits of an estimate that are told: more of them would look like a count."""
+
+Model = type[DeliveryRow] | type[EventRow] | type[RunRow] | type[EffectRow]
+Question = DeliveryQuestion | EventQuestion | RunQuestion | EffectQuestion
+Told = Callable[[Counted], bool]
+"""Says of a statistic whether it counts."""
+_WITHOUT_STATISTICS = frozenset({"received", "pending", "running", "waiting"})
+
+
+def count_deliveries(session: Session, question: DeliveryQuestion, now: datetime) -> CountOut:
+    """Count deliveries; a key is not looked for."""
+
+    def told(one: Counted) -> bool:
+        return (
+            one.counted == "deliveries"
+            and question.source in {None, one.source}
+            and question.vendor in {None, one.vendor}
+            and question.state in {None, one.state}
+        )
+
+    wanted = wanted_deliveries(session, question)
+    is_told = question.state != DeliveryState.RECEIVED
+    return _count(session, DELIVERIES, wanted, told if is_told else None, now)
+
+
+def count_events(session: Session, question: EventQuestion, now: datetime) -> CountOut:
+    """Count events."""
+    wanted = wanted_events(session, question)
+    if question.words is not None:
+        return _count_searched(session, question, wanted, now)
+    kinds = None if wanted.among is None else set(wanted.among)
+
+    def told(one: Counted) -> bool:
+        kind = (one.vendor, one.source, one.type)
+        return one.counted == "events" and (kinds is None or kind in kinds)
+
+    return _count(session, EVENTS, wanted, told if question.subject is None else None, now)
+
+
+def count_runs(session: Session, question: RunQuestion, now: datetime) -> CountOut:
+    """Count runs, without their branches."""
+
+    def told(one: Counted) -> bool:
+        return (
+            one.counted == "runs"
+            and question.workflow in {None, one.workflow}
+            and one.state == (question.status or BEGUN)
+        )
+
+    is_told = question.status not in _WITHOUT_STATISTICS
+    is_told = is_told and question.event is None and question.waiting_for is None
+    wanted = wanted_runs(session, question)
+    return _count(session, RUNS, wanted, told if is_told else None, now)
+
+
+def count_effects(session: Session, question: EffectQuestion, now: datetime) -> CountOut:
+    """Count effects."""
+    return _count(session, EFFECTS, wanted_effects(session, question), None, now)
+
+
+def _count(
+    session: Session, keyset: Keyset, wanted: Wanted, told: Told | None, now: datetime
+) -> CountOut:
+    count = count_up_to(session, keyset, wanted, COUNTED + 1)
+    if count <= COUNTED:
+        return CountOut(count=count, estimated=False)
+    if told is None:
+        newest = newest_ids(session, keyset, wanted, SAMPLE)
+        return _by_pace(session, keyset, wanted, newest, now)
+    since = wanted.since or _oldest(session, keyset) or now
+    until = wanted.until or now + timedelta(hours=1)
+    per: Per = "hour" if since > now - MOST_HOURS + timedelta(days=1) else "day"
+    found = counted_between(session, per, beginning_of(per, since), until)
+    return _estimate(sum(one.count for one in found if told(one)))
+
+
+def _count_searched(
+    session: Session, question: EventQuestion, wanted: Wanted, now: datetime
+) -> CountOut:
+    newest = search_ids(session, question, wanted, SAMPLE)
+    if len(newest) == SAMPLE:
+        estimate = _by_pace(session, EVENTS, wanted, newest, now)
+        if estimate.count > SURELY_MORE:
+            return estimate
+        newest = search_ids(session, question, wanted, COUNTED + 1)
+    if len(newest) > COUNTED:
+        return _by_pace(session, EVENTS, wanted, newest, now)
+    return CountOut(count=len(newest), estimated=False)
+
+
+def _by_pace(
+    session: Session, keyset: Keyset, wanted: Wanted, newest: Sequence[UUID], now: datetime
+) -> CountOut:
+    """Estimate how many there are by how fast the newest came."""
+    begin = wanted.since or _oldest(session, keyset) or now
+    latest, last = made_at(newest[0]), made_at(newest[-1])
+    pace = len(newest) / max(timedelta(seconds=1), latest - last).total_seconds()
+    return _estimate(round(pace * max(0.0, (latest - begin).total_seconds())))
+
+
+def _oldest(session: Session, keyset: Keyset) -> datetime | None:
+    model = _MODELS[keyset.table]
+    first = session.exec(select(model.id).order_by(col(model.id)).limit(1)).first()
+    return None if first is None else made_at(first)
+
+
+def _estimate(count: int) -> CountOut:
+    count = max(count, COUNTED + 1)
+    return CountOut(count=round(count, DIGITS - len(str(count))), estimated=True)
+
+
+_MODELS: dict[str, Model] = {
+    "deliveries": DeliveryRow,
+    "events": EventRow,
+    "runs": RunRow,
+    "effects": EffectRow,
+}

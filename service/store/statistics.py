@@ -1,0 +1,109 @@
+"""What was counted as it came: reading it, and adding up what transactions have left beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import BigInteger, cast, delete, func, text
+from sqlalchemy import select as sa_select
+from sqlmodel import Session, col, select
+
+from schemas.reading_tables import StatisticRow, TallyRow
+from schemas.statistics import Per
+
+BEGUN = "begun"
+"""What a run is counted as when it begins."""
+ADDED_AT_ONCE = 5_000
+_GROUP = "counted, source, vendor, type, workflow, state"
+_ADD_UP = text(
+    f"""
+    WITH taken AS (
+        DELETE FROM tallies WHERE id IN (
+            SELECT id FROM tallies ORDER BY id LIMIT :limit FOR UPDATE SKIP LOCKED
+        ) RETURNING *
+    )
+    INSERT INTO statistics (span, begins, {_GROUP}, count)
+    SELECT spans.span, spans.beginning, {_GROUP}, sum(count)
+    FROM taken CROSS JOIN LATERAL (
+        VALUES ('hour', begins), ('day', date_trunc('day', begins, 'UTC'))
+    ) AS spans (span, beginning)
+    GROUP BY spans.span, spans.beginning, {_GROUP}
+    ORDER BY spans.span, spans.beginning, {_GROUP}
+    ON CONFLICT (span, begins, {_GROUP})
+    DO UPDATE SET count = statistics.count + excluded.count
+    """  # noqa: S608  # constants
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How much there was of a kind from a moment on. What a kind does not have is empty."""
+
+    begins: datetime
+    counted: str
+    source: str
+    vendor: str
+    type: str
+    workflow: str
+    state: str
+    count: int
+
+
+_FIELDS = tuple(one.name for one in fields(Counted))
+
+
+def beginning_of(per: Per, moment: datetime) -> datetime:
+    """Give when the hour or day began that a moment is in, in UTC."""
+    hour = moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return hour if per == "hour" else hour.replace(hour=0)
+
+
+def counted_between(
+    session: Session, per: Per, since: datetime, until: datetime
+) -> Iterator[Counted]:
+    """Give what was counted in these hours or days, in no order and perhaps in several parts."""
+    values = tuple(col(getattr(StatisticRow, name)) for name in _FIELDS)
+    within = (col(StatisticRow.begins) >= since, col(StatisticRow.begins) < until)
+    for row in session.execute(sa_select(*values).where(col(StatisticRow.span) == per, *within)):
+        yield Counted(*tuple(row))
+    group = tuple(col(getattr(TallyRow, name)) for name in _FIELDS[:-1])
+    left = (
+        sa_select(*group, cast(func.sum(TallyRow.count), BigInteger).label("count"))
+        .where(col(TallyRow.begins) >= since, col(TallyRow.begins) < until)
+        .group_by(*group)
+    )
+    for row in session.execute(left):
+        begins, *rest = tuple(row)
+        yield Counted(beginning_of(per, begins), *rest)
+
+
+def has_tallies(session: Session, least: int = 1) -> bool:
+    """Say whether so many transactions have left what they counted."""
+    found = session.exec(select(TallyRow.id).limit(least)).all()
+    return len(found) >= least
+
+
+def add_up(session: Session) -> None:
+    """Add what some transactions have left to the hours and days (PostgreSQL)."""
+    session.execute(_ADD_UP, {"limit": ADDED_AT_ONCE})
+
+
+def has_older(session: Session, per: Per, before: datetime) -> bool:
+    """Say whether there are hours or days from before a moment."""
+    older = select(StatisticRow.count).where(
+        StatisticRow.span == per, col(StatisticRow.begins) < before
+    )
+    return session.exec(older.limit(1)).first() is not None
+
+
+def forget(session: Session, per: Per, before: datetime) -> None:
+    """Remove the oldest day of the hours or days from before a moment."""
+    of = (col(StatisticRow.span) == per, col(StatisticRow.begins) < before)
+    first = session.execute(sa_select(func.min(StatisticRow.begins)).where(*of)).scalar()
+    if first is not None:
+        session.execute(
+            delete(StatisticRow).where(*of, col(StatisticRow.begins) < first + timedelta(days=1)),
+            execution_options={"synchronize_session": False},
+        )
