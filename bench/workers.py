@@ -44,7 +44,8 @@ LOOK_EVERY_S = 0.05
 PATIENCE_S = 300.0
 STORING_S = 60.0
 REQUIREMENTS = Path(__file__).parent / "baselines" / "requirements-dbos.txt"
-ENVIRONMENT = Path(__file__).parent / "results" / "dbos-venv"
+ENVIRONMENT = Path(sys.prefix) / "bench-dbos"
+"""Within our own environment, so that nobody takes it for a part of the project."""
 WORKFLOW = """
 name: three-steps
 on:
