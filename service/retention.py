@@ -30,7 +30,7 @@ from service.store.archiving import describe
 from service.store.partitions import (
     Partition,
     StillNeededError,
-    forget_keys_between,
+    forget_keys_from,
     is_locked,
 )
 from service.store.policies import read_policy, set_policy
@@ -319,12 +319,11 @@ def _forget_keys(runtime: Runtime, progress: Progress, now: datetime) -> Progres
     """Forget keys of a partition that is gone. Until then a delivery that comes anew is known."""
     left, *others = progress.keys
     with unit_of_work(runtime.database, runtime.queue) as work:
-        forgotten = forget_keys_between(
-            work.session, left.table, left.first, left.behind, KEYS_AT_ONCE
-        )
-        if forgotten < KEYS_AT_ONCE:
-            progress = progress.model_copy(update={"keys": tuple(others)})
-            set_policy(work.session, PROGRESS, progress.model_dump(mode="json"), now=now)
+        first = forget_keys_from(work.session, left.table, left.first, left.behind, KEYS_AT_ONCE)
+        if first < left.behind:
+            others.insert(0, left.model_copy(update={"first": first}))
+        progress = progress.model_copy(update={"keys": tuple(others)})
+        set_policy(work.session, PROGRESS, progress.model_dump(mode="json"), now=now)
     return progress
 
 

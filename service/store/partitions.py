@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection, text
@@ -264,15 +264,26 @@ def drop(session: Session, table: str, partition: Partition) -> None:
     session.execute(text(f"DROP TABLE {partition.name}"))
 
 
-def forget_keys_between(session: Session, table: str, first: UUID, behind: UUID, limit: int) -> int:
-    """Forget some of the keys of rows that are gone; gives how many these were."""
+def forget_keys_from(session: Session, table: str, first: UUID, behind: UUID, limit: int) -> UUID:
+    """Forget some of the keys of rows that are gone; gives the id from which on others are left.
+
+    That is `behind` when none are.
+    """
     keys = PARTITIONED[table].name
-    some = f"SELECT key FROM {keys} WHERE row_id >= :first AND row_id < :behind LIMIT :limit"  # noqa: S608  # ours
-    done: Any = session.execute(
-        text(f"DELETE FROM {keys} WHERE key IN ({some})"),  # noqa: S608  # above
+    # Not the next ones that there are: whoever looks for these goes through all that went before.
+    following = session.execute(
+        text(
+            f"SELECT row_id FROM {keys} WHERE row_id >= :first AND row_id < :behind"  # noqa: S608  # ours
+            " ORDER BY row_id OFFSET :limit LIMIT 1"
+        ),
         {"first": first, "behind": behind, "limit": limit},
+    ).scalar()
+    until = behind if following is None else UUID(str(following))
+    session.execute(
+        text(f"DELETE FROM {keys} WHERE row_id >= :first AND row_id < :until"),  # noqa: S608  # ours
+        {"first": first, "until": until},
     )
-    return int(done.rowcount)
+    return until
 
 
 def _wait_little(session: Session | Connection) -> None:

@@ -16,15 +16,16 @@ from schemas.config import Retention
 from schemas.partitioned import PARTITIONED
 from schemas.run_tables import RunRow
 from schemas.tables import DeliveryRow, EventRow
+from service import retention
 from service.db import Database
 from service.evidence_report import What
 from service.partitioning import make_partitions
-from service.retention import PROGRESS, Remover
+from service.retention import Remover
 from service.retention_rules import POLICY, plain_retention
 from service.store import partitions
 from service.store.deliveries import store_events
-from service.store.policies import read_policy, set_policy
-from service.unit_of_work import reading, unit_of_work
+from service.store.policies import set_policy
+from service.unit_of_work import unit_of_work
 from tests.integration.sealing.sealed_house import SealedHouse, id_at
 
 DAY = datetime(2026, 11, 2, tzinfo=UTC)
@@ -232,20 +233,23 @@ def test_a_partition_is_archived_before_it_goes(house: SealedHouse, tmp_path: Pa
     assert archived == [str(row.id) for row in rows]
 
 
-def test_keys_are_forgotten_by_whoever_goes_on(house: SealedHouse) -> None:
-    (row,) = settled(house, 1)
+def test_keys_are_forgotten_by_whoever_goes_on(
+    house: SealedHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "KEYS_AT_ONCE", 2)
+    rows = settled(house, 5)
     house.now += LATER
     remover = Remover(rest_times=0, large_bytes=0)
     while names(house)[0].startswith("deliveries"):
         assert remover.remove_portion(house.runtime)
-    # It is known until its key is forgotten, and then it is new.
-    house.store(row)
+    # They are known until their keys are forgotten, and then they are new.
+    house.store(*rows)
     assert left(house) == set()
-    with reading(house.database) as session:
-        assert (read_policy(session, PROGRESS) or {})["keys"]
+    assert remover.remove_portion(house.runtime)
+    assert house.look_at("SELECT count(*) FROM delivery_keys") == 3
     remove(house)
-    house.store(row)
-    assert left(house) == {str(row.id)}
+    house.store(*rows)
+    assert len(left(house)) == 5
 
 
 # --- made ahead -------------------------------------------------------------------------------
