@@ -54,13 +54,13 @@ def _three_steps(run: str, number: int) -> None:
 three_steps = DBOS.workflow()(_three_steps)
 
 
-def perform(runs: int) -> float:
-    """Begin so many runs and wait for their ends; gives the seconds that it took."""
-    began = time.monotonic()
+def perform(runs: int) -> dict[str, float]:
+    """Begin so many runs and wait for their ends; gives what time and processor time it took."""
+    began, used = time.monotonic(), time.process_time()
     handles = [DBOS.start_workflow(three_steps, str(uuid4()), number) for number in range(runs)]
     for handle in handles:
         handle.get_result()
-    return time.monotonic() - began
+    return {"seconds": time.monotonic() - began, "processor": time.process_time() - used}
 
 
 def main() -> None:
@@ -68,7 +68,7 @@ def main() -> None:
     create_table(engine)
     DBOS.launch()
     perform(int(sys.argv[1]))
-    print(json.dumps({"seconds": perform(int(sys.argv[2]))}), flush=True)
+    print(json.dumps(perform(int(sys.argv[2]))), flush=True)
     DBOS.destroy()
 
 
