@@ -32,6 +32,13 @@ WAITING_FIRST = ("e2e", "faults", "vendors", "house", "integration")
 computes, and what is last is short, so that no processor is idle at the end."""
 
 
+def pytest_configure() -> None:
+    """Let temporary folders be in memory where there is room: nothing here survives a power cut."""
+    room = memory()
+    if room is not None:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(room))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """What collecting makes stays: it is not looked through for garbage, now or later."""
