@@ -81,7 +81,9 @@ def upgrade() -> None:
         )
     odd = SQLITE_ODD if is_sqlite else POSTGRES_ODD
     for table, column in TIMES.items():
-        where = odd.format(time=f'"{column}"')
+        # At the door it costs nothing to see that a row is not one of these.
+        is_late = "rejection_id IS NOT NULL"
+        where = is_late if table == "deliveries" else odd.format(time=f'"{column}"')
         op.execute(f"CREATE INDEX ix_{table}_odd_times ON {table} (id) WHERE {where}")
     for statement in SQLITE if is_sqlite else POSTGRES:
         op.execute(sa.text(statement.replace(":", r"\:")))
@@ -190,10 +192,10 @@ _WORDS = (
 _KINDS = "INSERT INTO kinds (listed, one, two, three)"
 
 
-def _of_one(listed: str, one: str, two: str, *, name: str = "") -> str:
+def _of_one(listed: str, one: str, two: str) -> str:
     """Give the function of a trigger that notes what kind a row is of."""
     return f"""
-        CREATE FUNCTION note_{name or listed}() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE FUNCTION note_{listed}() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             IF NOT EXISTS (
                 SELECT FROM kinds
@@ -238,10 +240,6 @@ POSTGRES = (
     ("CREATE TRIGGER note_deliveries AFTER UPDATE ON deliveries"
     " REFERENCING OLD TABLE AS before NEW TABLE AS changed"
     " FOR EACH STATEMENT EXECUTE FUNCTION note_deliveries()"),
-    _of_one("deliveries", "NEW.vendor", "NEW.source", name="old_deliveries"),
-    # What comes by the door has nothing to be noted.
-    ("CREATE TRIGGER note_old_deliveries AFTER INSERT ON deliveries FOR EACH ROW"
-    " WHEN (NEW.state <> 'received') EXECUTE FUNCTION note_old_deliveries()"),
     f"""
     CREATE FUNCTION note_runs_begun() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -283,7 +281,6 @@ POSTGRES = (
 _NOTED = {
     "note_events": "events",
     "note_deliveries": "deliveries",
-    "note_old_deliveries": "deliveries",
     "note_runs_begun": "runs",
     "note_runs_ended": "runs",
     "note_effects": "effects",
@@ -380,10 +377,6 @@ SQLITE = (
         " INSERT INTO event_words (event_words, rowid, words)"
         f" SELECT 'delete', number, {_text_of('OLD')} FROM event_numbers WHERE event_id = OLD.id;"
         " DELETE FROM event_numbers WHERE event_id = OLD.id; END"
-    ),
-    (
-        "CREATE TRIGGER note_old_deliveries AFTER INSERT ON deliveries WHEN NEW.state <> 'received'"
-        f" BEGIN {_noted('deliveries', 'NEW.vendor, NEW.source, ' + _NONE)} END"
     ),
     (
         "CREATE TRIGGER note_deliveries AFTER UPDATE OF state ON deliveries"

@@ -43,13 +43,15 @@ class Keyset:
     """How the rows of a list are found.
 
     `columns` are what the index begins with, as SQL. `time` is the column a list is narrowed by.
-    `always` holds for every row of the list.
+    `always` holds for every row of the list, `odd` for those alone whose ids tell another time than
+    they do, where their index says it in a way of its own.
     """
 
     table: str
     time: str
     columns: tuple[str, ...] = ()
     always: str = ""
+    odd: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,8 @@ class _Statement:
         table = self._keyset.table
         index = ODD_TIMES.format(table=table)
         of = f"{table} INDEXED BY {index}" if self._is_sqlite else table
-        is_odd = _is_odd(self._keyset.time, is_sqlite=self._is_sqlite)
+        own = self._keyset.odd
+        is_odd = own or _is_odd(self._keyset.time, is_sqlite=self._is_sqlite)
         before = self._wanted.before
         bounds = [] if before is None else [self._bind("id <", "before", before)]
         return _select("id", of, [is_odd, *self.conditions, *bounds])

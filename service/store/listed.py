@@ -16,7 +16,10 @@ from schemas.tables import DeliveryState, EffectState, SourceRow
 from schemas.workflow import RunStatus
 from service.store.keyset import Keyset, Values, Wanted, kinds_of
 
-DELIVERIES = Keyset("deliveries", "received_at", ("source", "state"))
+# A request that was refused and accepted later came before its id was made.
+DELIVERIES = Keyset(
+    "deliveries", "received_at", ("source", "state"), odd="rejection_id IS NOT NULL"
+)
 EVENTS = Keyset("events", "received_at", ("vendor", "coalesce(source, '')", "type"))
 RUNS = Keyset("runs", "created_at", ("workflow", "status"), always="parent_id IS NULL")
 EFFECTS = Keyset("effects", "intended_at", ("action", "connection", "state"))

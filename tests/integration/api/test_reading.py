@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from schemas.ids import first_id, new_id
 from schemas.tables import ConnectionRow, DeliveryRow, PollRow
 from tests.integration.api.conftest import (
     NOW,
@@ -74,10 +75,21 @@ def test_deliveries_are_filtered(api: Installation, filters: dict[str, str]) -> 
         "vendor": "github",
         "state": "malformed",
         "received_at": at,
+        "id": first_id(at),
     }
+    api.save(make_source("github", vendor="github"), make_source())
     api.save(make_delivery("other"), make_delivery("is-wanted_%-here", **wanted))
     assert names(api.get("/deliveries", **filters), "delivery_key") == ["is-wanted_%-here"]
     assert len(api.get("/deliveries", verdict="verified")["data"]) == 2
+
+
+def test_what_was_accepted_later_is_found_by_when_it_came(api: Installation) -> None:
+    late = make_delivery("late", rejection_id=new_id())
+    api.save(make_delivery("usual", id=first_id(NOW)), late)
+    soon = (NOW + timedelta(minutes=1)).isoformat()
+    for asked in ({"until": soon}, {"since": NOW.isoformat(), "source": "vibeview"}):
+        assert names(api.get("/deliveries", **asked), "delivery_key") == ["late", "usual"]
+    assert names(api.get("/deliveries", until=NOW.isoformat()), "delivery_key") == []
 
 
 def test_a_delivery_is_read_with_what_came_of_it(api: Installation) -> None:
