@@ -37,6 +37,8 @@ _ALIKE = ("DEFAULTS", "CONSTRAINTS", "GENERATED", "STORAGE", "COMPRESSION")
 _BOUND = "(MINVALUE|'[0-9a-f-]{36}')"
 _RANGE = re.compile(rf"FOR VALUES FROM \({_BOUND}\) TO \('([0-9a-f-]{{36}})'\)")
 NO_ID = UUID(int=0)
+_TURN = 1 << 32
+"""After so many transactions their short numbers begin anew."""
 _LOCK_NOT_AVAILABLE = "55P03"
 _STILL_REFERRED_TO = "23503"
 
@@ -223,20 +225,21 @@ def hold(session: Session, partition: Partition) -> None:
 
 
 def count_rows(session: Session, partition: Partition, since: int) -> Counted:
-    """Count the rows of a partition, and those that were written since a `moment`.
+    """Count the rows of a partition that is held, and those that were written since a `moment`.
 
     By the number of the transaction that wrote a row, which nobody who writes rows can choose. Of
     such a number the table has the lower half alone: what was written just as many transactions
     ago as it takes to come to the same number again is counted as well.
     """
-    newer = "(CAST(CAST(xmin AS text) AS bigint) - :since % 4294967296 + 4294967296) % 4294967296"
-    now = "CAST(CAST(pg_current_xact_id() AS text) AS bigint)"
+    found = session.execute(text("SELECT CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text)"))
+    newer = "(CAST(CAST(xmin AS text) AS bigint) + :ahead) % :turn < :span"
     row = session.execute(
-        text(
-            f"SELECT count(*), count(*) FILTER (WHERE {newer} <= {now} - :since)"  # noqa: S608  # ours
-            f" FROM {partition.name}"
-        ),
-        {"since": since},
+        text(f"SELECT count(*), count(*) FILTER (WHERE {newer}) FROM {partition.name}"),  # noqa: S608  # ours
+        {
+            "ahead": _TURN - since % _TURN,
+            "turn": _TURN,
+            "span": int(found.scalar_one()) - since,
+        },
     ).one()
     return Counted(*row)
 
