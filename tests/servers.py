@@ -65,11 +65,17 @@ def free_port() -> int:
 
 
 def wait_until(
-    condition: Callable[[], T], timeout: float = 10.0, *, what: str = "the condition"
+    condition: Callable[[], T],
+    timeout: float = 10.0,
+    *,
+    what: str = "the condition",
+    pause: float = FIRST_PAUSE_S,
 ) -> T:
-    """Give the first truthy answer. Raises AssertionError after `timeout` seconds."""
+    """Give the first truthy answer. Raises AssertionError after `timeout` seconds.
+
+    `pause` is the time after the first asking; each is half as long again as the one before it.
+    """
     began = time.monotonic()
-    pause = FIRST_PAUSE_S
     while not (answer := condition()):
         waited = time.monotonic() - began
         if waited > timeout:

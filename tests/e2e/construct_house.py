@@ -22,7 +22,16 @@ from examples.twins.launch import TwinProcess
 from schemas.tables import ScheduleRow
 from service.db import Database
 from service.vendors import BY_NAME
-from tests.e2e.house import END_S, ENDED, REPOSITORY, SECRETS, House, send, signed
+from tests.e2e.house import (
+    ASKED_AGAIN_S,
+    END_S,
+    ENDED,
+    REPOSITORY,
+    SECRETS,
+    House,
+    send,
+    signed,
+)
 from tests.servers import NO_AUTHORITIES, wait_until
 
 CONSTRUCTS = Path(__file__).parent / "constructs"
@@ -223,7 +232,7 @@ class ConstructHouse:
 
     def _wait(self, condition: Callable[[], Any], what: str, deliveries: Sequence[str]) -> Any:
         try:
-            return wait_until(condition, END_S, what=what)
+            return wait_until(condition, END_S, what=what, pause=ASKED_AGAIN_S)
         except AssertionError as error:
             told = [
                 self.detail(run["id"]) for delivery in deliveries for run in self.runs(delivery)

@@ -45,6 +45,8 @@ START_S = 60.0
 END_S = 60.0
 ENDED = {"succeeded", "failed", "cancelled", "skipped"}
 TOKENS = 5
+ASKED_AGAIN_S = 0.05
+"""Each asking takes time from the processes that are to get there."""
 
 
 @dataclass
@@ -141,7 +143,8 @@ class House:
                 row["status"] in ENDED for row in runs
             )
 
-        wait_until(is_over, END_S, what="what earlier tests began has ended")
+        what = "what earlier tests began has ended"
+        wait_until(is_over, END_S, what=what, pause=ASKED_AGAIN_S)
 
     def run(self, *arguments: str, timeout_s: float = 60) -> str:
         """Run a command to its end; gives what it printed."""
@@ -183,7 +186,7 @@ class House:
                 return False
             return answer.status_code == 200
 
-        wait_until(ready, START_S, what="the server is ready")
+        wait_until(ready, START_S, what="the server is ready", pause=ASKED_AGAIN_S)
 
     def log(self, name: str) -> str:
         return self._log_file(name).read_text()
@@ -221,7 +224,8 @@ class House:
             return done if len(done) >= count else []
 
         try:
-            done = wait_until(ended, END_S, what=f"{count} runs of {workflow} have ended")
+            what = f"{count} runs of {workflow} have ended"
+            done = wait_until(ended, END_S, what=what, pause=ASKED_AGAIN_S)
         except AssertionError as error:
             details = [self.get(f"/runs/{run['id']}") for run in self.runs(workflow)]
             logs = "\n".join(self.log(name)[-3000:] for name in self.processes)

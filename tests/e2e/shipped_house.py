@@ -16,6 +16,7 @@ import httpx
 
 from examples.twins.launch import TwinProcess
 from tests.e2e.house import (
+    ASKED_AGAIN_S,
     END_S,
     ENDED,
     REPOSITORY,
@@ -140,7 +141,7 @@ class ShippedHouse:
     def wait(self, condition: Callable[[], Any], what: str) -> Any:
         """Wait for a condition; when it stays away, tell all that is known of the new runs."""
         try:
-            return wait_until(condition, END_S, what=what)
+            return wait_until(condition, END_S, what=what, pause=ASKED_AGAIN_S)
         except AssertionError as error:
             new = [row["id"] for row in self._recent() if row["id"] not in self.seen]
             told = [self.get(f"/runs/{run_id}") for run_id in new]
