@@ -125,12 +125,12 @@ def test_a_list_or_filter_that_no_value_is_known_for_is_named() -> None:
     openapi = {
         "components": {"schemas": {"State": {"enum": ["open", "closed"]}}},
         "paths": {
-            "/things": list_of(
+            "/api/v1/things": list_of(
                 {"name": "state", "in": "query", "schema": state},
                 {"name": "vendor", "in": "query", "schema": {"type": "string"}},
                 {"name": "flavour", "in": "query", "schema": {"type": "string"}},
             ),
-            "/things/{thing_id}": list_of(),
+            "/api/v1/things/{thing_id}": list_of(),
             "/version": {"get": {"responses": {"200": {}}}},
         },
     }
@@ -138,10 +138,10 @@ def test_a_list_or_filter_that_no_value_is_known_for_is_named() -> None:
     unknown, asked = questions_of(openapi)
 
     urls = [one.url() for one in asked]
-    assert unknown == ["flavour of /things"]
-    assert "/things?state=closed" in urls
-    assert "/things?state=open&vendor=github" in urls
-    assert {url.partition("?")[0] for url in urls} == {"/things"}
+    assert unknown == ["flavour of /api/v1/things"]
+    assert "/api/v1/things?state=closed" in urls
+    assert "/api/v1/things?state=open&vendor=github" in urls
+    assert {url.partition("?")[0] for url in urls} == {"/api/v1/things"}
 
 
 def test_a_part_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
