@@ -18,7 +18,7 @@ from service.queue import Queue
 
 DELIVERIES_A_JOB = 100
 MAX_WAITING_GROUPS = 1_000
-PAUSE_S = 0.02
+PAUSE_S = 0.05
 """Between two rings. Ringing costs more than storing a group, so that under load what comes in this
 time shares a job; the first delivery after a pause is rung for at once."""
 

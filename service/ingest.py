@@ -109,14 +109,19 @@ def ingest_together(runtime: Runtime, ids: Sequence[UUID], begin: Begin | None =
     """
     with unit_of_work(runtime.database, runtime.queue) as work:
         rows = store.lock_received(work.session, ids)
+        if not rows:
+            return 0
         sources = store.sources_of(work.session, [row.source_id for row in rows])
         events: list[EventRow] = []
+        read: list[UUID] = []
         for row in rows:
             source = sources.get(row.source_id)
             if is_only_a_hint(runtime, row, source):
                 ask_vendor(runtime, work, row)
-            else:
-                events += read_delivery(runtime, row, source)
+            elif (found := _read(runtime, row, source)) is not None:
+                events += found
+                read.append(row.id)
+        store.mark_ingested(work.session, read)
         store_and_route(runtime, work, events)
         if begin is not None:
             begin(work, work.take_new_runs())
@@ -205,15 +210,23 @@ class Unread:
 
 def read_delivery(runtime: Runtime, row: DeliveryRow, source: SourceRow | None) -> list[EventRow]:
     """Give the events of a delivery by its own word, and note in the row how far it has come."""
-    found = read_events(runtime, row, source)
-    if isinstance(found, Unread):
-        if found.malformed:
-            mark_malformed(row, found)
-        else:
-            _fail(runtime, row, found)
+    found = _read(runtime, row, source)
+    if found is None:
         return []
     mark_ingested(row)
     return found
+
+
+def _read(runtime: Runtime, row: DeliveryRow, source: SourceRow | None) -> list[EventRow] | None:
+    """Give the events of a delivery; None when it cannot be read, which is noted in the row."""
+    found = read_events(runtime, row, source)
+    if not isinstance(found, Unread):
+        return found
+    if found.malformed:
+        mark_malformed(row, found)
+    else:
+        _fail(runtime, row, found)
+    return None
 
 
 def read_events(

@@ -25,6 +25,17 @@ def lock_received(session: Session, ids: Sequence[UUID]) -> Sequence[DeliveryRow
     return session.exec(statement).all()
 
 
+def mark_ingested(session: Session, ids: Sequence[UUID]) -> None:
+    """Note of deliveries that are locked that their events are stored."""
+    if ids:
+        session.execute(
+            update(DeliveryRow)
+            .where(col(DeliveryRow.id).in_(ids))
+            .values(state=DeliveryState.INGESTED.value, due_at=None, error=None, fault=None)
+            .execution_options(synchronize_session=False)
+        )
+
+
 def sources_of(session: Session, ids: Sequence[UUID]) -> dict[UUID, SourceRow]:
     """Give these sources by id; a removed source is missing."""
     rows = session.exec(select(SourceRow).where(col(SourceRow.id).in_(set(ids))))
