@@ -16,7 +16,7 @@ from schemas.api import DeliveryQuestion, EventQuestion, RunQuestion
 from schemas.effect_lists import EffectQuestion
 from schemas.ids import made_at
 from schemas.run_tables import RunRow
-from schemas.statistics import MOST_HOURS, CountOut, Per
+from schemas.statistics import CountOut, Per
 from schemas.tables import DeliveryRow, DeliveryState, EffectRow, EventRow
 from service.store.keyset import Keyset, Wanted, count_up_to, newest_ids
 from service.store.listed import (
@@ -30,10 +30,12 @@ from service.store.listed import (
     wanted_runs,
 )
 from service.store.searching import search_ids
-from service.store.statistics import BEGUN, Counted, beginning_of, counted_between
+from service.store.statistics import BEGUN, Counted, beginning_of, totals_between
 
 COUNTED = 10_000
 """So many are counted."""
+LATELY = timedelta(days=7)
+"""Since then it is told by hours how many there were, before that by days."""
 SAMPLE = 1_000
 """So many of the newest tell how fast they came."""
 SURELY_MORE = 3 * COUNTED
@@ -53,8 +55,7 @@ def count_deliveries(session: Session, question: DeliveryQuestion, now: datetime
 
     def told(one: Counted) -> bool:
         return (
-            one.counted == "deliveries"
-            and question.source in {None, one.source}
+            question.source in {None, one.source}
             and question.vendor in {None, one.vendor}
             and question.state in {None, one.state}
         )
@@ -73,7 +74,7 @@ def count_events(session: Session, question: EventQuestion, now: datetime) -> Co
 
     def told(one: Counted) -> bool:
         kind = (one.vendor, one.source, one.type)
-        return one.counted == "events" and (kinds is None or kind in kinds)
+        return kinds is None or kind in kinds
 
     return _count(session, EVENTS, wanted, told if question.subject is None else None, now)
 
@@ -82,11 +83,7 @@ def count_runs(session: Session, question: RunQuestion, now: datetime) -> CountO
     """Count runs, without their branches."""
 
     def told(one: Counted) -> bool:
-        return (
-            one.counted == "runs"
-            and question.workflow in {None, one.workflow}
-            and one.state == (question.status or BEGUN)
-        )
+        return question.workflow in {None, one.workflow} and one.state == (question.status or BEGUN)
 
     is_told = question.status not in _WITHOUT_STATISTICS
     is_told = is_told and question.event is None and question.waiting_for is None
@@ -110,9 +107,14 @@ def _count(
         return _by_pace(session, keyset, wanted, newest, now)
     since = wanted.since or _oldest(session, keyset) or now
     until = wanted.until or now + timedelta(hours=1)
-    per: Per = "hour" if since > now - MOST_HOURS + timedelta(days=1) else "day"
-    found = counted_between(session, per, beginning_of(per, since), until)
-    return _estimate(sum(one.count for one in found if told(one)))
+    per: Per = "hour" if wanted.since and since > now - LATELY else "day"
+    found = totals_between(session, per, keyset.table, beginning_of(per, since), until)
+    total = sum(one.count for one in found if told(one))
+    if total > COUNTED:
+        return _estimate(total)
+    # They were stored in a way of their own, or before anybody counted.
+    newest = newest_ids(session, keyset, wanted, SAMPLE)
+    return _by_pace(session, keyset, wanted, newest, now)
 
 
 def _count_searched(

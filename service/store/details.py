@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import or_
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel, col, select
 
@@ -141,10 +140,8 @@ def runs_by_id(session: Session, ids: Sequence[UUID]) -> Sequence[RunRow]:
 
 def runs_of(session: Session, events: Sequence[UUID]) -> Sequence[RunRow]:
     """Give the runs that these events started or joined, the first 100."""
+    # Each by its index: of either one or the other, PostgreSQL would go through all runs.
+    started = select(RunRow.id).where(col(RunRow.event_id).in_(events))
     joined = select(RunEventRow.run_id).where(col(RunEventRow.event_id).in_(events))
-    return session.exec(
-        select(RunRow)
-        .where(or_(col(RunRow.event_id).in_(events), col(RunRow.id).in_(joined)))
-        .order_by(col(RunRow.id))
-        .limit(MOST_RUNS)
-    ).all()
+    ids = sorted({*session.exec(started), *session.exec(joined)})[:MOST_RUNS]
+    return runs_by_id(session, ids)

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, text
+from sqlalchemy import Result, Uuid, bindparam, text
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Session, select
 
@@ -28,6 +28,8 @@ from schemas.reading_tables import ODD_TIMES, KindRow
 
 SLACK = timedelta(minutes=1)
 """How far a row's time and that of its id may be apart, unless it is among the odd ones."""
+MOST_COMBINATIONS = 1_000
+"""What fits more of them than that is looked for among all rows: it is not rare."""
 _TYPES: Mapping[str, TypeEngine[Any]] = {
     "since": UtcTime(),
     "until": UtcTime(),
@@ -79,6 +81,8 @@ def newest_ids(session: Session, keyset: Keyset, wanted: Wanted, limit: int) -> 
     """Give the ids of the newest rows, newest first."""
     if wanted.among is not None and not wanted.among:
         return []
+    if wanted.among is not None and len(wanted.among) > MOST_COMBINATIONS:
+        wanted = replace(wanted, are_few=True)
     statement = _Statement(keyset, wanted, is_sqlite=is_sqlite(session))
     return ids_of(session, statement.text(), statement.values | {"limit": limit})
 
@@ -88,14 +92,21 @@ def count_up_to(session: Session, keyset: Keyset, wanted: Wanted, limit: int) ->
     if wanted.among is not None and not wanted.among:
         return 0
     statement = _Statement(keyset, wanted, is_sqlite=is_sqlite(session), in_order=False)
-    return len(ids_of(session, statement.text(), statement.values | {"limit": limit}))
+    counted = f"SELECT count(*) FROM ({statement.text()}) AS found"  # noqa: S608  # ours
+    return int(_asked(session, counted, statement.values | {"limit": limit}).scalar_one())
 
 
 def ids_of(session: Session, statement: str, values: Mapping[str, Any]) -> list[UUID]:
     """Give the ids that a statement finds, in its order."""
+    return list(_asked(session, statement, values, id=Uuid).scalars())
+
+
+def _asked(
+    session: Session, statement: str, values: Mapping[str, Any], **columns: Any
+) -> Result[Any]:
     types = (bindparam(name, type_=kind) for name, kind in _TYPES.items() if name in values)
-    asked = text(statement).bindparams(*types).columns(id=Uuid)
-    return list(session.execute(asked, dict(values)).scalars())
+    asked = text(statement).bindparams(*types)
+    return session.execute(asked.columns(**columns) if columns else asked, dict(values))
 
 
 def newest_of_portion(
@@ -131,6 +142,20 @@ def kinds_of(session: Session, listed: str) -> Sequence[Values]:
     """Give the combinations of values that rows of a list have or had."""
     found = select(KindRow.one, KindRow.two, KindRow.three).where(KindRow.listed == listed)
     return [tuple(row) for row in session.exec(found)]
+
+
+def first_values(session: Session, keyset: Keyset) -> set[str]:
+    """Give the values that rows have in the first column: each by one look into the index."""
+    first, table = keyset.columns[0], keyset.table
+    in_order = ", ".join((*keyset.columns, "id"))
+    found = text(
+        f"WITH RECURSIVE known (value) AS ("  # noqa: S608  # ours
+        f" SELECT (SELECT {first} FROM {table} ORDER BY {in_order} LIMIT 1) UNION ALL"
+        f" SELECT (SELECT {first} FROM {table} WHERE {first} > known.value"
+        f" ORDER BY {in_order} LIMIT 1) FROM known WHERE value IS NOT NULL)"
+        " SELECT value FROM known WHERE value IS NOT NULL"
+    )
+    return set(session.execute(found).scalars())
 
 
 def is_sqlite(session: Session) -> bool:

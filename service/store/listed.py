@@ -14,7 +14,7 @@ from schemas.auditing import AuditFilter
 from schemas.effect_lists import EffectQuestion
 from schemas.tables import DeliveryState, EffectState, SourceRow
 from schemas.workflow import RunStatus
-from service.store.keyset import Keyset, Values, Wanted, kinds_of
+from service.store.keyset import Keyset, Values, Wanted, first_values, kinds_of
 
 # A request that was refused and accepted later came before its id was made.
 DELIVERIES = Keyset(
@@ -128,10 +128,14 @@ def fits(pattern: str | None, value: str) -> bool:
 
 
 def _sources(session: Session, vendor: str | None) -> set[str]:
-    """Give the names of the sources, of those as well that were removed, of a vendor or of all."""
+    """Give the names of the sources that deliveries have, of a vendor (if that is known) or all."""
+    stored = first_values(session, DELIVERIES)
+    if vendor is None:
+        return stored
     there = session.exec(select(SourceRow.vendor, SourceRow.name)).all()
-    known = [(vendor, source) for vendor, source, _ in kinds_of(session, "deliveries")]
-    return {name for of, name in (*there, *known) if vendor in {None, of}}
+    known = [(of, name) for of, name, _ in kinds_of(session, "deliveries")]
+    others = {name for of, name in (*there, *known) if of != vendor}
+    return (stored - others) | {name for of, name in (*there, *known) if of == vendor}
 
 
 def _firsts(session: Session, listed: str) -> set[str]:

@@ -79,6 +79,26 @@ def counted_between(
         yield Counted(beginning_of(per, begins), *rest)
 
 
+def totals_between(
+    session: Session, per: Per, counted: str, since: datetime, until: datetime
+) -> Iterator[Counted]:
+    """Give what was counted of one kind in all of these hours or days, perhaps in two parts."""
+    for table in (StatisticRow, TallyRow):
+        kind = tuple(col(getattr(table, name)) for name in _FIELDS[2:-1])
+        total = cast(func.sum(col(table.count)), BigInteger)
+        found = (
+            sa_select(*kind, total)
+            .where(
+                col(table.begins) >= since, col(table.begins) < until, col(table.counted) == counted
+            )
+            .group_by(*kind)
+        )
+        if table is StatisticRow:
+            found = found.where(col(StatisticRow.span) == per)
+        for row in session.execute(found):
+            yield Counted(since, counted, *tuple(row))
+
+
 def has_tallies(session: Session, least: int = 1) -> bool:
     """Say whether so many transactions have left what they counted."""
     found = session.exec(select(TallyRow.id).limit(least)).all()

@@ -20,6 +20,7 @@ from tests.integration.api.conftest import (
     make_delivery,
     make_event,
     make_run,
+    make_source,
     make_story,
     make_workflow,
 )
@@ -113,6 +114,7 @@ def test_few_are_counted_and_many_estimated(
     events = [make_event(f"key-{number}", id=made_now(number)) for number in range(6)]
     runs = [make_run(event, version, id=made_now(at)) for at, event in enumerate(events)]
     api.save(workflow, version, *events, make_event("rare", type="rare.one"), *runs)
+    api.save(make_source())
     api.save(*(make_delivery(f"key-{number}", state="ingested") for number in range(2)))
     assert api.get("/events/count") == {"count": 7, "estimated": False}
     assert api.get("/deliveries/count", state="ingested") == {"count": 2, "estimated": False}

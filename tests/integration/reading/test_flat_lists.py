@@ -168,6 +168,13 @@ def filled(database: Database) -> Database:
                     )
                 )
             )
+        # What workers note as they read deliveries.
+        connection.execute(
+            text(
+                "INSERT INTO kinds (listed, one, two, three)"
+                " SELECT DISTINCT 'deliveries', vendor, source, '' FROM deliveries"
+            )
+        )
         if not is_sqlite:
             connection.execute(text("ANALYZE"))
     return database
