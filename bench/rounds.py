@@ -11,8 +11,14 @@ from bench.processor_time import seconds
 from bench.receivers import Running
 
 CONNECTIONS = 32
-WARM_UP_CONNECTIONS = 8
-WARM_UP_S = 2.0
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """The load before a round, which does not count."""
+
+    seconds: float = 2.0
+    connections: int = 8
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,16 @@ class Round:
         return replace(self, void=void)
 
 
-def load_round(context: Context, running: Running, *, signature: str = "") -> Round:
+def load_round(
+    context: Context,
+    running: Running,
+    *,
+    signature: str = "",
+    warm_up: WarmUp = WarmUp(),  # frozen
+) -> Round:
     """Warm up, load once, and compare answers with rows; `signature` replaces the right one."""
     load = Load(running.port, context.seconds, CONNECTIONS, path=running.path, signature=signature)
-    send(load.lasting(1.0 if context.quick else WARM_UP_S, WARM_UP_CONNECTIONS))
+    send(load.lasting(1.0 if context.quick else warm_up.seconds, warm_up.connections))
     before = running.rows()
     measured = context.servers.pids() | {running.pid}
     used = seconds(measured)

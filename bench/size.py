@@ -17,13 +17,16 @@ from bench.installation import new_installation
 from bench.loading import Load, send
 from bench.payload import body_of
 from bench.receivers import PREPARED, RECEIVERS, Running
-from bench.rounds import load_round
+from bench.rounds import CONNECTIONS, WarmUp, load_round
 from schemas.clock import utc_now
 from schemas.ids import first_id
 
 FULL = Wanted("size/door", "door with 5,000,000 stored deliveries ÷ empty", 0.9)
 ROWS, QUICK_ROWS = 5_000_000, 20_000
 DAYS = 5
+WARM_UP = WarmUp(seconds=8.0, connections=CONNECTIONS)
+"""What PostgreSQL pays once after each checkpoint, every five minutes, is not to fill the round: it
+writes the first change of each page whole to its log, and millions of keys are on many pages."""
 STORED_BODY_BYTES = 512
 """What the copies hold, so that five million of them fit on most disks."""
 
@@ -39,10 +42,10 @@ def run(context: Context) -> Iterator[Figure]:
         with _full(context, rows) as start:
             for number in range(context.rounds):
                 with start() as running:
-                    full = load_round(context, running)
+                    full = load_round(context, running, warm_up=WARM_UP)
                 full = full.noted(context, "size/full", round=number + 1)
                 with RECEIVERS["postgres/door"].start(context.servers) as running:
-                    empty = load_round(context, running)
+                    empty = load_round(context, running, warm_up=WARM_UP)
                 empty = empty.noted(context, "size/empty", round=number + 1)
                 ratios.append(full.rate / empty.rate)
                 voids |= {full.void, empty.void} - {""}
