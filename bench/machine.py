@@ -50,7 +50,7 @@ def describe() -> dict[str, Any]:
         "pinned": can_pin(),
         "load_average": [round(one, 2) for one in os.getloadavg()],
         "python": platform.python_version(),
-        "wrk": _first_line(["wrk", "--version"], shutil.which("wrk") is not None),
+        "wrk": _wrk(),
         "libraries": {name: version(name) for name in LIBRARIES},
         "commit": _commit(),
     }
@@ -76,6 +76,11 @@ def _cpu() -> str:
 
 def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _wrk() -> str:
+    said = _first_line(["wrk", "--version"], shutil.which("wrk") is not None)
+    return said.removeprefix("wrk ").partition(" [")[0] or "not installed"
 
 
 def _commit() -> str:
