@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
 from schemas.events import Event, Json, Origin
-from schemas.tables import AlertState, DeliveryState
+from schemas.states import AlertState, DeliveryState
 from schemas.test_reports import FindingOut
 from schemas.workflow import RunStatus, WaitKind
 

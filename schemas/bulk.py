@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from schemas.api import Answer, DeliveryOut, RunRef, TimedQuestion, UtcTime
-from schemas.tables import DeliveryState
+from schemas.states import DeliveryState
 
 DEFAULT_PER_SECOND = 10.0
 MOST_PER_SECOND = 100.0

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from schemas.api import EffectOut, TimedQuestion
-from schemas.tables import EffectState
+from schemas.states import EffectState
 
 
 class EffectQuestion(TimedQuestion):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.api import Answer, TimedQuestion
 from schemas.config import LONGEST_LOOK_BACK, Duration
-from schemas.tables import GapState, ReconciliationState
+from schemas.states import GapState, ReconciliationState
 
 
 class ReconcileRequest(BaseModel):

@@ -11,8 +11,9 @@ from uuid import UUID
 from pydantic import Field
 
 from schemas.events import AlertFacts, EventDraft
+from schemas.states import AlertState
 from schemas.storable import storable
-from schemas.tables import AlertRow, AlertState
+from schemas.tables import AlertRow
 from service.errors import Conflict, NotFound
 from service.own_events import Announce
 from service.store import alerts as store

@@ -27,8 +27,8 @@ from schemas.bulk import (
     RetryManyRequest,
 )
 from schemas.jobs import PerformBulk
+from schemas.states import DeliveryState
 from schemas.storable import storable
-from schemas.tables import DeliveryState
 from schemas.upkeep_tables import BulkJobRow
 from service import audit
 from service.db import Database, in_short, is_outage

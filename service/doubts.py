@@ -18,8 +18,9 @@ from schemas.events import Json
 from schemas.jobs import AdvanceRun
 from schemas.plain_words import in_plain_words
 from schemas.run_tables import RunRow, StepRow
+from schemas.states import EffectState
 from schemas.storable import storable
-from schemas.tables import EffectRow, EffectState
+from schemas.tables import EffectRow
 from schemas.workflow import RunStatus, StepState, StepStatus
 from service import alerts, branches
 from service.actions import AnyAction, VendorAction

@@ -19,8 +19,9 @@ import structlog
 from pydantic import BaseModel
 
 from schemas.events import Json
+from schemas.states import EffectState
 from schemas.storable import bounded, storable
-from schemas.tables import EffectRow, EffectState
+from schemas.tables import EffectRow
 from service.actions import AnyAction, VendorAction
 from service.connections import OpenConnection
 from service.db import Database, Session

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from schemas.tables import EffectState
+from schemas.states import EffectState
 from schemas.workflow import StepStatus
 from service.store import effects
 from service.store import runs as store

@@ -14,7 +14,8 @@ import structlog
 from pydantic import ValidationError
 
 from schemas.document import ApprovalStep, Step
-from schemas.tables import EffectRow, EffectState
+from schemas.states import EffectState
+from schemas.tables import EffectRow
 from schemas.workflow import StepState, StepStatus
 from service import effects
 from service.actions import VendorAction

@@ -18,8 +18,9 @@ from pydantic import ValidationError
 
 from schemas.events import EventDraft, Origin
 from schemas.plain_words import error_in_plain_words
+from schemas.states import DeliveryState
 from schemas.storable import storable
-from schemas.tables import DeliveryRow, DeliveryState, SourceRow
+from schemas.tables import DeliveryRow, SourceRow
 from service.connections import OpenConnection
 from service.errors import (
     AddressRefused,

@@ -21,12 +21,9 @@ from pydantic import ValidationError
 from schemas.config import ReconcileConfig
 from schemas.jobs import Reconcile
 from schemas.plain_words import error_in_plain_words
+from schemas.states import ReconciliationState
 from schemas.storable import storable
-from schemas.tables import (
-    ReconciliationRow,
-    ReconciliationState,
-    SourceRow,
-)
+from schemas.tables import ReconciliationRow, SourceRow
 from service.connections import OpenConnection
 from service.db import Session
 from service.errors import (

@@ -18,7 +18,8 @@ from schemas.clock import Clock
 from schemas.config import ReconcileConfig
 from schemas.jobs import Reconcile
 from schemas.plain_words import in_plain_words
-from schemas.tables import ReconciliationRow, ReconciliationState, SourceRow
+from schemas.states import ReconciliationState
+from schemas.tables import ReconciliationRow, SourceRow
 from service.audit import Who, note
 from service.db import Database, Session
 from service.errors import Conflict, NotFound

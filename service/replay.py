@@ -19,7 +19,8 @@ import structlog
 from schemas.events import Json
 from schemas.jobs import IngestOneByOne
 from schemas.run_tables import RunRow
-from schemas.tables import DeliveryRow, DeliveryState, EventRow, SourceRow
+from schemas.states import DeliveryState
+from schemas.tables import DeliveryRow, EventRow, SourceRow
 from service import audit
 from service.db import Session
 from service.errors import Conflict, NotFound

@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from schemas.states import DeliveryState
 from schemas.statistics import (
     MOST_DAYS,
     MOST_HOURS,
@@ -20,7 +21,6 @@ from schemas.statistics import (
     StatisticsOut,
     StatisticsQuestion,
 )
-from schemas.tables import DeliveryState
 from service.db import Session
 from service.errors import Invalid
 from service.runtime import Runtime

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from schemas.tables import AlertState
+from schemas.states import AlertState
 from service.cli.client import ApiClient, find_id, remote
 from service.cli.output import console, json_option, moment, print_fields, print_json, state
 from service.cli.showing import limit_option, list_rows, state_option

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from schemas.tables import DeliveryState
+from schemas.states import DeliveryState
 from service.cli.client import ApiClient, find_one, remote
 from service.cli.marks import to_do_delivery, why_delivery
 from service.cli.output import (

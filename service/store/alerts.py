@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlmodel import Session, select
 
-from schemas.tables import AlertRow, AlertState
+from schemas.states import AlertState
+from schemas.tables import AlertRow
 
 
 def unresolved(session: Session, key: str) -> AlertRow | None:

@@ -10,7 +10,8 @@ from sqlalchemy import literal
 from sqlmodel import Session, col, select
 
 from schemas.run_tables import WaitRow
-from schemas.tables import DECIDED, EffectRow, EffectState, EventRow, SourceRow
+from schemas.states import EffectState
+from schemas.tables import DECIDED, EffectRow, EventRow, SourceRow
 from schemas.workflow import WaitKind
 
 MOST_DECISIONS = 50

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from schemas.tables import DeliveryState
+from schemas.states import DeliveryState
 from service.errors import Unavailable
 
 COLUMNS = "id, source_id, source, vendor, delivery_key, received_at, headers, body"

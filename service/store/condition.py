@@ -12,13 +12,12 @@ from sqlmodel import Session, col, select
 
 from schemas.ids import first_id
 from schemas.run_tables import RunRow
+from schemas.states import DeliveryState, ReconciliationState
 from schemas.tables import (
     DeliveryRow,
-    DeliveryState,
     LeaseRow,
     PollRow,
     ReconciliationRow,
-    ReconciliationState,
     RejectionRow,
     SourceRow,
     TokenRow,

@@ -16,8 +16,9 @@ from schemas.api import DeliveryQuestion, EventQuestion, RunQuestion
 from schemas.effect_lists import EffectQuestion
 from schemas.ids import made_at
 from schemas.run_tables import RunRow
+from schemas.states import DeliveryState
 from schemas.statistics import CountOut, Per
-from schemas.tables import DeliveryRow, DeliveryState, EffectRow, EventRow
+from schemas.tables import DeliveryRow, EffectRow, EventRow
 from service.store.keyset import Keyset, Wanted, count_up_to, newest_ids
 from service.store.listed import (
     DELIVERIES,

@@ -8,8 +8,9 @@ from sqlalchemy import literal, or_
 from sqlmodel import Session, col, select
 
 from schemas.run_tables import RunRow, StepRow, WaitRow
+from schemas.states import EffectState
 from schemas.storable import bounded
-from schemas.tables import EffectRow, EffectState
+from schemas.tables import EffectRow
 from schemas.workflow import StepStatus, WaitKind
 
 PATH_LENGTH = 400

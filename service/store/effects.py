@@ -11,7 +11,8 @@ from sqlmodel import Session, col, select
 
 from schemas.effect_lists import EffectQuestion
 from schemas.run_tables import RunRow
-from schemas.tables import EffectRow, EffectState
+from schemas.states import EffectState
+from schemas.tables import EffectRow
 from schemas.workflow import RunStatus
 from service.paging import Page
 from service.store.insert import insert_new

@@ -10,17 +10,8 @@ from sqlmodel import Session, col, select
 
 from schemas.ids import first_id
 from schemas.run_tables import RunRow
-from schemas.tables import (
-    AlertRow,
-    AlertState,
-    DeliveryRow,
-    DeliveryState,
-    EffectRow,
-    EffectState,
-    GapRow,
-    GapState,
-    PollRow,
-)
+from schemas.states import AlertState, DeliveryState, EffectState, GapState
+from schemas.tables import AlertRow, DeliveryRow, EffectRow, GapRow, PollRow
 from schemas.workflow import RunStatus
 from service.store.keyset import SLACK
 

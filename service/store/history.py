@@ -16,7 +16,8 @@ from sqlmodel import Session, col
 
 from schemas.events import Event, Json
 from schemas.run_tables import RunEventRow, RunRow, StepRow
-from schemas.tables import EffectRow, EffectState, EventRow
+from schemas.states import EffectState
+from schemas.tables import EffectRow, EventRow
 from service.store.insert import in_parts
 from service.store.payloads import payload_of
 

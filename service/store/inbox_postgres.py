@@ -19,7 +19,7 @@ from psycopg.errors import error_from_result
 
 from schemas.clock import Clock
 from schemas.partitioned import key_of_delivery
-from schemas.tables import DeliveryState
+from schemas.states import DeliveryState
 from service.db import Database
 from service.errors import Unavailable
 from service.store.arrivals import (

@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 from uuid import UUID
 
 from schemas.clock import Clock
-from schemas.tables import DeliveryState
+from schemas.states import DeliveryState
 from service.db import Database, prepare_sqlite
 from service.errors import Unavailable
 from service.store.arrivals import (

@@ -12,7 +12,8 @@ from sqlmodel import Session, select
 from schemas.api import DeliveryQuestion, EventQuestion, RunQuestion
 from schemas.auditing import AuditFilter
 from schemas.effect_lists import EffectQuestion
-from schemas.tables import DeliveryState, EffectState, SourceRow
+from schemas.states import DeliveryState, EffectState
+from schemas.tables import SourceRow
 from schemas.workflow import RunStatus
 from service.store.keyset import Keyset, Values, Wanted, first_values, kinds_of
 

@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, select
 
-from schemas.tables import DeliveryRow, GapRow, GapState, ReconciliationRow, SourceRow
+from schemas.states import GapState
+from schemas.tables import DeliveryRow, GapRow, ReconciliationRow, SourceRow
 from service.store import leased
 from service.store.insert import in_parts
 from service.store.keys import DELIVERIES, has_key_of

@@ -20,13 +20,11 @@ from sqlmodel import Session, col, select
 from schemas.evidence_tables import AuditEventRow
 from schemas.ids import first_id
 from schemas.run_tables import RunEventRow, RunRow, StepRow
+from schemas.states import AlertState, DeliveryState, EffectState
 from schemas.tables import (
     AlertRow,
-    AlertState,
     DeliveryRow,
-    DeliveryState,
     EffectRow,
-    EffectState,
     EventRow,
     GapRow,
     LeaseRow,

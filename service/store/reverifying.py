@@ -12,7 +12,8 @@ from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
 from schemas.reverifying import ReverifyQuestion
-from schemas.tables import DeliveryRow, DeliveryState, RejectionRow
+from schemas.states import DeliveryState
+from schemas.tables import DeliveryRow, RejectionRow
 from service.store.keys import DELIVERIES, DeliveryKey, has_key_of, store_once
 from service.store.listing import between, equal, sent_to
 

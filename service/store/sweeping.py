@@ -20,7 +20,8 @@ from sqlalchemy import select as select_rows
 from sqlmodel import Session, col, select
 
 from schemas.run_tables import RunRow
-from schemas.tables import DeliveryRow, DeliveryState
+from schemas.states import DeliveryState
+from schemas.tables import DeliveryRow
 from schemas.workflow import RunStatus
 from service.store.insert import in_parts
 

@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlmodel import insert, select
 
 from schemas.ids import first_id
-from schemas.tables import DeliveryRow, DeliveryState, SourceRow
+from schemas.states import DeliveryState
+from schemas.tables import DeliveryRow, SourceRow
 from service.db import Database
 from tests import commands
 from tests.faults.campaign import Say

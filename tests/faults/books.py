@@ -17,16 +17,8 @@ from sqlmodel import Session, col, select
 
 from schemas.events import Origin
 from schemas.run_tables import RunRow, StepRow
-from schemas.tables import (
-    AlertRow,
-    AlertState,
-    DeliveryRow,
-    DeliveryState,
-    EffectRow,
-    EffectState,
-    EventRow,
-    SourceRow,
-)
+from schemas.states import AlertState, DeliveryState, EffectState
+from schemas.tables import AlertRow, DeliveryRow, EffectRow, EventRow, SourceRow
 from schemas.workflow import RunStatus, StepStatus
 from service.db import Database
 from service.ingest import account_of, make_event

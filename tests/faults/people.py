@@ -13,7 +13,8 @@ import httpx
 from sqlmodel import col, select
 
 from schemas.run_tables import StepRow
-from schemas.tables import AlertRow, AlertState, EffectRow, EffectState
+from schemas.states import AlertState, EffectState
+from schemas.tables import AlertRow, EffectRow
 from schemas.workflow import StepStatus
 from service.db import Database
 from tests.faults.house import TOKEN, Site

@@ -13,13 +13,11 @@ from sqlmodel import Session, select
 
 from schemas.ids import new_id
 from schemas.run_tables import RunRow
+from schemas.states import AlertState, DeliveryState, EffectState
 from schemas.tables import (
     AlertRow,
-    AlertState,
     DeliveryRow,
-    DeliveryState,
     EffectRow,
-    EffectState,
     EventRow,
     SourceRow,
     WorkflowRow,

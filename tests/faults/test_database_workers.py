@@ -15,7 +15,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from schemas.run_tables import RunRow
-from schemas.tables import DeliveryRow, DeliveryState, EventRow
+from schemas.states import DeliveryState
+from schemas.tables import DeliveryRow, EventRow
 from schemas.workflow import RunStatus
 from service.db import Database
 from service.errors import Unavailable

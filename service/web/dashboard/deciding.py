@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from schemas.reverifying import ReverifyQuestion
 from schemas.run_tables import RunRow
-from schemas.tables import DeliveryRow, DeliveryState
+from schemas.states import DeliveryState
+from schemas.tables import DeliveryRow
 from service import alert_care, approvals, doubts, replay, retrying, reverify
 from service.db import Session
 from service.errors import Invalid

@@ -10,14 +10,8 @@ from uuid import UUID
 from schemas import api
 from schemas.effect_lists import EffectQuestion
 from schemas.run_tables import RunRow
-from schemas.tables import (
-    AlertRow,
-    AlertState,
-    DeliveryRow,
-    DeliveryState,
-    EffectRow,
-    EffectState,
-)
+from schemas.states import AlertState, DeliveryState, EffectState
+from schemas.tables import AlertRow, DeliveryRow, EffectRow
 from schemas.workflow import RunStatus, WaitKind
 from service.actions import AnyAction, VendorAction
 from service.alerts import DOUBT

@@ -15,17 +15,14 @@ from sqlmodel import SQLModel
 from schemas.clock import utc_now
 from schemas.ids import new_id
 from schemas.run_tables import RunRow
+from schemas.states import DeliveryState, EffectState, GapState, ReconciliationState
 from schemas.tables import (
     DeliveryRow,
-    DeliveryState,
     EffectRow,
-    EffectState,
     GapRow,
-    GapState,
     LeaseRow,
     PollRow,
     ReconciliationRow,
-    ReconciliationState,
     RejectionRow,
     SourceRow,
     TokenRow,

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from schemas.clock import utc_now
-from schemas.tables import DeliveryState
+from schemas.states import DeliveryState
 from service.db import Database
 from service.store.arrivals import SWEEP_AFTER
 from service.vendors import BY_NAME

@@ -16,7 +16,8 @@ from sqlmodel import col, select, update
 
 from schemas.clock import utc_now
 from schemas.ids import new_id
-from schemas.tables import DeliveryRow, DeliveryState
+from schemas.states import DeliveryState
+from schemas.tables import DeliveryRow
 from service.db import Database
 from service.errors import Unavailable
 from service.store.arrivals import SWEEP_AFTER, Arrival, Earlier, Inbox

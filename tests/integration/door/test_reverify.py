@@ -13,7 +13,8 @@ from sqlmodel import col, select
 from schemas.clock import utc_now
 from schemas.evidence_tables import AuditEventRow
 from schemas.reverifying import ReverifyQuestion, ReverifyReport
-from schemas.tables import DeliveryRow, DeliveryState, RejectionRow, SourceRow
+from schemas.states import DeliveryState
+from schemas.tables import DeliveryRow, RejectionRow, SourceRow
 from service import reverify as module
 from service.db import Database
 from service.errors import NotFound

@@ -13,7 +13,8 @@ from examples.twins.launch import TwinProcess, start_twin
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import RunRow
-from schemas.tables import ConnectionRow, DeliveryRow, EffectRow, EffectState, SourceRow
+from schemas.states import EffectState
+from schemas.tables import ConnectionRow, DeliveryRow, EffectRow, SourceRow
 from schemas.workflow import RunStatus, StepStatus
 from service import approvals, doubts
 from service.db import Database

@@ -12,7 +12,8 @@ from sqlmodel import SQLModel
 from schemas.events import EventDraft
 from schemas.jobs import AdvanceRun, AdvanceRunInBulk
 from schemas.run_tables import AttemptRow, RunRow, StepRow
-from schemas.tables import DeliveryRow, DeliveryState, EffectRow, EffectState, EventRow
+from schemas.states import DeliveryState, EffectState
+from schemas.tables import DeliveryRow, EffectRow, EventRow
 from schemas.workflow import RunStatus
 from service.arriving import ingest_and_begin
 from service.carrying_together import begin_runs

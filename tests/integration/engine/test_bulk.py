@@ -21,7 +21,8 @@ from schemas.bulk import (
 from schemas.evidence_tables import AuditEventRow
 from schemas.jobs import PerformBulk
 from schemas.run_tables import RunRow
-from schemas.tables import DeliveryRow, DeliveryState
+from schemas.states import DeliveryState
+from schemas.tables import DeliveryRow
 from schemas.upkeep_tables import BulkJobRow
 from schemas.workflow import RunStatus
 from service.bulk import ask_in_bulk, cancel_bulk, count, perform_bulk

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from schemas.run_tables import RunRow, SpreadRow, WaitRow
-from schemas.tables import AlertRow, AlertState, EffectState
+from schemas.states import AlertState, EffectState
+from schemas.tables import AlertRow
 from schemas.workflow import RunStatus, StepStatus
 from service import doubts
 from service.errors import Conflict, TimedOut

@@ -12,7 +12,8 @@ from structlog.testing import capture_logs
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import WaitRow
-from schemas.tables import AlertRow, AlertState, EffectRow, EffectState
+from schemas.states import AlertState, EffectState
+from schemas.tables import AlertRow, EffectRow
 from schemas.workflow import RunStatus, StepStatus
 from service import doubts
 from service.errors import Conflict, Invalid, NotFound, TimedOut

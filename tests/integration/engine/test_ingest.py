@@ -11,7 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from schemas.run_tables import RunRow
-from schemas.tables import DeliveryRow, DeliveryState, EventRow
+from schemas.states import DeliveryState
+from schemas.tables import DeliveryRow, EventRow
 from schemas.workflow import RunStatus
 from service.db import Database
 from service.errors import Unavailable

@@ -10,7 +10,8 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from schemas.tables import AlertRow, AlertState, EffectRow, EffectState
+from schemas.states import AlertState, EffectState
+from schemas.tables import AlertRow, EffectRow
 from schemas.workflow import RunStatus, StepStatus
 from service import doubts
 from service.errors import Conflict, Refused, TimedOut, Unreachable

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from schemas.run_tables import RunRow
-from schemas.tables import EffectState
+from schemas.states import EffectState
 from schemas.workflow import RunStatus, StepStatus
 from service import runs
 from service.db import Database, Session

@@ -17,16 +17,8 @@ import pytest
 
 from schemas.events import EventDraft
 from schemas.jobs import IngestDeliveries, IngestFew, IngestOneByOne
-from schemas.tables import (
-    AlertRow,
-    AlertState,
-    DeliveryRow,
-    DeliveryState,
-    EffectState,
-    EventRow,
-    PollRow,
-    SourceRow,
-)
+from schemas.states import AlertState, DeliveryState, EffectState
+from schemas.tables import AlertRow, DeliveryRow, EventRow, PollRow, SourceRow
 from service.losses import MOST_LOSSES
 from service.polling import AFTER_LOSSES
 from service.vendors.base import Poll

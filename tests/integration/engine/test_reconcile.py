@@ -14,14 +14,13 @@ import pytest
 from schemas.events import EventDraft
 from schemas.jobs import Reconcile
 from schemas.run_tables import RunRow
+from schemas.states import GapState, ReconciliationState
 from schemas.tables import (
     ConnectionRow,
     DeliveryRow,
     EventRow,
     GapRow,
-    GapState,
     ReconciliationRow,
-    ReconciliationState,
     SourceRow,
 )
 from service.errors import Conflict, RateLimited, Refused, Unreachable

@@ -11,7 +11,8 @@ import pytest
 from schemas.evidence_tables import AuditEventRow
 from schemas.jobs import IngestOneByOne
 from schemas.run_tables import RunRow
-from schemas.tables import DeliveryRow, DeliveryState, EffectRow, EventRow
+from schemas.states import DeliveryState
+from schemas.tables import DeliveryRow, EffectRow, EventRow
 from service.errors import Conflict, NotFound
 from service.ingest import MOST_FAILURES, ingest_one_by_one
 from service.losses import MOST_LOSSES

@@ -17,11 +17,10 @@ from schemas.clock import utc_now
 from schemas.config import ArchiveConfig, Retention
 from schemas.evidence_tables import AuditEventRow
 from schemas.run_tables import AttemptRow, RunRow, SpreadRow, StepRow
+from schemas.states import AlertState, DeliveryState
 from schemas.tables import (
     AlertRow,
-    AlertState,
     DeliveryRow,
-    DeliveryState,
     EffectRow,
     EventRow,
     LeaseRow,

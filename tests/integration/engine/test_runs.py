@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from schemas.run_tables import WaitRow
-from schemas.tables import AlertRow, ConnectionRow, EffectRow, EffectState
+from schemas.states import EffectState
+from schemas.tables import AlertRow, ConnectionRow, EffectRow
 from schemas.workflow import RunStatus, StepStatus
 from service.doubts import cancel_run
 from service.errors import RateLimited, Refused, TimedOut, Unreachable

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from schemas.run_tables import RunRow
-from schemas.tables import AlertRow, EffectState
+from schemas.states import EffectState
+from schemas.tables import AlertRow
 from schemas.workflow import RunStatus, StepStatus
 from service.runs import advance_run
 from service.vendors.base import Done

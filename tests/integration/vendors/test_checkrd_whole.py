@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schemas.tables import ReconciliationState
+from schemas.states import ReconciliationState
 from service.db import Database
 from service.vendors.checkrd import VENDOR
 from tests.integration.vendors.checkrd_account import LOGIN, SECRET, install

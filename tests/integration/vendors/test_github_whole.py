@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from examples.twins.launch import TwinProcess
-from schemas.tables import ReconciliationState
+from schemas.states import ReconciliationState
 from service.db import Database
 from service.vendors.github import VENDOR
 from tests.integration.vendors.conftest import Start
