@@ -14,19 +14,23 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
+from schemas.api import EventQuestion
 from schemas.ids import first_id, new_id
 from schemas.partitioned import KEY_TABLES, PARTITIONED, is_compared, rest_of
 from schemas.reading_tables import is_declared
 from schemas.run_tables import AttemptRow, RunRow, StepRow, WaitRow
+from schemas.statistics import StatisticsQuestion
 from schemas.tables import METADATA, EventRow, WorkflowRow, WorkflowVersionRow
 from service.db import Database
 from service.errors import Unavailable
 from service.queue import UnheardQueue
+from service.statistics import read_statistics
 from service.store import revision, schema
 from service.store.deliveries import event_id, store_events
+from service.store.listing import list_events
 from service.store.payloads import LARGE_BYTES, keep_output
 from service.store.reverifying import find_stored
-from service.unit_of_work import unit_of_work
+from service.unit_of_work import reading, unit_of_work
 
 # SQLite's indexes over expressions are not compared.
 pytestmark = pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression")
@@ -123,6 +127,39 @@ def test_events_of_the_first_release_keep_how_they_came(empty: Database) -> None
         rows = connection.execute(sa.text("SELECT id, origin FROM events"))
         origins = {UUID(str(id_)): origin for id_, origin in rows}
     assert origins == {webhook: "webhook", poll: "poll", late: "webhook"}
+
+
+def test_what_was_stored_before_is_found_by_its_words_and_counted(empty: Database) -> None:
+    schema.upgrade(empty, "0005")
+    now = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+    shown = (lambda id_: id_.hex) if empty.is_sqlite else str
+    event, delivery = first_id(now), new_id()
+    values = {"id": shown(event), "delivery": shown(delivery), "now": now.isoformat()}
+    with empty.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO events (id, dedupe_key, type, vendor, vendor_type, source, time,"
+                " received_at, facts, correlation_id) VALUES (:id, 'a', 'test_run.failed', 'v',"
+                """ 't', 's', :now, :now, '{"title": "Checkout is broken"}', :id)"""
+            ),
+            values,
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO deliveries (id, source_id, source, vendor, delivery_key, received_at,"
+                " headers, body, state, failures) VALUES (:delivery, :delivery, 's', 'v', 'k',"
+                " :now, '[]', '', 'ingested', 0)"
+            ),
+            values,
+        )
+    schema.upgrade(empty)
+    with reading(empty) as session:
+        found = list_events(session, EventQuestion(search="broken"))
+        assert [row.id for row in found.rows] == [event]
+        assert [row.id for row in list_events(session, EventQuestion(vendor="v")).rows] == [event]
+        numbers = read_statistics(session, StatisticsQuestion(since=now, until=None), now)
+        assert [(one.type, one.count) for one in numbers.events] == [("test_run.failed", 1)]
+        assert [(one.source, one.ingested) for one in numbers.deliveries] == [("s", 1)]
 
 
 def test_the_release_before_finds_its_runs_and_no_branches(empty: Database) -> None:
