@@ -134,7 +134,8 @@ def test_what_was_stored_before_is_found_by_its_words_and_counted(empty: Databas
     now = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
     shown = (lambda id_: id_.hex) if empty.is_sqlite else str
     event, delivery = first_id(now), new_id()
-    values = {"id": shown(event), "delivery": shown(delivery), "now": now.isoformat()}
+    stored = f"{now:%Y-%m-%d %H:%M:%S.%f}" if empty.is_sqlite else now
+    values = {"id": shown(event), "delivery": shown(delivery), "now": stored}
     with empty.engine.begin() as connection:
         connection.execute(
             sa.text(
