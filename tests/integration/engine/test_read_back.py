@@ -251,7 +251,7 @@ def test_a_replay_asks_the_vendor_again_and_never_takes_a_delivery_at_its_word(
     asked = len(truth.asked)
     assert replay(installation, delivery_id) == DeliveryState.INGESTED
     assert len(truth.asked) == asked
-    assert [run.replay for run in installation.rows(RunRow)] == [0, 1]
+    assert sorted(run.replay for run in installation.rows(RunRow)) == [0, 1]
 
 
 def replay(installation: Installation, delivery_id: UUID) -> str:
