@@ -27,9 +27,10 @@ from service.runtime import Runtime
 from service.scheduling import keep_in_step
 from service.scheduling import start_due as start_schedules
 from service.store import gates, leased, leases, reconciliations, runs, schedules
+from service.store.next_due import look_ahead
 from service.store.sweeping import Due
 from service.unit_of_work import reading, unit_of_work
-from service.versions import Version
+from service.versions import MARK, Version
 from workers.sweeps import RING_AGAIN, SWEEPS, Moment, Sweep
 
 log = structlog.get_logger(__name__)
@@ -47,6 +48,8 @@ FAULT_PAUSE_S = 10.0
 """So long a part of the timers that failed by a fault of ours is left out."""
 TIDY_EVERY = timedelta(minutes=1)
 BATCH = 500
+LOOK_ANYWAY = timedelta(seconds=5)
+"""So often everything is looked through, also when nothing seems to be due."""
 
 
 @dataclass(slots=True)
@@ -87,6 +90,8 @@ class Scheduler:
         self._no_ringing = threading.Event()
         self._no_beating = threading.Event()
         self._renew_at = self._leads_until = self._tidy_at = datetime.min.replace(tzinfo=UTC)
+        self._look_at = self._renew_at
+        self._mark: int | None = None
         self._versions: Sequence[Version] | None = None
         self._ringing = threading.Thread(target=self._ring, name="scheduler")
         self._beating = threading.Thread(target=self._beat, name="heartbeat")
@@ -140,6 +145,8 @@ class Scheduler:
         now = self._runtime.clock()
         if not self._leads(now):
             return 0
+        if self._is_quiet(now):
+            return 0
         # In a backlog nothing is looked for that there is no room for.
         self._room = {sweep: self._room_for(sweep) for sweep in self._backlog}
         found = self._look(now)
@@ -158,6 +165,23 @@ class Scheduler:
             self._tidy_at = now + TIDY_EVERY
             self._try("gates", partial(self._forget_gates, now))
         return rung
+
+    def _is_quiet(self, now: datetime) -> bool:
+        """Say whether nothing is to be done: by one question, as long as there is no backlog."""
+        if self._backlog or self._early or now >= min(self._look_at, self._tidy_at):
+            self._look_at = now + LOOK_ANYWAY
+            return False
+        try:
+            with reading(self._runtime.database) as session:
+                ahead = look_ahead(session, MARK)
+        except Unavailable:
+            raise
+        except Exception:  # noqa: BLE001  # the kind it came from fails again by itself, and is told
+            return False
+        self._runtime.database_answers_still()
+        is_quiet = ahead.is_quiet(now, self._mark)
+        self._mark = ahead.mark
+        return is_quiet
 
     def _room_for(self, sweep: Sweep) -> int:
         return self._runtime.queue.room(sweep.job) * sweep.size

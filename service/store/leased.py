@@ -40,7 +40,7 @@ def claim(
         update(model)
         .where(
             col(model.id) == ident,
-            _waits(model),
+            waits(model),
             or_(col(model.lease_until).is_(None), col(model.lease_until) < now),
         )
         .values(
@@ -87,7 +87,7 @@ def due(
     limit: int,
 ) -> Sequence[UUID]:
     """Give the rows that are due, as they became so."""
-    found = select(model.id).where(_waits(model), col(model.due_at) <= by)
+    found = select(model.id).where(waits(model), col(model.due_at) <= by)
     return session.exec(found.order_by(col(model.due_at)).limit(limit)).all()
 
 
@@ -102,7 +102,7 @@ def put_off(
     """Let those of these rows that are still due wait for `until`, and give them."""
     statement = (
         update(model)
-        .where(col(model.id).in_(ids), _waits(model), col(model.due_at) <= by)
+        .where(col(model.id).in_(ids), waits(model), col(model.due_at) <= by)
         .values(due_at=until)
         .returning(col(model.id))
         .execution_options(synchronize_session=False)
@@ -121,7 +121,8 @@ def free_all(session: Session, *, now: datetime) -> None:
         )
 
 
-def _waits(model: type[Row]) -> ColumnElement[bool]:
+def waits(model: type[Row]) -> ColumnElement[bool]:
+    """Give the condition that a row of this table is one that may become due."""
     if issubclass(model, PollRow):
         return col(model.enabled).is_(True)
     return col(model.ended_at).is_(None)

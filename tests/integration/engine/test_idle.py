@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, event
 
+from schemas.columns import Table
 from schemas.ids import new_id
 from schemas.run_tables import AwaitedRow, RunRow, StepRow, WaitRow
-from schemas.tables import EventRow, WorkflowVersionRow
+from schemas.states import ReconciliationState
+from schemas.tables import (
+    EventRow,
+    PollRow,
+    ReconciliationRow,
+    SourceRow,
+    WorkflowVersionRow,
+)
 from schemas.workflow import RunStatus, StepStatus, WaitKind
 from service.db import Database
+from service.store.next_due import Ahead, look_ahead
+from service.unit_of_work import reading
+from service.versions import MARK
 from tests.integration.engine.installation import Installation
 from workers.scheduler import Scheduler
 
@@ -32,17 +44,84 @@ def test_a_tick_of_the_timers_reads_as_little_with_many_waiting_runs_as_with_few
     installation: Installation,
 ) -> None:
     installation.workflow(WORKFLOW)
-    scheduler = Scheduler(installation.runtime)
-    let_wait(installation, FEW)
-    scheduler.ring_due()
-    with_few = rows_read_by_a_tick(installation, scheduler)
-    let_wait(installation, MANY)
-    with_many = rows_read_by_a_tick(installation, scheduler)
+    read = []
+    for count in (FEW, MANY):
+        let_wait(installation, count)
+        scheduler = Scheduler(installation.runtime)
+        scheduler.ring_due()
+        # The second tick asks whether anything is due, and looks through all kinds as well.
+        read.append(rows_read_by_a_tick(installation, scheduler))
     # Deeper indexes cost a little; whatever looks at each run costs thousands.
-    assert with_many < with_few + MANY / 10
+    assert read[1] < read[0] + MANY / 10
 
 
-def let_wait(installation: Installation, count: int) -> None:
+def test_a_tick_with_nothing_to_do_is_one_question(installation: Installation) -> None:
+    installation.workflow(WORKFLOW)
+    let_wait(installation, FEW)
+    scheduler = Scheduler(installation.runtime)
+    for _ in range(2):
+        scheduler.ring_due()
+    with kept_statements(installation.database) as statements:
+        assert scheduler.ring_due() == 0
+    asked = [text for text, _ in statements if text.lstrip().startswith("SELECT")]
+    assert len(asked) == 1
+
+
+DUE: dict[str, Callable[[datetime], list[Table]]] = {
+    "poll": lambda due: [
+        PollRow(name="p", connection="c", poll="p", every_seconds=60, due_at=due, updated_at=due)
+    ],
+    "comparison": lambda due: [
+        ReconciliationRow(
+            source_id=new_id(),
+            source="s",
+            vendor="v",
+            by="ann",
+            since=due,
+            until=due,
+            state=ReconciliationState.PENDING,
+            created_at=due,
+            due_at=due,
+        )
+    ],
+    "scheduled comparison": lambda due: [
+        SourceRow(name="s", vendor="v", secrets=b"", updated_at=due, reconcile_due_at=due)
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", DUE)
+def test_what_is_due_is_seen_at_its_time(installation: Installation, kind: str) -> None:
+    due = installation.now + timedelta(minutes=1)
+    installation.store(*DUE[kind](due))
+    assert ahead(installation).due_at == due
+
+
+@pytest.mark.parametrize("status", [RunStatus.PENDING, RunStatus.RUNNING, RunStatus.WAITING])
+def test_a_run_that_is_due_is_seen_at_its_time(
+    installation: Installation, status: RunStatus
+) -> None:
+    installation.workflow(WORKFLOW)
+    let_wait(installation, 1, status)
+    assert ahead(installation).due_at == installation.now + timedelta(hours=1)
+
+
+def test_a_delivery_that_waits_and_a_changed_workflow_are_seen(installation: Installation) -> None:
+    before = ahead(installation)
+    assert before.is_quiet(installation.now, before.mark)
+    installation.workflow(WORKFLOW)
+    changed = ahead(installation)
+    assert not changed.is_quiet(installation.now, before.mark)
+    installation.deliver({"type": "go"})
+    assert not ahead(installation).is_quiet(installation.now, changed.mark)
+
+
+def ahead(installation: Installation) -> Ahead:
+    with reading(installation.database) as session:
+        return look_ahead(session, MARK)
+
+
+def let_wait(installation: Installation, count: int, status: RunStatus = RunStatus.WAITING) -> None:
     """Store runs that wait for an hour, or for something else for ever."""
     (version,) = installation.rows(WorkflowVersionRow)
     now, later = installation.now, installation.now + timedelta(hours=1)
@@ -70,7 +149,7 @@ def let_wait(installation: Installation, count: int) -> None:
                 event_id=event_id,
                 workflow_version_id=version.id,
                 workflow="rest",
-                status=RunStatus.WAITING,
+                status=status,
                 correlation_id=event_id,
                 created_at=now,
                 due_at=due_at,
