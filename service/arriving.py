@@ -7,6 +7,7 @@ it, so that nothing stands between an event and what it calls; many together aft
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
@@ -17,7 +18,8 @@ from service.errors import Unavailable
 from service.ingest import ingest_deliveries, ingest_together
 from service.runs import LEASE, NewRun
 from service.runtime import Runtime
-from service.unit_of_work import UnitOfWork
+from service.store.deliveries import lock_all
+from service.unit_of_work import UnitOfWork, unit_of_work
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +41,7 @@ def ingest_and_begin(runtime: Runtime, ids: Sequence[UUID]) -> None:
             ingest_together(runtime, ids, begin)
         except Unavailable as error:
             if error.perhaps_done:
+                _await_commit(runtime, ids)
                 alone.go_on(is_lost=True)
             raise
         except Exception as error:
@@ -49,3 +52,12 @@ def ingest_and_begin(runtime: Runtime, ids: Sequence[UUID]) -> None:
             return
         alone.go_on()
     begin_runs(runtime, others)
+
+
+def _await_commit(runtime: Runtime, ids: Sequence[UUID]) -> None:
+    """Wait until a commit has ended that may still go on though its line was cut.
+
+    It holds the deliveries; the run that it makes cannot be seen before.
+    """
+    with suppress(Unavailable), unit_of_work(runtime.database, runtime.queue) as work:
+        lock_all(work.session, ids)

@@ -106,7 +106,7 @@ def _take(runtime: Runtime, work: UnitOfWork, run_ids: Sequence[UUID]) -> list[_
             version = runtime.versions.open(row.workflow, versions[row.workflow_version_id])
         except ValidationError:
             version = None
-        if version is None or not _begins_here(version.document):
+        if version is None or row.shadow or not _begins_here(version.document):
             work.ring(AdvanceRunInBulk(row.id))
             continue
         row.started_at = runtime.clock()

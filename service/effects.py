@@ -274,7 +274,8 @@ def record(session: Session, call: Call, result: Result, *, now: datetime) -> Ou
     row = store.find(session, call.effect_key)
     known = result.outcome
     if row.state == EffectState.MADE:
-        if isinstance(known, Succeeded) and row.calls != call.number:
+        is_late = isinstance(known, Succeeded) and row.calls != call.number
+        if is_late and not _is_known(row, result):
             log.error("effect_made_twice", effect=row.key, run_id=str(call.run_id), step=call.step)
         known = Succeeded(row.output or {})
     elif isinstance(known, Succeeded):
@@ -287,6 +288,14 @@ def record(session: Session, call: Call, result: Result, *, now: datetime) -> Ou
     if call.target is not None and row.calls == call.number:
         leases.release(session, _target_lease(call.connection.name, call.target), str(call.run_id))
     return known
+
+
+def _is_known(row: EffectRow, result: Result) -> bool:
+    """Say whether what a call tells of late is what another one has found and noted already."""
+    if row.reference is None or result.reference is None:
+        return isinstance(result.outcome, Succeeded) and result.outcome.output == row.output
+    both = row.reference.keys() & result.reference.keys()
+    return bool(both) and all(row.reference[name] == result.reference[name] for name in both)
 
 
 def leave_in_doubt(

@@ -143,6 +143,7 @@ class DramatiqQueue:
         self.broker = broker
         self._monotonic = monotonic
         self._silent_until = 0.0
+        self._is_unheard = False
         self._failures: tuple[type[Exception], ...] = (DramatiqError, OSError, *broker.failures)
 
     def ring(self, jobs: Sequence[Job]) -> None:
@@ -161,10 +162,26 @@ class DramatiqQueue:
                     lengths[job.queue] += 1
                 self.broker.enqueue(to_message(job))
                 rung.add(job.queue)
-            if rung:
-                self.broker.wake(rung)
         except self._failures as error:
             self._fall_silent(error, jobs=len(jobs))
+        else:
+            self._wake(rung)
+
+    def _wake(self, queues: Iterable[str]) -> None:
+        """Let idle workers look at once. What was put into the queues stands there all the same."""
+        try:
+            if queues:
+                self.broker.wake(queues)
+        except self._failures as error:
+            if not self._is_unheard:
+                self._is_unheard = True
+                log.warning(
+                    "queue_wake_failed",
+                    error=str(error),
+                    consequence="idle workers look by themselves, up to half a second later",
+                    to_do="let the user of HOOKWRIGHT_REDIS_URL publish (ACL: `+publish` and the "
+                    "channels of the namespace)",
+                )
 
     def room(self, job: type[Job]) -> int:
         """Give how many of these jobs the sweeper may ring for now. Never raises."""

@@ -26,6 +26,16 @@ def lock_received(session: Session, ids: Sequence[UUID]) -> Sequence[DeliveryRow
     return session.exec(statement).all()
 
 
+def lock_all(session: Session, ids: Sequence[UUID]) -> None:
+    """Lock these deliveries, waiting for whoever holds one."""
+    session.exec(
+        select(DeliveryRow.id)
+        .where(col(DeliveryRow.id).in_(ids))
+        .order_by(col(DeliveryRow.id))
+        .with_for_update()
+    ).all()
+
+
 def mark_ingested(session: Session, ids: Sequence[UUID]) -> None:
     """Note of deliveries that are locked that their events are stored."""
     if ids:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
 from typing import Any, TypeVar
@@ -99,10 +100,16 @@ def _fits_json(table: Table) -> bool:
 
 def _to_text(table: Table, rows: Sequence[Mapping[str, Any]]) -> str:
     for name in _times(table):
-        if any(moment.tzinfo is None for row in rows if (moment := row.get(name)) is not None):
-            message = f"a time without zone cannot be stored in {name}"
-            raise ValueError(message)
+        if any(moment.tzinfo is not UTC for row in rows if (moment := row.get(name)) is not None):
+            rows = [{**row, name: _in_utc(name, row.get(name))} for row in rows]
     return to_json(rows).decode()
+
+
+def _in_utc(name: str, moment: datetime | None) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        message = f"a time without zone cannot be stored in {name}"
+        raise ValueError(message)
+    return None if moment is None else moment.astimezone(UTC)
 
 
 @cache

@@ -33,7 +33,6 @@ def lock_new(session: Session, ids: Sequence[UUID]) -> list[tuple[RunRow, EventR
             col(RunRow.parent_id).is_(None),
             col(RunRow.caller_id).is_(None),
             col(RunRow.cancel_requested).is_(False),
-            col(RunRow.shadow).is_(False),
             RunRow.retries == 0,
             RunRow.failures == 0,
             RunRow.losses == 0,

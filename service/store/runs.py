@@ -125,10 +125,14 @@ def hold(run: LoadedRun, *, owner: str, now: datetime, ttl: timedelta) -> None:
 
 def reload_held(session: Session, run_id: UUID, *, owner: str) -> LoadedRun | None:
     """Lock the run again if this worker still holds it; None when its lease was lost."""
-    held = session.exec(
-        select(RunRow.id).where(RunRow.id == run_id, RunRow.lease_owner == owner).with_for_update()
+    # By its id alone: a commit that still goes on, though its line was cut, is waited for.
+    row = session.exec(
+        select(RunRow)
+        .where(RunRow.id == run_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     ).first()
-    return None if held is None else _load(session, run_id)
+    return None if row is None or row.lease_owner != owner else _load(session, run_id)
 
 
 def _load(session: Session, run_id: UUID) -> LoadedRun:

@@ -218,3 +218,14 @@ def test_all_are_rung_for_when_the_worker_stops(installation: Installation) -> N
     begin_runs(installation.runtime, ids)
     assert installation.bell.rung == [AdvanceRunInBulk(run_id) for run_id in ids]
     assert {run.status for run in installation.rows(RunRow)} == {RunStatus.PENDING}
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_runs_in_shadow_are_carried_on_or_rung_for(installation: Installation, count: int) -> None:
+    installation.workflow(EMITTING.replace("name: emitting", "name: emitting\nmode: shadow"))
+    deliveries = [installation.deliver({"type": "go"}) for _ in range(count)]
+    ingest_and_begin(installation.runtime, deliveries)
+    runs = installation.rows(RunRow)
+    assert len(runs) == count
+    waiting = {run.id for run in runs if run.status == RunStatus.PENDING}
+    assert waiting <= set(rung_for(installation))

@@ -121,6 +121,16 @@ def test_an_effect_that_two_workers_made_is_told(installation: Installation) -> 
     assert the_effect(installation).reference == {"id": 2}
 
 
+def test_a_late_answer_to_what_another_has_found_is_no_second_effect(
+    installation: Installation,
+) -> None:
+    installation.script.look_ups = [LATE]
+    with capture_logs() as logged:
+        stopped_in_its_call(installation, "looked_up", LATE, lambda _: None)
+    assert [line for line in logged if line["event"] == "effect_made_twice"] == []
+    assert len(installation.script.calls) == 1
+
+
 def test_what_could_not_be_looked_up_is_looked_up_once_more(installation: Installation) -> None:
     installation.workflow(one_step("looked_up"))
     installation.script.answers = [TimedOut(perhaps_done=True)]

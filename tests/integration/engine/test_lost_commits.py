@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from datetime import timedelta
@@ -9,13 +12,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlmodel import select
 
 from schemas.run_tables import RunRow
 from schemas.states import EffectState
+from schemas.tables import EffectRow
 from schemas.workflow import RunStatus, StepStatus
 from service import runs
+from service.arriving import ingest_and_begin
 from service.db import Database, Session
 from service.errors import TimedOut, Unavailable
 from service.ingest import ingest_deliveries
@@ -25,6 +32,7 @@ from service.runs import LEASE, advance_run
 from service.unit_of_work import reading, unit_of_work
 from service.vendors.base import Done
 from tests.integration.engine.installation import Installation, Made
+from tests.servers import wait_until
 
 THREE_STEPS = """
 name: three
@@ -220,3 +228,85 @@ def test_to_get_no_connection_is_an_outage(
     with pytest.raises(Unavailable) as raised, open_one(database):
         raise PoolTimeoutError
     assert not raised.value.perhaps_done
+
+
+# --- a commit that goes on although its line was cut ------------------------------------------
+
+SLOW_COMMIT = """
+CREATE TABLE slowed (once int);
+CREATE FUNCTION slow_down() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM slowed) THEN
+        INSERT INTO slowed VALUES (1);
+        PERFORM pg_sleep(1);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER slow_down AFTER INSERT ON effects
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow_down();
+"""
+"""A check that PostgreSQL makes in the commit, as slow as a standby that is to confirm it."""
+
+
+class CutInCommit:
+    """Cuts the line of the transaction that begins an effect, while its commit is under way."""
+
+    def __init__(self, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.was_cut = False
+        self._database = database
+        self._session: Callable[..., Session] = database.session
+        monkeypatch.setattr(database, "session", self._open)
+
+    def _open(self, **options: Any) -> Session:
+        session = self._session(**options)
+        commit = session.commit
+
+        def cut() -> None:
+            if not self.was_cut and session.exec(select(EffectRow.id)).first() is not None:
+                self.was_cut = True
+                line = session.connection().connection.driver_connection
+                assert line is not None
+                thread = threading.Thread(target=self._cut, args=(os.dup(line.fileno()),))
+                thread.start()
+            commit()
+
+        object.__setattr__(session, "commit", cut)
+        return session
+
+    def _cut(self, descriptor: int) -> None:
+        wait_until(self._is_committing, what="the commit is under way")
+        with socket.socket(fileno=descriptor) as line:
+            line.shutdown(socket.SHUT_RDWR)
+
+    def _is_committing(self) -> bool:
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        with self._database.engine.connect() as connection:
+            return bool(connection.execute(text(asked)).scalar_one())
+
+
+@pytest.mark.parametrize("begins_where_it_was_read", [False, True])
+def test_a_commit_that_goes_on_after_its_line_was_cut_leaves_nothing_in_doubt(
+    postgres_database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    begins_where_it_was_read: bool,
+) -> None:
+    installation = Installation(postgres_database)
+    installation.workflow("{name: one, on: [{event: go}], steps: [{id: only, uses: robot.once}]}")
+    with postgres_database.engine.begin() as connection:
+        connection.exec_driver_sql(SLOW_COMMIT)
+    delivery_id = installation.deliver({"type": "go"})
+    started = () if begins_where_it_was_read else installation.ingest(delivery_id)
+    line = CutInCommit(postgres_database, monkeypatch)
+    with suppress(Unavailable):
+        if begins_where_it_was_read:
+            ingest_and_begin(installation.runtime, [delivery_id])
+        for run_id in started:
+            advance_run(installation.runtime, run_id)
+    assert line.was_cut
+    ingest_deliveries(installation.runtime, [delivery_id])
+    installation.carry_on()
+    (run,) = installation.rows(RunRow)
+    (effect,) = installation.rows(EffectRow)
+    assert (run.status, effect.state) == (RunStatus.SUCCEEDED, EffectState.MADE)
+    assert len(installation.script.calls) == 1

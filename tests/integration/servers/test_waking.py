@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import redis
 from dramatiq.errors import BrokerConnectionError
+from structlog.testing import capture_logs
 
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun
@@ -67,3 +69,19 @@ def test_an_idle_worker_is_woken_at_once(redis_server: RedisServer, *, is_restar
         wait_until(lambda: len(fetched) == len(jobs), PATIENCE_S)
         assert time.monotonic() - began < AT_ONCE_S
         assert fetched == [str(job.run_id) for job in jobs]
+
+
+def test_where_waking_is_forbidden_everything_is_rung_for_and_it_is_told_once(
+    redis_server: RedisServer,
+) -> None:
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.execute_command(
+            "ACL", "SETUSER", "quiet", "on", ">secret", "~*", "+@all", "resetchannels"
+        )
+    queue = DramatiqQueue(make_broker(redis_server.url.replace("//", "//quiet:secret@")))
+    with capture_logs() as logged:
+        for _ in range(3):
+            queue.ring([AdvanceRun(new_id())])
+    assert queue.broker.length(AdvanceRun.queue) == 3
+    assert queue.room(AdvanceRun) > 0
+    assert [line["event"] for line in logged] == ["queue_wake_failed"]
