@@ -111,12 +111,14 @@ def apply_configuration(
     shadow: bool = False,
     vendors: Mapping[str, Vendor] = BY_NAME,
     who: Who = "Hookwright",
+    also: Callable[[Session], None] = lambda _: None,
 ) -> Changes:
     """Make the database say what the file declares and tell what that changed.
 
     `prune` removes what an earlier file declared and this one does not; a workflow is then only
     switched off, for its runs are history. `dry_run` only tells. `shadow`: the installation makes
-    no effects, and needs fewer connections. Raises Unavailable.
+    no effects, and needs fewer connections. `also` is done at the end of the same transaction.
+    Raises Unavailable.
     """
     with unit_of_work(database, queue) as work:
         # Changing this row first lets two processes that apply at the same time take turns.
@@ -127,6 +129,7 @@ def apply_configuration(
             if kind != _POLICY:
                 bump_mark(work.session, f"{kind}s")
         _note(work.session, who, items, now)
+        also(work.session)
         work.session.flush()
         missing = missing_connections(work.session, vendors, shadow=shadow)
         if dry_run:

@@ -23,6 +23,7 @@ import structlog
 
 from service.bell import Bell
 from service.errors import Unavailable
+from service.faults import note_fault
 from service.store.arrivals import Arrival, Earlier, Inbox, Outcomes
 
 log = structlog.get_logger(__name__)
@@ -279,17 +280,11 @@ class GroupCommit:
     def _answer(self, group: Sequence[_Waiting], outcomes: Outcomes) -> None:
         for waiting in group:
             outcome = outcomes.get(waiting.arrival.id) if outcomes else None
-            if waiting.answer.done():  # the sender is gone, or was told to come again
-                continue
-            if isinstance(outcome, Unavailable):
-                waiting.answer.set_exception(outcome)
-            else:
-                waiting.answer.set_result(outcome)
+            _tell(waiting.answer, outcome)
 
     def _refuse(self, group: Sequence[_Waiting], reason: str) -> None:
         for waiting in group:
-            if not waiting.answer.done():
-                waiting.answer.set_exception(Unavailable(reason))
+            _tell(waiting.answer, Unavailable(reason))
 
     def _refuse_gathered(self, reason: str) -> None:
         gathered, self._gathered = self._gathered, []
@@ -322,6 +317,19 @@ class GroupCommit:
             self._refuse(late, LATE)
             self._forget(late)
             self._adapt_wait(time.monotonic() - (late or self._gathered)[0].since)
+
+
+def _tell(waiter: Waiter, outcome: Stored | Unavailable) -> None:
+    """Tell one that waits. Whoever cannot be told keeps nobody else from being stored."""
+    if waiter.done():  # the sender is gone, or was told to come again
+        return
+    try:
+        if isinstance(outcome, Unavailable):
+            waiter.set_exception(outcome)
+        else:
+            waiter.set_result(outcome)
+    except Exception as error:  # noqa: BLE001  # note_fault logs it
+        note_fault(error, "delivery_not_answered", consequence="its sender will send it again")
 
 
 def _older_than(moment: float, waiting: Sequence[_Waiting]) -> list[_Waiting]:

@@ -56,10 +56,13 @@ class Server(uvicorn.Server):
             return
         shared: Shared = self.lifespan.state[SHARED]
         make_room = shared.connections.make_room
-        listeners: list[Any] = [
-            Listener(one, self._make_protocol, make_room) for one in sockets or ()
-        ]
-        self.servers.extend(listeners)
+        for one in sockets or ():
+            try:
+                listener: Any = Listener(one, self._make_protocol, make_room)
+            except OSError as error:  # another process has begun at the same moment
+                host, port = one.getsockname()[:2]
+                raise _cannot_listen(host, port, error) from error
+            self.servers.append(listener)
         self._on_ready()
 
     def _make_protocol(self) -> BoundedHttp:
@@ -103,11 +106,15 @@ def listen(settings: Settings) -> socket.socket:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         opened.bind(address)
     except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
-            hint="set HOOKWRIGHT_PORT (or HOOKWRIGHT_HOST) to another address",
-        ) from error
+        raise _cannot_listen(settings.host, settings.port, error) from error
     return opened
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
+    return ConfigurationError(
+        f"cannot listen on {host}:{port}: {error.strerror or error}",
+        hint="set HOOKWRIGHT_PORT (or HOOKWRIGHT_HOST) to another address",
+    )
 
 
 def serve(

@@ -14,7 +14,7 @@ from typing import Any
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from service.door_answers import Reply
+from service.door_answers import Header, Reply
 from service.door_gate import Held
 from service.door_request import Pairs, Request
 from service.web.connections import SHARED, Shared
@@ -45,6 +45,8 @@ class WholeHttp(PatientHttp):
         """Nothing of a next request has come."""
         self._address: re.Match[bytes] | None = None
         """Of a delivery that may be handed over; None when there is none."""
+        self._head: list[Header] = []
+        """Of that delivery: what comes behind its body, trailers, is not part of it."""
         self._body = b""
         """Of that delivery."""
         self._keeps_alive = True
@@ -54,6 +56,7 @@ class WholeHttp(PatientHttp):
         self._address = ADDRESS.fullmatch(self.url) if self._may_come_whole() else None
         if self._address is None:
             return False
+        self._head, self.headers = self.headers, []
         self._keeps_alive = self.parser.should_keep_alive()
         self._unanswered.append(self._shared.gate.begin_for(self._address[1].decode()))
         return True
@@ -77,7 +80,7 @@ class WholeHttp(PatientHttp):
             return
         body = self._body
         name, token = address.groups(b"")
-        request = Request("POST", name.decode(), token.decode(), self.headers, self._sender)
+        request = Request("POST", name.decode(), token.decode(), self._head, self._sender)
         exchange = Exchange(self._answer_whole, keep_alive=self._keeps_alive)
         self.cycle = exchange  # type: ignore[assignment]  # has what is asked of one
         self._address, self._body = None, b""
@@ -92,6 +95,7 @@ class WholeHttp(PatientHttp):
         self._address = None
         body, self._body = self._body, b""
         self.cycle = None  # type: ignore[assignment]  # as before the first; all are answered
+        self.headers, self.expect_100_continue = self._head, False
         self._begin_task()
         self.cycle.keep_alive = self._keeps_alive
         if body:
@@ -112,6 +116,8 @@ class WholeHttp(PatientHttp):
         return sender_of(self.config.loaded_app, self.client, headers)
 
     def _answer_whole(self, exchange: Exchange, reply: Reply, request_id: bytes) -> None:
+        if self.transport.is_closing():  # it was hung up for what came behind this request
+            return
         always = self._shared.lines_of(self.server_state.default_headers)
         answer, stays = whole_answer(reply, request_id, always, keep_alive=exchange.keep_alive)
         self.transport.write(answer)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from schemas.clock import utc_now
-from schemas.config import SecretReference
+from schemas.config import SecretReference, SourceConfig
+from service.configuration_sources import DeclaredSource
 from service.db import Database
-from service.opening import may_open, remember
+from service.opening import may_open, remember, secrets_elsewhere
 from service.queue import DramatiqQueue, make_broker
 from service.settings import Settings
 from service.store.sources import bump_sources_mark
@@ -18,10 +19,21 @@ from service.unit_of_work import unit_of_work
 
 QUEUE = DramatiqQueue(make_broker(None))
 CONFIGURATION = "sources: []\n"
-REFERENCES = (
-    SecretReference(env="A_SECRET"),
-    SecretReference(file="secret"),
-    SecretReference(value="stands in the file"),
+SOURCES = (
+    DeclaredSource(
+        SourceConfig(
+            name="one",
+            vendor="generic",
+            secrets=(SecretReference(env="A_SECRET"), SecretReference(value="in the file")),
+        ),
+        ("one", "in the file"),
+        None,
+    ),
+    DeclaredSource(
+        SourceConfig(name="two", vendor="generic", path_token=SecretReference(file="secret")),
+        (),
+        "two",
+    ),
 )
 
 
@@ -38,7 +50,8 @@ class Place:
 
     def remember(self) -> None:
         with unit_of_work(self.database, QUEUE) as work:
-            remember(work.session, self.settings, REFERENCES, self.environment, now=utc_now())
+            secrets = secrets_elsewhere(SOURCES)
+            remember(work.session, self.settings, CONFIGURATION, secrets, now=utc_now())
 
     def change_sources(self) -> None:
         with unit_of_work(self.database, QUEUE) as work:

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -205,3 +206,59 @@ def test_a_connection_that_rests_is_ended(running: Receiver) -> None:
             sender.send(b"".join(request()))
             assert sender.answer().startswith(b"HTTP/1.1 202 ")
         assert sender.is_ended()
+
+
+GARBAGE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\ngarbage\r\n\r\n"
+
+
+@pytest.mark.parametrize("behind", [GARBAGE, None], ids=["garbage", "too many requests"])
+def test_who_is_hung_up_on_while_his_delivery_is_stored_harms_nobody_else(
+    running: Receiver, behind: bytes | None
+) -> None:
+    ahead = b"".join(request()) + (behind or b"".join(b"".join(request()) for _ in range(40)))
+    for _ in range(3):
+        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
+            connection.sendall(ahead)
+            with suppress(ConnectionError):  # what it sent beyond our end is reset
+                while connection.recv(65_536):
+                    pass
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
+        sender = Sender(connection)
+        sender.send(b"".join(request()))
+        assert sender.answer().startswith(b"HTTP/1.1 202 ")
+    wait_until(lambda: running.door.gate.under_way == 0)
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+@pytest.mark.parametrize(
+    ("trailer", "is_signed", "status"),
+    [
+        (b"", True, 202),
+        (b"X-Hub-Signature-256: sha256=00\r\n", True, 202),
+        (b"Content-Encoding: gzip\r\n", True, 202),
+        (None, False, 401),
+    ],
+)
+def test_what_comes_behind_a_body_is_no_header(
+    sender: Sender, trailer: bytes | None, status: int, *, is_signed: bool, in_parts: bool
+) -> None:
+    head, body = request()
+    kept, signature = [], b""
+    for line in head.split(b"\r\n")[:-2]:
+        if line.lower().startswith(b"x-hub-signature-256"):
+            signature = line + b"\r\n"
+            kept += [line] if is_signed else []
+        elif not line.startswith(b"Content-Length"):
+            kept.append(line)
+    head = b"\r\n".join([*kept, b"Transfer-Encoding: chunked", b"", b""])
+    chunks = b"%x\r\n%b\r\n0\r\n%b\r\n" % (
+        len(body),
+        body,
+        signature if trailer is None else trailer,
+    )
+    if in_parts:
+        sender.send(head, chunks[:1])
+        sender.send(chunks[1:])
+    else:
+        sender.send(head + chunks)
+    assert sender.answer().startswith(b"HTTP/1.1 %d " % status)
