@@ -74,17 +74,23 @@ class Again:
     """
 
 
-def go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | Again | None:
-    """Carry the run on until it rests or ends, or until a call is to be made."""
+def go_on(
+    runtime: Runtime, work: UnitOfWork, run: LoadedRun, *, waits: bool = False
+) -> Begun | Again | None:
+    """Carry the run on until it rests or ends, or until a call is to be made.
+
+    `waits`: a step has just come to wait, and what for is not written down yet. That belongs into
+    the same transaction: whoever went on without it would perform the step once more.
+    """
     version = runtime.versions.open(run.row.workflow, run.version)
     if run.row.started_at is None and not run.cancel_requested:
         run.row.started_at = runtime.clock()
-    if not awaiting.look_again(runtime, work, run, version):
+    if not waits and not awaiting.look_again(runtime, work, run, version):
         _hand_over(runtime, work, run)
         return None
     performed = 0
     while True:
-        if runtime.stopping.is_set():
+        if runtime.stopping.is_set() and not waits:
             _hand_over(runtime, work, run)
             return None
         now = runtime.clock()
@@ -100,7 +106,11 @@ def go_on(runtime: Runtime, work: UnitOfWork, run: LoadedRun) -> Begun | Again |
         if did is not True:
             return did or None
         performed += isinstance(decision, Perform)
-        if (
+        waits = (
+            isinstance(decision, Perform)
+            and run.steps[decision.step.id].status == StepStatus.WAITING
+        )
+        if not waits and (
             work.holds_others
             or performed >= MOST_TOGETHER
             or (isinstance(decision, Perform) and _changes_alerts(runtime, decision.step))

@@ -262,19 +262,21 @@ def _settle(
         record = effects.record if begun.decision is not None else questions.record
         outcome = record(work.session, begun.call, result, now=now)
         run = store.reload_held(work.session, run_id, owner=lease)
+        waits = False
         if run is not None:
             run.row.rings = run.row.losses = 0
         if run is not None and is_lost:
             take_back_uncalled(work, run, now, called=begun.call.step)
         if run is not None and begun.decision is not None and _awaits(run, begun.decision):
             state = record_outcome(runtime, work, run, begun.decision, outcome)
+            waits = state.status is StepStatus.WAITING
             if state.status is StepStatus.FAILED:
                 known = result.when_given_up(begun.call)
                 if known is not result:
                     outcome = effects.record(work.session, begun.call, known, now=now)
                     record_outcome(runtime, work, run, begun.decision, outcome)
         if run is not None:
-            return go_on(runtime, work, run)
+            return go_on(runtime, work, run, waits=waits)
     log.warning("run_lease_lost", run_id=str(run_id), step=begun.call.step)
     if begun.decision is not None and isinstance(result.outcome, Succeeded):
         # Whoever has taken the run over may be asking people what we have just learnt.

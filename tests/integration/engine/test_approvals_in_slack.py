@@ -12,10 +12,10 @@ import pytest
 from examples.twins.launch import TwinProcess, start_twin
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun
-from schemas.run_tables import RunRow
+from schemas.run_tables import RunRow, WaitRow
 from schemas.states import EffectState
 from schemas.tables import ConnectionRow, DeliveryRow, EffectRow, SourceRow
-from schemas.workflow import RunStatus, StepStatus
+from schemas.workflow import RunStatus, StepStatus, WaitKind
 from service import approvals, doubts
 from service.db import Database
 from service.errors import Conflict
@@ -25,6 +25,7 @@ from service.secretbox import SecretBox
 from service.tokens import Caller, Role
 from service.vendors.slack import VENDOR
 from tests.integration.engine.installation import KEYS, START, Installation
+from tests.integration.engine.test_calling import ToldToStop
 from tests.integration.vendors.inbox import Inbox, open_inbox
 
 TOKEN = "xoxb-twin-token"
@@ -396,3 +397,18 @@ def test_in_shadow_mode_nothing_is_posted(house: Installation, slack: TwinProces
     assert slack.calls() == []
     (would,) = house.rows(EffectRow, EffectRow.action == "slack.ask_approval")
     assert would.state == EffectState.SHADOWED
+
+
+@pytest.mark.parametrize("looks", range(4))
+def test_it_is_asked_once_though_the_worker_is_told_to_stop(
+    house: Installation, looks: int
+) -> None:
+    house.workflow(ASKS)
+    run_id = house.start(subject="#7")
+    usual, house.runtime.stopping = house.runtime.stopping, ToldToStop(looks)
+    advance_run(house.runtime, run_id)
+    house.runtime.stopping = usual
+    house.advance(run_id, until=lambda run: run.status == RunStatus.WAITING)
+    assert house.step(run_id, "ask").attempts == 1
+    (wait,) = house.rows(WaitRow)
+    assert wait.kind == WaitKind.APPROVAL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -321,6 +322,41 @@ def test_a_run_is_called_once_though_its_callers_worker_is_killed(
     called.advance(callee.id)
     assert called.advance(run_id).status == RunStatus.SUCCEEDED
     assert len(called.rows(EventRow, EventRow.type == "workflow.called")) == 1
+
+
+class ToldToStop(threading.Event):
+    """A process that is told to stop when it has looked so many times whether it is."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self._looks = looks
+
+    def is_set(self) -> bool:
+        self._looks -= 1
+        return self._looks < 0
+
+
+@pytest.mark.parametrize("looks", range(4))
+def test_a_run_is_called_once_though_its_callers_worker_is_told_to_stop(
+    called: Installation, looks: int
+) -> None:
+    run_id = called.start(subject="smoke")
+    other = called.another_worker()
+    other.stopping = ToldToStop(looks)
+    advance_run(other, run_id)
+    called.carry_on()
+    assert called.run(run_id).status == RunStatus.SUCCEEDED
+    assert len(callees(called)) == 1
+
+
+def test_a_run_that_stands_in_line_is_called_once(installation: Installation) -> None:
+    installation.workflow(CALLEE.replace("name: callee", "name: callee\nconcurrency: {limit: 1}"))
+    installation.workflow(CALLER)
+    started = [installation.start(subject=subject) for subject in ("smoke", "all")]
+    installation.carry_on()
+    ended = [installation.run(run_id).status for run_id in started]
+    assert ended == [RunStatus.SUCCEEDED] * 2
+    assert len(callees(installation)) == 2
 
 
 def test_a_worker_killed_in_the_called_run_is_taken_over_and_answers_once(
