@@ -16,8 +16,6 @@ BODY_TIMEOUT_S = 30.0
 UNDER_WAY = 200
 """Requests at a time. Behind them stand some forty threads; more would only wait, each with its
 body."""
-HEALTH = "/health"
-"""These are asked when all else is busy."""
 
 
 class BoundedBodies:
@@ -53,7 +51,7 @@ class BoundedBodies:
         if body is None:
             await _too_large(scope)(scope, receive, send)
             return
-        if self._under_way >= self._most and not scope["path"].startswith(HEALTH):
+        if self._under_way >= self._most:
             await _busy(scope)(scope, receive, send)
             return
         waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]

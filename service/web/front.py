@@ -68,7 +68,8 @@ class Application:
         elif scope["path"] in health.PATHS:
             await self._probes(scope, send)
         else:
-            behind = await asyncio.wrap_future(self._behind)
+            # Whoever waits may be cancelled; what he waits for is made for all.
+            behind = await asyncio.shield(asyncio.wrap_future(self._behind))
             await behind(scope, receive, send)
 
     async def _live(self, scope: Scope, receive: Receive, send: Send) -> None:
