@@ -47,7 +47,7 @@ POSTGRES_AIM_S = 0.2
 """Likewise on PostgreSQL, where nobody waits for rows that go."""
 LOOK_AIM_S = 0.2
 """How long rows are gone through that stay, before others have their turn."""
-REST_TIMES = 5.0
+REST_TIMES = 12.0
 """How many times as long as a portion took others have the machine, before the next is due: a door
 under full load slows portions down, and so has them seldom."""
 FIRST_ROWS = 100
