@@ -46,6 +46,9 @@ _SILENCE = {
 }
 """A machine that is gone says nothing: a worker finds out after 20 s, and not after hours, that its
 database's was. One that is only busy is waited for."""
+LOCKS_KEPT_S = 30.0
+"""So long a process may stand still in the middle of a transaction. What it has locked is passed
+over by all others: a machine that is gone, or that was stopped, would keep it for hours."""
 _READ_ONLY = "25006"
 _FILE = "file"
 _LIMIT_EXCEEDED = "54"
@@ -202,6 +205,8 @@ def _prepare_postgres(connection: Any, _record: object) -> None:
     An effect is written down before it is made: were that lost, it would be made once more.
     """
     connection.execute("SET synchronous_commit = on")
+    kept_ms = int(LOCKS_KEPT_S * 1000)
+    connection.execute(f"SET idle_in_transaction_session_timeout = {kept_ms}")
     connection.commit()
 
 

@@ -155,6 +155,8 @@ def hold_still(session: Session) -> None:
     if not _is_sqlite(session):
         session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         session.execute(sql("SET TRANSACTION READ ONLY"))
+        # Whoever is told what was found may take his time.
+        session.execute(sql("SET LOCAL idle_in_transaction_session_timeout = 0"))
 
 
 def damages(session: Session, tables: Collection[str]) -> Iterator[str]:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import psycopg
+import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
-from service.db import Database
+from service import db
+from service.db import Database, is_outage
+from service.queue import UnheardQueue
+from service.unit_of_work import unit_of_work
+from tests.servers import wait_until
 
 
 def test_a_commit_is_on_disk_although_the_server_would_wait(postgres_url: str) -> None:
@@ -32,3 +38,29 @@ def test_a_server_whose_machine_is_gone_is_given_up(postgres_url: str) -> None:
     )
     assert after_s <= 30
     assert int(asked["tcp_user_timeout"]) <= 30_000
+
+
+def test_what_a_machine_that_is_gone_had_locked_is_free_again(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = text("SELECT name FROM marks FOR UPDATE SKIP LOCKED")
+    other = Database(postgres_url)
+    with unit_of_work(other, UnheardQueue()) as work:
+        work.session.execute(text("INSERT INTO marks (name, number) VALUES ('any', 1)"))
+
+    def is_free() -> bool:
+        with other.session() as session:
+            return session.execute(lock).first() is not None
+
+    assert db.LOCKS_KEPT_S <= 60
+    monkeypatch.setattr(db, "LOCKS_KEPT_S", 0.2)
+    gone = Database(postgres_url)
+    with gone.session() as session:
+        assert session.execute(lock).first() is not None
+        assert not is_free()
+        wait_until(is_free)
+        with pytest.raises(DBAPIError) as told:
+            session.execute(lock)
+    assert is_outage(told.value)
+    other.dispose()
+    gone.dispose()
