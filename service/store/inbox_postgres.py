@@ -71,6 +71,12 @@ _REVIVE = f"""
     WHERE id = ANY(%s) AND state IN ({ENDED_IN_VAIN})
     RETURNING id
 """  # noqa: S608  # constants of this module
+# What was found may be on this server alone: a commit whose waiting for a standby was ended is seen
+# by everybody. To write something is to wait for all that was written before.
+_CONFIRM = b"""
+    SELECT CASE WHEN current_setting('synchronous_standby_names') <> ''
+                THEN pg_logical_emit_message(true, 'hookwright', '') END
+"""
 # A commit is what the sender is promised, whatever the server's own default is.
 _SETTINGS = (
     "SET synchronous_commit = on",
@@ -191,10 +197,7 @@ class PostgresInbox:
         self._warned = None
         pgconn.send_query_prepared(_INSERT_NAME, _arrays(group), _BINARY)
         results = await _results(pgconn)
-        if self._warned is not None:
-            # A commit that was to wait for a standby and was told to wait no longer is reported as
-            # done, with a warning: should this server be lost now, so would be the delivery.
-            raise Unavailable(f"the database warned: {self._warned}", perhaps_done=True)
+        self._check_confirmed()
         if sum(result.command_tuples or 0 for result in results) == len(group):
             return {}
         keys = (_keys(group), [a.source_id for a in group], [a.delivery_key for a in group])
@@ -206,7 +209,15 @@ class PostgresInbox:
             now = self._clock()
             cursor = await self._connection.execute(_REVIVE.encode(), (now, dead))
             revived = {row[0] for row in await cursor.fetchall()}
+        await self._connection.execute(_CONFIRM)
+        self._check_confirmed()
         return match(group, rows, revived)
+
+    def _check_confirmed(self) -> None:
+        if self._warned is not None:
+            # A commit that was to wait for a standby and was told to wait no longer is reported as
+            # done, with a warning: should this server be lost now, so would be the delivery.
+            raise Unavailable(f"the database warned: {self._warned}", perhaps_done=True)
 
     def _hear(self, notice: psycopg.errors.Diagnostic) -> None:
         if notice.severity_nonlocalized == "WARNING":
