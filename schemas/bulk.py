@@ -9,7 +9,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from schemas.api import Answer, DeliveryOut, RunRef, TimedQuestion, UtcTime
+from schemas.api import Answer, RunRef, TimedQuestion, UtcTime
+from schemas.api_deliveries import DeliveryOut
 from schemas.states import DeliveryState
 
 DEFAULT_PER_SECOND = 10.0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import Field
 
-from schemas.api import EffectOut, TimedQuestion
+from schemas.api import Answer, TimedQuestion
+from schemas.events import Json
 from schemas.states import EffectState
 
 
@@ -17,6 +19,26 @@ class EffectQuestion(TimedQuestion):
     action: str | None = Field(default=None, max_length=200)
     connection: str | None = None
     run: UUID | None = None
+
+
+class EffectOut(Answer):
+    """A change that was made, or in shadow mode (`shadowed`) would have been made.
+
+    `params`: what the action was given.
+    """
+
+    id: UUID
+    step: str
+    action: str
+    connection: str
+    target: str | None
+    params: dict[str, Json]
+    state: str
+    calls: int
+    error: str | None
+    reference: dict[str, Json] | None
+    intended_at: datetime
+    made_at: datetime | None
 
 
 class EffectEntry(EffectOut):

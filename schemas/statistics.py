@@ -24,6 +24,25 @@ class CountOut(Answer):
     estimated: bool
 
 
+class FailuresOut(Answer):
+    """How much has failed and waits for somebody.
+
+    `failed_runs` began in the last 24 hours. Everything else is counted however old it is.
+    `unusable_workflows` are enabled and start no run, because this version cannot read their
+    documents.
+    """
+
+    dead_deliveries: int
+    malformed_deliveries: int
+    unconfirmed_deliveries: int
+    failed_runs: int
+    effects_in_doubt: int
+    open_gaps: int
+    failing_polls: int
+    open_alerts: int
+    unusable_workflows: list[str]
+
+
 class StatisticsQuestion(BaseModel):
     """Which numbers: of whole hours or days, from the one with `since` to the one before `until`.
 

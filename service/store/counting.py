@@ -12,7 +12,9 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
-from schemas.api import DeliveryQuestion, EventQuestion, RunQuestion
+from schemas.api_deliveries import DeliveryQuestion
+from schemas.api_events import EventQuestion
+from schemas.api_runs import RunQuestion
 from schemas.effect_lists import EffectQuestion
 from schemas.ids import made_at
 from schemas.run_tables import RunRow

@@ -9,7 +9,9 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from schemas.api import DeliveryQuestion, EventQuestion, RunQuestion
+from schemas.api_deliveries import DeliveryQuestion
+from schemas.api_events import EventQuestion
+from schemas.api_runs import RunQuestion
 from schemas.auditing import AuditFilter
 from schemas.effect_lists import EffectQuestion
 from schemas.states import DeliveryState, EffectState

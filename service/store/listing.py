@@ -14,14 +14,11 @@ from sqlalchemy.sql.base import ExecutableOption
 from sqlmodel import Session, SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from schemas.api import (
-    AlertQuestion,
-    DeliveryQuestion,
-    EventQuestion,
-    Question,
-    RejectionQuestion,
-    RunQuestion,
-)
+from schemas.api import Question
+from schemas.api_alerts import AlertQuestion
+from schemas.api_deliveries import DeliveryQuestion, RejectionQuestion
+from schemas.api_events import EventQuestion
+from schemas.api_runs import RunQuestion
 from schemas.reconciling import ReconciliationQuestion
 from schemas.run_tables import RunRow
 from schemas.tables import (

@@ -11,7 +11,7 @@ from sqlalchemy import case, func
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
-from schemas.api import BranchQuestion
+from schemas.api_runs import BranchQuestion
 from schemas.run_tables import AttemptRow, RunEventRow, RunRow, SpreadRow, StepRow, WaitRow
 from schemas.tables import EffectRow, EventRow, WorkflowVersionRow
 from schemas.workflow import RunStatus, WaitKind

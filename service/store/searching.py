@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from schemas.api import EventQuestion
+from schemas.api_events import EventQuestion
 from schemas.ids import first_id
 from service.store.keyset import (
     SLACK,

@@ -7,7 +7,18 @@ from typing import Any
 from uuid import UUID
 
 from schemas import api
-from schemas.effect_lists import EffectEntry
+from schemas.api_events import EventOut
+from schemas.api_runs import (
+    AttemptOut,
+    BranchOut,
+    CallRef,
+    RunDetail,
+    RunOut,
+    SpreadOut,
+    StepOut,
+    WaitOut,
+)
+from schemas.effect_lists import EffectEntry, EffectOut
 from schemas.run_tables import RunRow, SpreadRow, StepRow
 from schemas.tables import EffectRow
 from schemas.workflow import WaitKind
@@ -29,17 +40,17 @@ _WORDS: Mapping[str, str] = {
 }
 
 
-def listed(row: RunRow, waiting: Sequence[tuple[RunRow, Waiting]] = ()) -> api.RunOut:
+def listed(row: RunRow, waiting: Sequence[tuple[RunRow, Waiting]] = ()) -> RunOut:
     """Give a run as it stands in lists, with those of these waits that are its own."""
     own = [wait_out(run, wait) for run, wait in waiting if run.run_id == row.id]
-    return api.RunOut(**_run(row, row), waits=own)
+    return RunOut(**_run(row, row), waits=own)
 
 
-def branch(row: RunRow, waits: Mapping[Any, Waiting]) -> api.BranchOut:
+def branch(row: RunRow, waits: Mapping[Any, Waiting]) -> BranchOut:
     """Give a branch as it stands in lists."""
     names = ("id", "status", "error", "output", "item", "started_at", "ended_at")
     wait = waits.get(row.id)
-    return api.BranchOut(
+    return BranchOut(
         **{name: getattr(row, name) for name in names},
         path=row.path or "",
         step=row.container or "",
@@ -48,19 +59,19 @@ def branch(row: RunRow, waits: Mapping[Any, Waiting]) -> api.BranchOut:
     )
 
 
-def run_detail(story: RunStory) -> api.RunDetail:
+def run_detail(story: RunStory) -> RunDetail:
     """Give a run with everything that happened in it."""
     row = story.row
     wait = story.wait
-    return api.RunDetail(
+    return RunDetail(
         **_run(row, story.root),
         version=story.version.number,
         description=story.version.document.get("description", ""),
-        event=api.EventOut.model_validate(story.event),
+        event=EventOut.model_validate(story.event),
         events=[api.EventRef.model_validate(event) for event in story.events],
         steps=[_step(story, step) for step in story.steps],
         wait=None if wait is None else wait_out(row, wait, story),
-        effects=[api.EffectOut.model_validate(effect) for effect in story.effects],
+        effects=[EffectOut.model_validate(effect) for effect in story.effects],
         output=row.output,
         path=row.path,
         item=row.item,
@@ -73,11 +84,11 @@ def run_detail(story: RunStory) -> api.RunDetail:
     )
 
 
-def wait_out(run: RunRow, wait: Waiting, story: RunStory | None = None) -> api.WaitOut:
+def wait_out(run: RunRow, wait: Waiting, story: RunStory | None = None) -> WaitOut:
     """Give why a run or branch stands still. The `story` makes the words more exact."""
     row = wait.row
     words = None if story is None else _exactly(story, wait)
-    return api.WaitOut(
+    return WaitOut(
         run_id=run.id,
         path=run.path,
         step=row.step,
@@ -92,7 +103,7 @@ def wait_out(run: RunRow, wait: Waiting, story: RunStory | None = None) -> api.W
 def effect(row: EffectRow, runs: Mapping[UUID, RunRow]) -> EffectEntry:
     """Give an effect with the run it belongs to, if that is there yet."""
     run = None if row.run_id is None else runs.get(row.run_id)
-    known = api.EffectOut.model_validate(row).model_dump()
+    known = EffectOut.model_validate(row).model_dump()
     return EffectEntry(
         **known,
         key=row.key,
@@ -132,25 +143,25 @@ def _awaited(document: Mapping[str, Any], step: str) -> str | None:
 
 def _run(row: RunRow, root: RunRow) -> dict[str, Any]:
     own = {"event_id", "waits"}
-    values = {name: getattr(row, name) for name in api.RunOut.model_fields if name not in own}
+    values = {name: getattr(row, name) for name in RunOut.model_fields if name not in own}
     return values | {"event_id": root.event_id}
 
 
-def _step(story: RunStory, row: StepRow) -> api.StepOut:
-    values = {name: getattr(row, name) for name in api.StepOut.model_fields}
+def _step(story: RunStory, row: StepRow) -> StepOut:
+    values = {name: getattr(row, name) for name in StepOut.model_fields}
     values["output"] = story.outputs.get(row.id)
     values["attempts"] = [
-        api.AttemptOut.model_validate(attempt) for attempt in story.attempts.get(row.id, ())
+        AttemptOut.model_validate(attempt) for attempt in story.attempts.get(row.id, ())
     ]
-    return api.StepOut(**values)
+    return StepOut(**values)
 
 
-def _spread(row: SpreadRow) -> api.SpreadOut:
+def _spread(row: SpreadRow) -> SpreadOut:
     names = ("step", "total", "begun", "succeeded", "failed", "cancelled")
     values = {name: getattr(row, name) for name in names}
     ended = row.succeeded + row.failed + row.cancelled
-    return api.SpreadOut(**values, under_way=row.begun - ended)
+    return SpreadOut(**values, under_way=row.begun - ended)
 
 
-def _call(row: RunRow, step: str | None) -> api.CallRef:
-    return api.CallRef(**api.RunRef.model_validate(row).model_dump(), step=step or "")
+def _call(row: RunRow, step: str | None) -> CallRef:
+    return CallRef(**api.RunRef.model_validate(row).model_dump(), step=step or "")

@@ -8,6 +8,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from schemas import api
+from schemas.api_configured import SourceOut, WorkflowDetail, WorkflowOut
+from schemas.api_deliveries import Body, DeliveryDetail, DeliveryOut, RejectionDetail, RejectionOut
+from schemas.api_events import EventDetail
 from schemas.bulk import BulkJobOut, BulkPosition, ReplayOut
 from schemas.events import Event
 from schemas.saving import BacktestReport, VersionDetail, VersionOut
@@ -34,14 +37,14 @@ def page(found: Page[Row], shape: Callable[[Row], T]) -> api.Page[T]:
     )
 
 
-def delivery(row: DeliveryRow, body_bytes: int) -> api.DeliveryOut:
+def delivery(row: DeliveryRow, body_bytes: int) -> DeliveryOut:
     """Give a delivery as it stands in lists."""
-    return api.DeliveryOut(**_delivery(row, body_bytes))
+    return DeliveryOut(**_delivery(row, body_bytes))
 
 
-def delivery_detail(story: DeliveryStory) -> api.DeliveryDetail:
+def delivery_detail(story: DeliveryStory) -> DeliveryDetail:
     """Give a delivery with all that came and all that became of it."""
-    return api.DeliveryDetail(
+    return DeliveryDetail(
         **_delivery(story.row, len(story.row.body)),
         headers=headers(story.row.headers),
         body=body(story.row.body),
@@ -78,40 +81,40 @@ def bulk_job(row: BulkJobRow) -> BulkJobOut:
     return BulkJobOut(**given, first_failures=list(position.failures))
 
 
-def event_detail(story: EventStory) -> api.EventDetail:
+def event_detail(story: EventStory) -> EventDetail:
     """Give an event with its payload and its runs."""
     values = {name: getattr(story.row, name) for name in Event.model_fields}
-    return api.EventDetail(**values, runs=[api.RunRef.model_validate(run) for run in story.runs])
+    return EventDetail(**values, runs=[api.RunRef.model_validate(run) for run in story.runs])
 
 
-def rejection_detail(row: RejectionRow) -> api.RejectionDetail:
+def rejection_detail(row: RejectionRow) -> RejectionDetail:
     """Give a refused request with what of it was kept."""
-    return api.RejectionDetail(
-        **api.RejectionOut.model_validate(row).model_dump(),
+    return RejectionDetail(
+        **RejectionOut.model_validate(row).model_dump(),
         headers=headers(row.headers),
         body=body(row.body),
     )
 
 
-def source(row: SourceRow, settings: Settings) -> api.SourceOut:
+def source(row: SourceRow, settings: Settings) -> SourceOut:
     """Give a source with the address a vendor sends to."""
     base = (settings.public_url or settings.server_url).rstrip("/")
-    values = {name: getattr(row, name) for name in api.SourceOut.model_fields if name != "url"}
-    return api.SourceOut(**values, url=f"{base}/hooks/{row.name}")
+    values = {name: getattr(row, name) for name in SourceOut.model_fields if name != "url"}
+    return SourceOut(**values, url=f"{base}/hooks/{row.name}")
 
 
 def workflow(
     row: WorkflowRow, version: WorkflowVersionRow | None, settings: Settings
-) -> api.WorkflowOut:
+) -> WorkflowOut:
     """Give a workflow as it stands in lists."""
-    return api.WorkflowOut(**_workflow(row, version, settings))
+    return WorkflowOut(**_workflow(row, version, settings))
 
 
 def workflow_detail(
     row: WorkflowRow, version: WorkflowVersionRow, settings: Settings
-) -> api.WorkflowDetail:
+) -> WorkflowDetail:
     """Give a workflow with its current document."""
-    return api.WorkflowDetail(
+    return WorkflowDetail(
         **_workflow(row, version, settings),
         document=version.document,
         vars=version.vars,
@@ -145,17 +148,17 @@ def headers(stored: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
     return [(name, STRUCK if is_sensitive_name(name) else value) for name, value in stored]
 
 
-def body(raw: bytes) -> api.Body:
+def body(raw: bytes) -> Body:
     """Give a body as text when it is some, else as base64."""
     try:
-        return api.Body(encoding="text", content=raw.decode())
+        return Body(encoding="text", content=raw.decode())
     except UnicodeDecodeError:
-        return api.Body(encoding="base64", content=base64.b64encode(raw).decode())
+        return Body(encoding="base64", content=base64.b64encode(raw).decode())
 
 
 def _delivery(row: DeliveryRow, body_bytes: int) -> dict[str, Any]:
     given = {"body_bytes", "verdict"}
-    shown = {name for name in api.DeliveryOut.model_fields if name not in given}
+    shown = {name for name in DeliveryOut.model_fields if name not in given}
     return {name: getattr(row, name) for name in shown} | {"body_bytes": body_bytes}
 
 

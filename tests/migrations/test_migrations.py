@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from schemas.api import EventQuestion
+from schemas.api_events import EventQuestion
 from schemas.ids import first_id, new_id
 from schemas.partitioned import KEY_TABLES, PARTITIONED, is_compared, rest_of
 from schemas.reading_tables import is_declared

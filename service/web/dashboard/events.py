@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
-from schemas.api import EventQuestion
+from schemas.api_events import EventQuestion
 from schemas.statistics import CountOut, RunNumbers, StatisticsQuestion
 from schemas.tables import EventRow
 from service.db import Session

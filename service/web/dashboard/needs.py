@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from schemas import api
+from schemas.api_alerts import AlertQuestion
+from schemas.api_deliveries import DeliveryQuestion
+from schemas.api_runs import RunQuestion
 from schemas.effect_lists import EffectQuestion
 from schemas.run_tables import RunRow
 from schemas.states import AlertState, DeliveryState, EffectState
@@ -92,16 +94,14 @@ def read_needs(session: Session, actions: Mapping[str, AnyAction], now: datetime
     ]
     deliveries: list[DeliveryRow] = []
     for state in _UNREAD:
-        question = api.DeliveryQuestion(state=state, limit=MOST)
+        question = DeliveryQuestion(state=state, limit=MOST)
         found = listing.list_deliveries(session, question)
         deliveries += found.rows
         if found.has_more:
             more.add("deliveries")
     since = now - LATELY
-    runs = listing.list_runs(
-        session, api.RunQuestion(status=RunStatus.FAILED, since=since, limit=MOST)
-    )
-    alerts = listing.list_alerts(session, api.AlertQuestion(state=AlertState.OPEN, limit=LOOKED_AT))
+    runs = listing.list_runs(session, RunQuestion(status=RunStatus.FAILED, since=since, limit=MOST))
+    alerts = listing.list_alerts(session, AlertQuestion(state=AlertState.OPEN, limit=LOOKED_AT))
     # An alert of a step in doubt would say the same thing a second time.
     others = [row for row in alerts.rows if not row.key.startswith(DOUBT)]
     if runs.has_more:
@@ -130,7 +130,7 @@ def read_needs(session: Session, actions: Mapping[str, AnyAction], now: datetime
 def _waiting(
     session: Session, kind: WaitKind, name: str, more: set[str]
 ) -> list[tuple[RunRow, Waiting]]:
-    found = listing.list_runs(session, api.RunQuestion(waiting_for=kind, limit=MOST))
+    found = listing.list_runs(session, RunQuestion(waiting_for=kind, limit=MOST))
     if found.has_more:
         more.add(name)
     return run_details.waiting_under(session, [row.id for row in found.rows], kind)

@@ -9,29 +9,30 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from schemas import api
+from schemas.api_alerts import AlertNote, AlertOut, AlertQuestion
 from schemas.tables import AlertRow
 from service import alert_care
 from service.store import details, listing
 from service.web import described, shapes
 from service.web.deps import AnyParts, MayBeRepeated, Operator, Reading
 
-_NO_NOTE = api.AlertNote()
+_NO_NOTE = AlertNote()
 
 router = APIRouter(prefix="/alerts", tags=["alerts"])
 
 
 @router.get("")
 def list_alerts(
-    session: Reading, question: Annotated[api.AlertQuestion, Query()]
-) -> api.Page[api.AlertOut]:
+    session: Reading, question: Annotated[AlertQuestion, Query()]
+) -> api.Page[AlertOut]:
     """List alerts, newest first."""
-    return shapes.page(listing.list_alerts(session, question), api.AlertOut.model_validate)
+    return shapes.page(listing.list_alerts(session, question), AlertOut.model_validate)
 
 
 @router.get("/{alert_id}")
-def read_alert(session: Reading, alert_id: UUID) -> api.AlertOut:
+def read_alert(session: Reading, alert_id: UUID) -> AlertOut:
     """Read an alert."""
-    return api.AlertOut.model_validate(details.read(session, AlertRow, alert_id))
+    return AlertOut.model_validate(details.read(session, AlertRow, alert_id))
 
 
 @router.post(
@@ -44,8 +45,8 @@ def acknowledge_alert(
     parts: AnyParts,
     caller: Operator,
     alert_id: UUID,
-    said: api.AlertNote = _NO_NOTE,
-) -> api.AlertOut:
+    said: AlertNote = _NO_NOTE,
+) -> AlertOut:
     """Take an open alert on. Needs the role operator. 409 when it is resolved."""
     alert_care.acknowledge(
         parts.database,
@@ -56,7 +57,7 @@ def acknowledge_alert(
         now=parts.clock(),
         announce=parts.announce,
     )
-    return api.AlertOut.model_validate(details.read(session, AlertRow, alert_id))
+    return AlertOut.model_validate(details.read(session, AlertRow, alert_id))
 
 
 @router.post("/{alert_id}/resolve", dependencies=[MayBeRepeated])
@@ -65,8 +66,8 @@ def resolve_alert(
     parts: AnyParts,
     caller: Operator,
     alert_id: UUID,
-    said: api.AlertNote = _NO_NOTE,
-) -> api.AlertOut:
+    said: AlertNote = _NO_NOTE,
+) -> AlertOut:
     """Say that an alert is over. Needs the role operator."""
     alert_care.resolve(
         parts.database,
@@ -77,4 +78,4 @@ def resolve_alert(
         now=parts.clock(),
         announce=parts.announce,
     )
-    return api.AlertOut.model_validate(details.read(session, AlertRow, alert_id))
+    return AlertOut.model_validate(details.read(session, AlertRow, alert_id))

@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query
 
 from schemas import api
+from schemas.api_deliveries import DeliveryDetail, DeliveryOut, DeliveryQuestion
 from schemas.bulk import ReplayOut, ReplayRequest
 from schemas.statistics import CountOut
 from schemas.tables import DeliveryRow
@@ -25,8 +26,8 @@ router = APIRouter()
 
 @router.get("/deliveries", tags=["deliveries"])
 def list_deliveries(
-    session: Reading, question: Annotated[api.DeliveryQuestion, Query()]
-) -> api.Page[api.DeliveryOut]:
+    session: Reading, question: Annotated[DeliveryQuestion, Query()]
+) -> api.Page[DeliveryOut]:
     """List deliveries, newest first."""
     found = listing.list_deliveries(session, question)
     sizes = listing.body_sizes(session, [row.id for row in found.rows])
@@ -35,7 +36,7 @@ def list_deliveries(
 
 @router.get("/deliveries/count", tags=["deliveries"])
 def count_deliveries(
-    session: Reading, parts: AnyParts, question: Annotated[api.DeliveryQuestion, Query()]
+    session: Reading, parts: AnyParts, question: Annotated[DeliveryQuestion, Query()]
 ) -> CountOut:
     """Count deliveries: exactly up to 10,000, beyond that an estimate, which says so.
 
@@ -45,7 +46,7 @@ def count_deliveries(
 
 
 @router.get("/deliveries/{delivery_id}", tags=["deliveries"])
-def read_delivery(session: Reading, delivery_id: UUID) -> api.DeliveryDetail:
+def read_delivery(session: Reading, delivery_id: UUID) -> DeliveryDetail:
     """Read a delivery: headers, body, verdict, events and runs."""
     return shapes.delivery_detail(details.read_delivery(session, delivery_id))
 

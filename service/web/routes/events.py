@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from schemas import api
+from schemas.api_events import EventDetail, EventOut, EventQuestion
 from schemas.statistics import CountOut
 from service.store import counting, details, listing
 from service.web import shapes
@@ -18,15 +19,15 @@ router = APIRouter(prefix="/events", tags=["events"])
 
 @router.get("")
 def list_events(
-    session: Reading, question: Annotated[api.EventQuestion, Query()]
-) -> api.Page[api.EventOut]:
+    session: Reading, question: Annotated[EventQuestion, Query()]
+) -> api.Page[EventOut]:
     """List events, newest first."""
-    return shapes.page(listing.list_events(session, question), api.EventOut.model_validate)
+    return shapes.page(listing.list_events(session, question), EventOut.model_validate)
 
 
 @router.get("/count")
 def count_events(
-    session: Reading, parts: AnyParts, question: Annotated[api.EventQuestion, Query()]
+    session: Reading, parts: AnyParts, question: Annotated[EventQuestion, Query()]
 ) -> CountOut:
     """Count events: exactly up to 10,000, beyond that an estimate, which says so.
 
@@ -36,6 +37,6 @@ def count_events(
 
 
 @router.get("/{event_id}")
-def read_event(session: Reading, event_id: UUID) -> api.EventDetail:
+def read_event(session: Reading, event_id: UUID) -> EventDetail:
     """Read an event with the vendor's own body and the runs it started."""
     return shapes.event_detail(details.read_event(session, event_id))

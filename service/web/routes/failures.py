@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter
 
-from schemas import api
+from schemas.statistics import FailuresOut
 from service.store.failures import count_failures
 from service.web.deps import AnyParts, Reading
 
@@ -14,8 +14,8 @@ router = APIRouter(prefix="/failures", tags=["failures"])
 
 
 @router.get("")
-def read_failures(session: Reading, parts: AnyParts) -> api.FailuresOut:
+def read_failures(session: Reading, parts: AnyParts) -> FailuresOut:
     """Count what has failed and waits for somebody."""
     found = count_failures(session, now=parts.clock())
     unusable = parts.calling().versions.unusable(session)
-    return api.FailuresOut(**asdict(found), unusable_workflows=list(unusable))
+    return FailuresOut(**asdict(found), unusable_workflows=list(unusable))

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from schemas import api
+from schemas.api_deliveries import RejectionDetail, RejectionOut, RejectionQuestion
 from schemas.reverifying import ReverifyQuestion, ReverifyReport
 from schemas.tables import RejectionRow
 from service.diagnosing import explain
@@ -26,14 +27,14 @@ router = APIRouter(tags=["rejections"])
 
 @router.get("/rejections")
 def list_rejections(
-    session: Reading, question: Annotated[api.RejectionQuestion, Query()]
-) -> api.Page[api.RejectionOut]:
+    session: Reading, question: Annotated[RejectionQuestion, Query()]
+) -> api.Page[RejectionOut]:
     """List refused requests, newest first."""
-    return shapes.page(listing.list_rejections(session, question), api.RejectionOut.model_validate)
+    return shapes.page(listing.list_rejections(session, question), RejectionOut.model_validate)
 
 
 @router.get("/rejections/{rejection_id}")
-def read_rejection(session: Reading, parts: AnyParts, rejection_id: UUID) -> api.RejectionDetail:
+def read_rejection(session: Reading, parts: AnyParts, rejection_id: UUID) -> RejectionDetail:
     """Read a refused request and why it was refused, which is found out now if it was not yet."""
     row = details.read(session, RejectionRow, rejection_id)
     if row.cause is None:

@@ -9,6 +9,15 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 
 from schemas import api
+from schemas.api_runs import (
+    BranchOut,
+    BranchQuestion,
+    RunDetail,
+    RunOut,
+    RunQuestion,
+    Settlement,
+    StepDecision,
+)
 from schemas.run_tables import RunRow
 from schemas.statistics import CountOut
 from service import approvals, doubts, retrying
@@ -23,9 +32,7 @@ _DECIDING = described.problems(HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TO
 
 
 @router.get("")
-def list_runs(
-    session: Reading, question: Annotated[api.RunQuestion, Query()]
-) -> api.Page[api.RunOut]:
+def list_runs(session: Reading, question: Annotated[RunQuestion, Query()]) -> api.Page[RunOut]:
     """List runs, newest first, without their branches."""
     found = listing.list_runs(session, question)
     waiting: list[tuple[RunRow, Waiting]] = []
@@ -37,7 +44,7 @@ def list_runs(
 
 @router.get("/count")
 def count_runs(
-    session: Reading, parts: AnyParts, question: Annotated[api.RunQuestion, Query()]
+    session: Reading, parts: AnyParts, question: Annotated[RunQuestion, Query()]
 ) -> CountOut:
     """Count runs: exactly up to 10,000, beyond that an estimate, which says so.
 
@@ -47,15 +54,15 @@ def count_runs(
 
 
 @router.get("/{run_id}")
-def read_run(session: Reading, run_id: UUID) -> api.RunDetail:
+def read_run(session: Reading, run_id: UUID) -> RunDetail:
     """Read a run or a branch: its event, steps with attempts, wait, effects and branches."""
     return run_shapes.run_detail(run_details.read_run(session, run_id))
 
 
 @router.get("/{run_id}/branches")
 def list_branches(
-    session: Reading, run_id: UUID, question: Annotated[api.BranchQuestion, Query()]
-) -> api.Page[api.BranchOut]:
+    session: Reading, run_id: UUID, question: Annotated[BranchQuestion, Query()]
+) -> api.Page[BranchOut]:
     """List the branches of a run's own steps, newest first; those of a branch by its id."""
     found = run_details.list_branches(session, run_id, question)
     waits = run_details.waits_of(session, [row.id for row in found.rows])
@@ -71,8 +78,8 @@ def settle_step(
     caller: Operator,
     run_id: UUID,
     step: str,
-    settlement: api.Settlement,
-) -> api.RunDetail:
+    settlement: Settlement,
+) -> RunDetail:
     """Say whether a step in doubt took effect; its run goes on. Needs the role operator.
 
     A step in a branch is named by its path, as `each[3].note`, or by the branch's own id.
@@ -103,7 +110,7 @@ def settle_step(
 )
 def look_up_step(
     session: Reading, parts: AnyParts, caller: Operator, run_id: UUID, step: str
-) -> api.RunDetail:
+) -> RunDetail:
     """Let it be looked up once more whether a step in doubt took effect.
 
     Needs the role operator. For when an earlier look-up failed. What is found makes the step
@@ -129,7 +136,7 @@ def look_up_step(
     responses=_DECIDING,
     status_code=HTTPStatus.ACCEPTED,
 )
-def cancel_run(session: Reading, parts: AnyParts, caller: Operator, run_id: UUID) -> api.RunDetail:
+def cancel_run(session: Reading, parts: AnyParts, caller: Operator, run_id: UUID) -> RunDetail:
     """Let a run end before its next step; a call that is under way is finished.
 
     Needs the role operator. 409 when the run has ended otherwise.
@@ -154,8 +161,8 @@ def decide_step(
     caller: Operator,
     run_id: UUID,
     step: str,
-    decision: api.StepDecision,
-) -> api.RunDetail:
+    decision: StepDecision,
+) -> RunDetail:
     """Approve or reject what a step asks; its run goes on. Needs the role operator.
 
     A step in a branch is named by its path, as `each[3].note`, or by the branch's own id. 409 when
@@ -180,7 +187,7 @@ def decide_step(
     responses=_DECIDING,
     status_code=HTTPStatus.ACCEPTED,
 )
-def retry_run(session: Reading, parts: AnyParts, caller: Operator, run_id: UUID) -> api.RunDetail:
+def retry_run(session: Reading, parts: AnyParts, caller: Operator, run_id: UUID) -> RunDetail:
     """Let a run that failed or was cancelled go on from the step at which it ended.
 
     What succeeded is kept. Needs the role operator. 409 for any other run, and while a step is in

@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Response
 
 from schemas import api
+from schemas.api_configured import WorkflowDetail, WorkflowOut
+from schemas.api_runs import RunDetail
 from schemas.saving import (
     BacktestReport,
     BacktestRequest,
@@ -30,7 +32,7 @@ Number = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
 
 @router.get("")
-def list_workflows(session: Reading, parts: AnyParts, question: Asked) -> api.Page[api.WorkflowOut]:
+def list_workflows(session: Reading, parts: AnyParts, question: Asked) -> api.Page[WorkflowOut]:
     """List workflows with their current versions."""
     found, versions = listing.every_workflow(session, question)
     return shapes.page(
@@ -39,7 +41,7 @@ def list_workflows(session: Reading, parts: AnyParts, question: Asked) -> api.Pa
 
 
 @router.get("/{name}")
-def read_workflow(session: Reading, parts: AnyParts, name: str) -> api.WorkflowDetail:
+def read_workflow(session: Reading, parts: AnyParts, name: str) -> WorkflowDetail:
     """Read a workflow's current document."""
     return shapes.workflow_detail(*details.read_workflow(session, name), parts.settings)
 
@@ -64,7 +66,7 @@ def read_version(session: Reading, name: str, number: Number) -> VersionDetail:
     dependencies=[MayBeRepeated],
     responses={
         int(HTTPStatus.CREATED): {
-            "model": api.WorkflowDetail,
+            "model": WorkflowDetail,
             "description": "The workflow is new",
         },
         **described.problems(HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
@@ -77,7 +79,7 @@ def save(
     name: str,
     request: SaveRequest,
     response: Response,
-) -> api.WorkflowDetail:
+) -> WorkflowDetail:
     """Save a document as the current version of a workflow. Needs the role admin.
 
     It is checked whole and with the other workflows; 422 has every fault in `findings`, with line,
@@ -133,7 +135,7 @@ def start_run(
             description="The same key with inputs gives the same run.",
         ),
     ] = None,
-) -> api.RunDetail:
+) -> RunDetail:
     """Start a workflow by hand, with inputs or anew for a stored event. Needs the role operator.
 
     409 when the workflow is disabled; 422 when it does not take these inputs.
@@ -152,7 +154,7 @@ def start_run(
 @router.post("/{name}/enable", dependencies=[MayBeRepeated])
 def enable_workflow(
     session: Reading, parts: AnyParts, caller: Operator, name: str
-) -> api.WorkflowDetail:
+) -> WorkflowDetail:
     """Let a workflow start runs again. Needs the role operator."""
     return _switch(session, parts, caller, name, enabled=True)
 
@@ -160,14 +162,14 @@ def enable_workflow(
 @router.post("/{name}/disable", dependencies=[MayBeRepeated])
 def disable_workflow(
     session: Reading, parts: AnyParts, caller: Operator, name: str
-) -> api.WorkflowDetail:
+) -> WorkflowDetail:
     """Let a workflow start no runs any more; those it has go on. Needs the role operator."""
     return _switch(session, parts, caller, name, enabled=False)
 
 
 def _switch(
     session: Reading, parts: AnyParts, caller: Operator, name: str, *, enabled: bool
-) -> api.WorkflowDetail:
+) -> WorkflowDetail:
     switch_workflow(
         parts.database,
         parts.queue,

@@ -12,16 +12,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from schemas.api import (
-    AlertQuestion,
-    BranchQuestion,
-    DeliveryQuestion,
-    EventQuestion,
-    Question,
-    RejectionQuestion,
-    RunQuestion,
-    TimedQuestion,
-)
+from schemas.api import Question, TimedQuestion
+from schemas.api_alerts import AlertQuestion
+from schemas.api_deliveries import DeliveryQuestion, RejectionQuestion
+from schemas.api_events import EventQuestion
+from schemas.api_runs import BranchQuestion, RunQuestion
 from schemas.auditing import AuditFilter
 from schemas.bulk import BulkQuestion
 from schemas.clock import utc_now
