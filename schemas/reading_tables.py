@@ -26,7 +26,7 @@ KEPT_BESIDE = frozenset(
         "ix_events_vendor_source_type_id",
         *(
             ODD_TIMES.format(table=table)
-            for table in ("events", "deliveries", "runs", "effects", "audit_events")
+            for table in ("events", "deliveries", "runs", "effects", "audit_events", "alerts")
         ),
     }
 )

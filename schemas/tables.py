@@ -301,6 +301,9 @@ class RejectionRow(Table, table=True):
     """
 
     __tablename__ = "rejections"
+    __table_args__ = (
+        Index("ix_rejections_listed", "id", "source", "address", "reason", "cause", "received_at"),
+    )
 
     id: UUID = id_column()
     source: str = text_column(index=True)

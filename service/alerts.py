@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
 from pydantic import Field
 
 from schemas.events import AlertFacts, EventDraft
-from schemas.states import AlertState
+from schemas.states import AlertState, Severity
 from schemas.storable import storable
 from schemas.tables import AlertRow
 from service.errors import Conflict, NotFound
@@ -27,14 +26,6 @@ NOTES = "notes"
 """Where an alert's details hold what people said of it, with who said it."""
 DOUBT = "in-doubt:"
 """What the key of an alert about a step in doubt begins with."""
-
-
-class Severity(StrEnum):
-    """How urgent an alert is, in rising order."""
-
-    INFO = "info"
-    WARNING = "warning"
-    CRITICAL = "critical"
 
 
 class OpenParams(Params):

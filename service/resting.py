@@ -7,6 +7,7 @@ from datetime import datetime
 import structlog
 
 from schemas.run_tables import WaitRow
+from schemas.states import Severity
 from schemas.workflow import RunStatus, StepStatus, WaitKind
 from service import alerts
 from service.routing import announcer
@@ -65,7 +66,7 @@ def _tell_doubt(
         alerts.OpenParams(
             key=alerts.key_of_doubt(run.row.id, step),
             title=f"{run.row.workflow}: whether step {step} took effect is unknown"[:300],
-            severity=alerts.Severity.WARNING,
+            severity=Severity.WARNING,
             details={
                 "run_id": str(run.row.id),
                 "step": step,

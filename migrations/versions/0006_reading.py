@@ -43,6 +43,9 @@ NEW = (
     ("ix_alerts_key_id", "alerts", ("key", "id"), None),
     ("ix_reconciliations_source_id", "reconciliations", ("source", "id"), None),
     ("ix_gaps_open", "gaps", ("id",), sa.text("state = 'open'")),
+    # All that a list of refused requests is narrowed by: there are 10,000 of them at most.
+    ("ix_rejections_listed", "rejections",
+     ("id", "source", "address", "reason", "cause", "received_at"), None),
 )  # fmt: skip
 """Indexes: the name, the table, the columns, and the condition of those that hold some rows."""
 OLD = (
@@ -61,6 +64,7 @@ TIMES = {
     "runs": "created_at",
     "effects": "intended_at",
     "audit_events": "at",
+    "alerts": "opened_at",
 }
 """The lists that are narrowed by time, and the column that says it. Ids are times as well: the few
 rows of which the id tells another time have an index of their own."""

@@ -32,7 +32,7 @@ from service.store.listed import (
     wanted_events,
     wanted_runs,
 )
-from service.store.searching import search_ids
+from service.store.searching import count_found, newest_found
 from service.store.statistics import BEGUN, Counted, beginning_of, totals_between
 
 COUNTED = 10_000
@@ -41,6 +41,8 @@ LATELY = timedelta(days=7)
 """Since then it is told by hours how many there were, before that by days."""
 SAMPLE = 1_000
 """So many of the newest tell how fast they came."""
+ENOUGH = 30
+"""So many of those that are searched for tell, if they are among the newest, how fast they came."""
 SURELY_MORE = 3 * COUNTED
 """What is estimated to be so many is not counted."""
 DIGITS = 3
@@ -123,15 +125,14 @@ def _count(
 def _count_searched(
     session: Session, question: EventQuestion, wanted: Wanted, now: datetime
 ) -> CountOut:
-    newest = search_ids(session, question, wanted, SAMPLE)
-    if len(newest) == SAMPLE:
+    newest = newest_found(session, question, wanted)
+    estimate = _estimate(0)
+    if len(newest) >= ENOUGH:
         estimate = _by_pace(session, EVENTS, wanted, newest, now)
-        if estimate.count > SURELY_MORE:
-            return estimate
-        newest = search_ids(session, question, wanted, COUNTED + 1)
-    if len(newest) > COUNTED:
-        return _by_pace(session, EVENTS, wanted, newest, now)
-    return CountOut(count=len(newest), estimated=False)
+    if estimate.count > SURELY_MORE:
+        return estimate
+    count = count_found(session, question, wanted, COUNTED + 1)
+    return CountOut(count=count, estimated=False) if count <= COUNTED else estimate
 
 
 def _by_pace(

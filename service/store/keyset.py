@@ -239,9 +239,11 @@ class _Statement:
             # Neither database shall go through all rows in the order of their ids instead.
             where = " AND ".join([*self.conditions, *bounds])
             if self._is_sqlite:
-                return f"SELECT id FROM {table} WHERE {where} ORDER BY +id DESC LIMIT :limit"  # noqa: S608  # ours
-            few = f"(SELECT id FROM {table} WHERE {where} OFFSET 0) AS few"  # noqa: S608  # ours
-            return _select("id", few, [])
+                order = " ORDER BY +id DESC" if self._order else ""
+                return f"SELECT id FROM {table} WHERE {where}{order} LIMIT :limit"  # noqa: S608  # ours
+            few = f"WITH few AS MATERIALIZED (SELECT id FROM {table} WHERE {where})"  # noqa: S608  # ours
+            order = " ORDER BY id DESC" if self._order else ""
+            return f"{few} SELECT id FROM few{order} LIMIT :limit"  # noqa: S608  # ours
         if self._wanted.among is None or self._wanted.are_few:
             return _select("id", table, [*self.conditions, *bounds])
         if self._is_sqlite:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
 from sqlmodel import Session, select
 
+from schemas.api_alerts import AlertQuestion
 from schemas.api_deliveries import DeliveryQuestion
 from schemas.api_events import EventQuestion
 from schemas.api_runs import RunQuestion
 from schemas.auditing import AuditFilter
 from schemas.effect_lists import EffectQuestion
-from schemas.states import DeliveryState, EffectState
+from schemas.states import AlertState, DeliveryState, EffectState, Severity
 from schemas.tables import SourceRow
 from schemas.workflow import RunStatus
 from service.store.keyset import Keyset, Values, Wanted, first_values, kinds_of
@@ -27,6 +28,9 @@ EVENTS = Keyset("events", "received_at", ("vendor", "coalesce(source, '')", "typ
 RUNS = Keyset("runs", "created_at", ("workflow", "status"), always="parent_id IS NULL")
 EFFECTS = Keyset("effects", "intended_at", ("action", "connection", "state"))
 AUDIT_EVENTS = Keyset("audit_events", "at", ("action", '"by"'))
+ALERTS = Keyset("alerts", "opened_at", ("state", "severity"))
+ESCAPE = "\\"
+"""What stands before a sign of a pattern that means itself."""
 _WAITS_FOR = (
     "id IN (SELECT coalesce(waiting.root_id, waiting.id) FROM waits"
     " JOIN runs AS waiting ON waiting.id = waits.run_id WHERE waits.kind = :waiting_for)"
@@ -38,12 +42,14 @@ def wanted_deliveries(session: Session, question: DeliveryQuestion) -> Wanted:
     times: dict[str, Any] = {"since": question.since, "until": question.until}
     if question.source is None and question.vendor is None and question.state is None:
         return Wanted(**times)
-    sources = {question.source} if question.source else _sources(session, question.vendor)
     states = [question.state] if question.state else list(DeliveryState)
+    stored = {question.source} if question.source else first_values(session, DELIVERIES)
+    if question.vendor is None:
+        return Wanted(_each(stored, states), **times)
     # A source may have had another vendor once.
-    conditions = () if question.vendor is None else ("vendor = :vendor",)
-    values = {} if question.vendor is None else {"vendor": question.vendor}
-    return Wanted(_each(sources, states), conditions, values, **times)
+    vendor = {"vendor": question.vendor}
+    among = _of_vendor(session, question.vendor, stored, states)
+    return Wanted(among, ("vendor = :vendor",), vendor, **times)
 
 
 def wanted_events(session: Session, question: EventQuestion) -> Wanted:
@@ -120,6 +126,23 @@ def wanted_audit_events(session: Session, question: AuditFilter) -> Wanted:
     return Wanted(among, ("subject = :subject",), subject, are_few=True, **times)
 
 
+def wanted_alerts(question: AlertQuestion) -> Wanted:
+    """Give which alerts are asked for."""
+    among = None
+    if question.state or question.severity:
+        among = _each(
+            [question.state] if question.state else list(AlertState),
+            [question.severity] if question.severity else list(Severity),
+        )
+    times: dict[str, Any] = {"since": question.since, "until": question.until}
+    if question.key is None:
+        return Wanted(among, **times)
+    if "*" not in question.key:
+        return Wanted(among, ("key = :key",), {"key": question.key}, are_few=True, **times)
+    key = {"key": literal(question.key).replace("*", "%"), "escape": ESCAPE}
+    return Wanted(among, ("key LIKE :key ESCAPE :escape",), key, **times)
+
+
 def fits(pattern: str | None, value: str) -> bool:
     """Say whether a value is what is asked for; `*` stands for anything. None: nothing is."""
     if pattern is None or pattern == value:
@@ -130,15 +153,28 @@ def fits(pattern: str | None, value: str) -> bool:
     return re.fullmatch(".*".join(parts), value, re.DOTALL) is not None
 
 
-def _sources(session: Session, vendor: str | None) -> set[str]:
-    """Give the names of the sources that deliveries have, of a vendor (if that is known) or all."""
-    stored = first_values(session, DELIVERIES)
-    if vendor is None:
-        return stored
+def literal(text: str) -> str:
+    """Give the pattern of LIKE, with ESCAPE, that nothing but this text fits."""
+    for sign in (ESCAPE, "%", "_"):
+        text = text.replace(sign, ESCAPE + sign)
+    return text
+
+
+def _of_vendor(
+    session: Session, vendor: str, stored: set[str], states: Sequence[DeliveryState]
+) -> list[Values]:
+    """Give the sources and states that deliveries of a vendor may have.
+
+    The vendors of what was read are known. Of a source that is gone something may be left that was
+    not read yet.
+    """
     there = session.exec(select(SourceRow.vendor, SourceRow.name)).all()
     known = [(of, name) for of, name, _ in kinds_of(session, "deliveries")]
-    others = {name for of, name in (*there, *known) if of != vendor}
-    return (stored - others) | {name for of, name in (*there, *known) if of == vendor}
+    vendors = {name: {of for of, its in (*there, *known) if its == name} for name in stored}
+    theirs = [name for name, its in vendors.items() if vendor in its]
+    gone = [name for name, its in vendors.items() if not its]
+    unread = [state for state in states if state is DeliveryState.RECEIVED]
+    return [*_each(theirs, states), *_each(gone, unread)]
 
 
 def _firsts(session: Session, listed: str) -> set[str]:

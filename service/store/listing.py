@@ -38,9 +38,13 @@ from service.store import keys as keyed
 from service.store.keys import has_key_of
 from service.store.keyset import Keyset, Wanted, newest_ids, newest_of_portion
 from service.store.listed import (
+    ALERTS,
     DELIVERIES,
+    ESCAPE,
     EVENTS,
     RUNS,
+    literal,
+    wanted_alerts,
     wanted_deliveries,
     wanted_events,
     wanted_runs,
@@ -62,7 +66,6 @@ class Timed(Protocol):
         """Nothing from this on."""
 
 
-_ESCAPE = "\\"
 KEYS_AT_ONCE = 2_000
 """Deliveries whose keys are looked through for one page."""
 
@@ -103,27 +106,23 @@ def list_runs(session: Session, question: RunQuestion) -> Page[RunRow]:
 
 def list_alerts(session: Session, question: AlertQuestion) -> Page[AlertRow]:
     """Give alerts."""
-    statement = select(AlertRow).where(
-        *equal(AlertRow.state, question.state),
-        *equal(AlertRow.severity, question.severity),
-        *like(AlertRow.key, question.key),
-        *between(AlertRow.opened_at, question),
-    )
-    return page_of(session, statement, AlertRow, question)
+    return page_through(session, AlertRow, ALERTS, wanted_alerts(question), question)
 
 
 def list_rejections(session: Session, question: RejectionQuestion) -> Page[RejectionRow]:
     """Give refused requests, without their bodies."""
-    statement = select(RejectionRow).options(
-        *_without(RejectionRow.body, RejectionRow.headers, RejectionRow.sealed)
-    )
-    statement = statement.where(
+    # An index has all that is asked for here: few refused requests are looked at themselves.
+    asked = _asked(RejectionRow, question)
+    statement = select(RejectionRow.id).where(
         *sent_to(question.source),
         *equal(RejectionRow.reason, question.reason),
         *equal(RejectionRow.cause, question.cause),
         *between(RejectionRow.received_at, question),
+        *_behind(RejectionRow.id, _before(question, asked)),
     )
-    return page_of(session, statement, RejectionRow, question)
+    newest = statement.order_by(col(RejectionRow.id).desc()).limit(question.limit + 1)
+    light = _without(RejectionRow.body, RejectionRow.headers, RejectionRow.sealed)
+    return _page(session, RejectionRow, session.exec(newest).all(), question, asked, light)
 
 
 def list_reconciliations(
@@ -205,8 +204,7 @@ def page_of(
     # Ids are UUIDv7: their order is the order of arrival, and they are indexed.
     ident: Any = col(model.id)  # type: ignore[attr-defined]  # every listed table has one
     asked = _asked(model, question, of)
-    if (before := _before(question, asked)) is not None:
-        statement = statement.where(ident < before)
+    statement = statement.where(*_behind(ident, _before(question, asked)))
     rows = session.exec(statement.order_by(ident.desc()).limit(question.limit + 1)).all()
     ids: list[UUID] = [row.id for row in rows]  # type: ignore[attr-defined]
     return Page(rows[: question.limit], _next(ids, question, asked))
@@ -242,6 +240,10 @@ def _before(question: Question, asked: Mapping[str, object]) -> UUID | None:
     return None if question.cursor is None else read_cursor(question.cursor, asked)
 
 
+def _behind(ident: Any, before: UUID | None) -> list[ColumnElement[bool]]:
+    return [] if before is None else [col(ident) < before]
+
+
 def _with_key(
     session: Session,
     question: DeliveryQuestion,
@@ -272,7 +274,7 @@ def _with_key(
         return _page(session, DeliveryRow, ids, question, asked, options)
     having = Wanted(
         conditions=("lower(delivery_key) LIKE :q ESCAPE :escape",),
-        values={"q": f"%{_literal(key.lower())}%", "escape": _ESCAPE},
+        values={"q": f"%{literal(key.lower())}%", "escape": ESCAPE},
     )
     ids, last = newest_of_portion(session, DELIVERIES, wanted, having, KEYS_AT_ONCE)
     page = _page(session, DeliveryRow, ids, question, asked, options)
@@ -307,24 +309,9 @@ def between(column: datetime, question: Timed) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def like(column: str, pattern: str | None) -> list[ColumnElement[bool]]:
-    """Give the condition that a column fits a pattern with `*`; none without a pattern."""
-    if pattern is None:
-        return []
-    if "*" not in pattern:
-        return [col(column) == pattern]
-    return [col(column).like(_literal(pattern).replace("*", "%"), escape=_ESCAPE)]
-
-
 def contains(wanted: str | None, *columns: str | None) -> list[ColumnElement[bool]]:
     """Give the condition that one of the columns has this text; none without a text."""
     if not wanted:
         return []
-    pattern = f"%{_literal(wanted)}%"
-    return [or_(*(col(column).ilike(pattern, escape=_ESCAPE) for column in columns))]
-
-
-def _literal(text: str) -> str:
-    for sign in (_ESCAPE, "%", "_"):
-        text = text.replace(sign, _ESCAPE + sign)
-    return text
+    pattern = f"%{literal(wanted)}%"
+    return [or_(*(col(column).ilike(pattern, escape=ESCAPE) for column in columns))]

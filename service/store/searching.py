@@ -20,6 +20,7 @@ from schemas.ids import first_id
 from service.store.keyset import (
     SLACK,
     Wanted,
+    count_up_to,
     ids_of,
     is_sqlite,
     narrowed_by,
@@ -33,6 +34,8 @@ SHORTEST_BEGINNING = 3
 WINDOW = 1_000
 """Of the newest events so many are looked at one by one, before the index is asked for all that
 have the words: what is frequent is among them, and what is not, the index gives in no time."""
+WIDEST_WINDOW = 10_000
+"""So many are looked at when that is likely to be enough, by what the first of them had."""
 _WORD = re.compile(r"([^\W_]+)(\*?)")
 
 
@@ -57,16 +60,44 @@ def words_in(said: str) -> Words:
 
 def search_ids(session: Session, question: EventQuestion, wanted: Wanted, limit: int) -> list[UUID]:
     """Give the ids of the newest events that are asked for and have the words of the question."""
+    words = _words_of(question, wanted)
+    if not words:
+        return []
+    if is_sqlite(session):
+        return _search_sqlite(session, words, wanted, limit)
+    return _search_postgres(session, words, wanted, limit)
+
+
+def newest_found(session: Session, question: EventQuestion, wanted: Wanted) -> list[UUID]:
+    """Give the ids of those that are found among the newest events: a sample, in a moment."""
+    words = _words_of(question, wanted)
+    if not words:
+        return []
+    if is_sqlite(session):
+        return _search_sqlite(session, words, wanted, WINDOW)
+    return newest_ids(session, EVENTS, replace(_having(words, wanted), window=WINDOW), WINDOW)
+
+
+def count_found(session: Session, question: EventQuestion, wanted: Wanted, limit: int) -> int:
+    """Give how many events are found, or the limit if there are more."""
+    words = _words_of(question, wanted)
+    if not words:
+        return 0
+    if is_sqlite(session):
+        return len(_search_sqlite(session, words, wanted, limit))
+    searched = replace(_having(words, wanted), in_no_order=True)
+    return count_up_to(session, EVENTS, searched, limit)
+
+
+def _words_of(question: EventQuestion, wanted: Wanted) -> Words:
+    """Give the words of a search, and of what it is narrowed to."""
     words = words_in(question.words or "")
     if not words or (wanted.among is not None and not wanted.among):
-        return []
+        return Words((), ())
     narrowed = " ".join(
         filter(None, (question.vendor, question.source, question.subject, _whole(question.type)))
     )
-    both = Words((*words.whole, *words_in(narrowed).whole), words.beginnings)
-    if is_sqlite(session):
-        return _search_sqlite(session, both, wanted, limit)
-    return _search_postgres(session, both, wanted, limit)
+    return Words((*words.whole, *words_in(narrowed).whole), words.beginnings)
 
 
 def _whole(pattern: str | None) -> str | None:
@@ -75,6 +106,19 @@ def _whole(pattern: str | None) -> str | None:
 
 
 def _search_postgres(session: Session, words: Words, wanted: Wanted, limit: int) -> list[UUID]:
+    searched = _having(words, wanted)
+    found = newest_ids(session, EVENTS, replace(searched, window=WINDOW), limit)
+    # Half as many again: what is as frequent throughout is not spread evenly.
+    wider = 3 * limit * WINDOW // (2 * len(found)) if found else 0
+    if len(found) < limit and WINDOW < wider <= WIDEST_WINDOW:
+        found = newest_ids(session, EVENTS, replace(searched, window=wider), limit)
+    if len(found) == limit:
+        return found
+    return newest_ids(session, EVENTS, replace(searched, in_no_order=True), limit)
+
+
+def _having(words: Words, wanted: Wanted) -> Wanted:
+    """Narrow what is wanted to events that have these words (PostgreSQL)."""
     values: dict[str, Any] = {"words": " ".join(words.whole)}
     queries = ["plainto_tsquery('simple', :words)"] if words.whole else []
     for at, beginning in enumerate(words.beginnings):
@@ -82,17 +126,12 @@ def _search_postgres(session: Session, words: Words, wanted: Wanted, limit: int)
             f"CAST(CAST(plainto_tsquery('simple', :b{at}) AS text) || '\\:*' AS tsquery)"
         )
         values[f"b{at}"] = beginning
-    has_words = f"words @@ ({' && '.join(queries)})"
-    searched = replace(
+    return replace(
         wanted,
-        conditions=(*wanted.conditions, has_words),
+        conditions=(*wanted.conditions, f"words @@ ({' && '.join(queries)})"),
         values={**wanted.values, **values},
         are_few=True,
     )
-    ids = newest_ids(session, EVENTS, replace(searched, window=WINDOW), limit)
-    if len(ids) == limit:
-        return ids
-    return newest_ids(session, EVENTS, replace(searched, in_no_order=True), limit)
 
 
 def _search_sqlite(session: Session, words: Words, wanted: Wanted, limit: int) -> list[UUID]:

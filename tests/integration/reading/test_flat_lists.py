@@ -22,10 +22,12 @@ from schemas.bulk import BulkQuestion
 from schemas.clock import utc_now
 from schemas.effect_lists import EffectQuestion
 from schemas.reconciling import ReconciliationQuestion
+from schemas.statistics import CountOut
 from service.db import Database, Session
+from service.store import counting, searching
 from service.store.audit import list_audit_events
 from service.store.effects import list_effects
-from service.store.listing import list_deliveries, list_events, list_runs
+from service.store.listing import list_alerts, list_deliveries, list_events, list_runs
 from service.unit_of_work import reading
 
 ROWS = 5_000
@@ -38,7 +40,7 @@ RARE = "rare"
 STEPS_AT_ONCE = 100
 READ = text(
     "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
-    " WHERE relname ~ '^(events|deliveries|runs|effects|audit_events)'"
+    " WHERE relname ~ '^(events|deliveries|runs|effects|audit_events|alerts)'"
 )
 
 LISTS: tuple[tuple[Callable[..., Any], type[Question], Mapping[str, Any]], ...] = (
@@ -90,10 +92,14 @@ LISTS: tuple[tuple[Callable[..., Any], type[Question], Mapping[str, Any]], ...] 
         AuditFilter,
         {"by": "p1", "action": "a1*", "subject": "subject-7", "since": LATE, "until": LATE},
     ),
+    (
+        list_alerts,
+        AlertQuestion,
+        {"state": "open", "severity": "critical", "key": "k7", "since": LATE, "until": LATE},
+    ),
 )
 SMALL = {
     TimedQuestion,
-    AlertQuestion,
     BranchQuestion,
     BulkQuestion,
     ReconciliationQuestion,
@@ -105,6 +111,18 @@ SMALL = {
 @pytest.fixture
 def filled(database: Database) -> Database:
     """Many rows of each large list, of the last two days, evenly."""
+    fill(database)
+    return database
+
+
+@pytest.fixture
+def postgres_filled(postgres_database: Database) -> Database:
+    """The same on PostgreSQL, whose index knows no order."""
+    fill(postgres_database)
+    return postgres_database
+
+
+def fill(database: Database) -> None:
     is_sqlite = database.is_sqlite
     start = int((NOW - timedelta(days=2)).timestamp() * 1000)
     ms = f"({start} + i * {2 * 86_400_000 // ROWS})"
@@ -145,6 +163,9 @@ def filled(database: Database) -> Database:
         " correlation_id, created_at, failures)"
         f" SELECT {ident}, {none}, 'w' || (i % 4), 0,"
         f" CASE i % 700 WHEN 0 THEN 'failed' ELSE 'succeeded' END, false, false, {none}, {time}, 0",
+        "alerts (id, key, state, severity, title, details, opened_at, changed_at, changes)"
+        f" SELECT {ident}, 'k' || i, CASE i % 800 WHEN 0 THEN 'open' ELSE 'resolved' END,"
+        f" CASE i % 700 WHEN 0 THEN 'critical' ELSE 'warning' END, 't', {empty}, {time}, {time}, 1",
     )
     version = (
         "workflows (id, name, enabled, from_file, updated_at)"
@@ -172,7 +193,6 @@ def filled(database: Database) -> Database:
         )
         if not is_sqlite:
             connection.execute(text("ANALYZE"))
-    return database
 
 
 def test_a_page_reads_few_rows(filled: Database) -> None:
@@ -186,6 +206,41 @@ def test_a_page_reads_few_rows(filled: Database) -> None:
     # What goes through a table is seen.
     assert cost_of(filled, go_through, EventQuestion()) > MOST[filled.is_sqlite]
     assert {asked: cost for asked, cost in read.items() if cost > MOST[filled.is_sqlite]} == {}
+
+
+def test_what_nobody_has_is_known_at_once(filled: Database) -> None:
+    with filled.engine.begin() as connection:
+        # A source that is gone, and of which nothing was read.
+        connection.execute(text("DELETE FROM kinds WHERE listed = 'deliveries'"))
+    asked = DeliveryQuestion(vendor="nobody")
+    assert cost_of(filled, list_deliveries, asked) < MOST[filled.is_sqlite]
+
+
+def test_a_frequent_word_is_counted_by_a_sample(
+    postgres_filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "COUNTED", 100)
+    monkeypatch.setattr(counting, "SURELY_MORE", 300)
+    found: list[CountOut] = []
+
+    def count(session: Session, question: EventQuestion) -> None:
+        found.append(counting.count_events(session, question, NOW))
+
+    # A third of the newest thousand events has both.
+    cost = cost_of(postgres_filled, count, EventQuestion(search="often", vendor="v1"))
+    assert cost <= searching.WINDOW + 100
+    (told,) = found
+    assert told.estimated
+    assert told.count == pytest.approx(ROWS / 3, rel=0.05)
+
+
+def test_what_is_not_so_frequent_is_sought_among_more_of_the_newest(
+    postgres_filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "WINDOW", 100)
+    # A ninth of the events has it: the newest hundred not enough, and all are many.
+    asked = EventQuestion(search="word3")
+    assert cost_of(postgres_filled, list_events, asked) < ROWS / 9
 
 
 def test_every_question_is_known_to_be_large_or_small() -> None:
