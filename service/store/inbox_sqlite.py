@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar, cast
@@ -31,11 +33,10 @@ from service.store.arrivals import (
 
 T = TypeVar("T")
 
-_INSERT = f"""
-    INSERT INTO deliveries ({COLUMNS}, state, due_at, failures)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, '{DeliveryState.RECEIVED.value}', ?, 0)
-    ON CONFLICT (source_id, delivery_key) DO NOTHING
-"""  # noqa: S608  # constants of this module
+_AT_ONCE = 64
+"""Rows of one statement. The interpreter's lock is given up with every statement, and has to be
+waited for after it: beside a busy loop, a statement for each row cost as much as storing it."""
+_ROW = f"(?, ?, ?, ?, ?, ?, ?, ?, '{DeliveryState.RECEIVED.value}', ?, 0)"
 _FIND = """
     SELECT id, source_id, delivery_key, state FROM deliveries
     WHERE source_id = ? AND delivery_key = ?
@@ -114,7 +115,7 @@ class SqliteInbox:
         try:
             # SQLite would make a missing file, and it would be empty.
             file = _file_at(path)
-            connection = sqlite3.connect(path)
+            connection = sqlite3.connect(path, cached_statements=2 * _AT_ONCE)
             prepare_sqlite(connection)
             connection.execute(f"PRAGMA busy_timeout={ANSWER_TIMEOUT_MS}")
             connection.execute("SELECT id FROM deliveries LIMIT 1").fetchone()
@@ -149,7 +150,11 @@ class SqliteInbox:
         return outcomes
 
     def _insert(self, connection: sqlite3.Connection, group: Sequence[Arrival]) -> Outcomes:
-        added = connection.executemany(_INSERT, map(_row, group)).rowcount
+        added = 0
+        for start in range(0, len(group), _AT_ONCE):
+            part = group[start : start + _AT_ONCE]
+            values = list(chain.from_iterable(map(_row, part)))
+            added += connection.execute(_insertion(len(part)), values).rowcount
         if added == len(group):
             return {}
         keys = {(arrival.source_id.hex, arrival.delivery_key) for arrival in group}
@@ -174,6 +179,15 @@ def _check_same(opened: tuple[int, int] | None, found: tuple[int, int]) -> None:
     if opened != found:
         message = "it was replaced by another"
         raise OSError(message)
+
+
+@cache
+def _insertion(rows: int) -> str:
+    return f"""
+        INSERT INTO deliveries ({COLUMNS}, state, due_at, failures)
+        VALUES {", ".join([_ROW] * rows)}
+        ON CONFLICT (source_id, delivery_key) DO NOTHING
+    """  # noqa: S608  # constants of this module
 
 
 def _row(arrival: Arrival) -> tuple[str | bytes, ...]:
