@@ -20,7 +20,7 @@ from schemas.ids import first_id
 from service.archive import Archive, ArchiveNotWrittenError, Line, line_of
 from service.db import Session
 from service.effects import EARLIER
-from service.errors import Unavailable
+from service.errors import Transient, Unavailable
 from service.removals import SealsChangedError, as_sealed, note_removed
 from service.removing_whole import LARGE_BYTES, Wholes, WrittenMeanwhileError
 from service.retention_rules import archive_directory, current_retention, kept
@@ -89,9 +89,11 @@ class Progress(BaseModel):
 
     `kind` is the place in KINDS (None: between two rounds), `after` the id up to which they were.
     `removed` counts the rows of this round, or of the last one. `keys` are still to be forgotten.
-    `error` is why nothing could be removed, since `failing_since`.
+    `error` is why nothing could be removed, since `failing_since`. `turn` counts how often this was
+    written.
     """
 
+    turn: int = 0
     kind: int | None = Field(default=None, ge=0, lt=len(KINDS))
     after: UUID = _BEFORE_ALL
     removed: dict[str, int] = {}
@@ -124,10 +126,16 @@ class Progress(BaseModel):
         return self.model_copy(update=ended)
 
 
-def current_progress(session: Session) -> Progress:
-    """Give how far the rows have been gone through."""
+class OvertakenError(Transient):
+    """Another process has gone on meanwhile: for a moment two may lead."""
+
+    code = "overtaken"
+
+
+def current_progress(session: Session, *, to_write: bool = False) -> Progress:
+    """Give how far the rows have been gone through; `to_write`: what it is when we write it."""
     try:
-        return Progress.model_validate(read_policy(session, PROGRESS) or {})
+        return Progress.model_validate(read_policy(session, PROGRESS, to_write=to_write) or {})
     except ValidationError:
         # Another release wrote it: nothing is lost by beginning anew.
         return Progress()
@@ -169,6 +177,9 @@ class Remover:
             progress = current_progress(session)
         try:
             progress = self._go_on(runtime, retention, progress, now)
+        except OvertakenError:
+            log.info("retention_overtaken")
+            return True
         except ArchiveNotWrittenError as error:
             log.warning("archive_not_written", error=error.message, hint=error.hint)
             since = progress.failing_since or now
@@ -232,7 +243,7 @@ class Remover:
             # Branches are found again until there are none; what somebody holds waits a round.
             reached = None if portion.branches and not gone else portion.reached
             progress = progress.counting(kind.name, len(gone)).behind(reached, now)
-            set_policy(work.session, PROGRESS, progress.model_dump(mode="json"), now=now)
+            _write(work.session, progress, now)
         took = runtime.monotonic() - began
         store.write_out(runtime.database)
         rows = self._rows[kind.name]
@@ -274,7 +285,7 @@ class Remover:
                 left = KeysLeft(table=kind.name, first=whole.first, behind=whole.behind)
                 done = progress.counting(kind.name, rows).behind(whole.last, now)
                 done = done.model_copy(update={"keys": (*progress.keys, left)})
-                set_policy(work.session, PROGRESS, done.model_dump(mode="json"), now=now)
+                _write(work.session, done, now)
         except (WrittenMeanwhileError, SealsChangedError):
             self._wholes.begin_anew(whole)
         except Unavailable as error:
@@ -312,7 +323,15 @@ def _save(runtime: Runtime, progress: Progress, now: datetime) -> None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         if progress.kind is None:
             store.forget_leases(work.session, before=now - LEASES_KEPT)
-        set_policy(work.session, PROGRESS, progress.model_dump(mode="json"), now=now)
+        _write(work.session, progress, now)
+
+
+def _write(session: Session, progress: Progress, now: datetime) -> None:
+    """Write how far it has come. Raises OvertakenError when others have, since it was read."""
+    if current_progress(session, to_write=True).turn != progress.turn:
+        raise OvertakenError
+    written = progress.model_copy(update={"turn": progress.turn + 1})
+    set_policy(session, PROGRESS, written.model_dump(mode="json"), now=now)
 
 
 def _forget_keys(runtime: Runtime, progress: Progress, now: datetime) -> Progress:
@@ -323,7 +342,7 @@ def _forget_keys(runtime: Runtime, progress: Progress, now: datetime) -> Progres
         if first < left.behind:
             others.insert(0, left.model_copy(update={"first": first}))
         progress = progress.model_copy(update={"keys": tuple(others)})
-        set_policy(work.session, PROGRESS, progress.model_dump(mode="json"), now=now)
+        _write(work.session, progress, now)
     return progress
 
 

@@ -116,15 +116,20 @@ def make_ahead(session: Session | Connection, table: str, now: datetime) -> Iter
     `is_locked`.
     """
     there = partitions_of(session, table)
-    behind = max([_midnight(now), *(made_at(partition.behind) for partition in there)])
-    while not there or behind < now + AHEAD:
+    soon = now + AHEAD
+    # What a clock that was far ahead has made keeps none from being made until then.
+    behind = max(
+        [_midnight(now), *(made_at(one.behind) for one in there if made_at(one.first) < soon)]
+    )
+    far = [made_at(one.first) for one in there if made_at(one.first) >= soon]
+    while behind < soon:
         few = there and rows_since(session, table, now - DAY, MANY_A_DAY) < MANY_A_DAY
-        width = WEEK if few else DAY
-        while (last := make_partition(session, table, behind, behind + width)) is not None:
-            behind = _midnight(last) + DAY
-        behind += width
-        there = partitions_of(session, table)
-        yield there[-1].name
+        until = min([behind + (WEEK if few else DAY), *far])
+        last = make_partition(session, table, behind, until)
+        if last is None:
+            there = partitions_of(session, table)
+            yield _name_of(table, behind)
+        behind = until if last is None else _midnight(last) + DAY
 
 
 def make_partition(
@@ -147,7 +152,7 @@ def make_partition(
     ).scalar()
     if last is not None:
         return made_at(last)
-    name = f"{table}_{since:%Y%m%d}"
+    name = _name_of(table, since)
     # Attached, and not made in place: so receivers and workers go on meanwhile.
     like = " ".join(f"INCLUDING {what}" for what in _ALIKE)
     plain = _leaving_plain(session, table)
@@ -155,6 +160,10 @@ def make_partition(
     bounds = f"FROM ('{first}') TO ('{behind}')"
     session.execute(text(f"ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES {bounds}"))
     return None
+
+
+def _name_of(table: str, since: datetime) -> str:
+    return f"{table}_{since:%Y%m%d}"
 
 
 def _leaving_plain(session: Session | Connection, table: str) -> str:

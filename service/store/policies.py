@@ -12,9 +12,12 @@ from sqlmodel import Session
 from schemas.upkeep_tables import PolicyRow
 
 
-def read_policy(session: Session, name: str) -> dict[str, Any] | None:
-    """Give what is said under this name; None when nothing is."""
-    row = session.get(PolicyRow, name, populate_existing=True)
+def read_policy(session: Session, name: str, *, to_write: bool = False) -> dict[str, Any] | None:
+    """Give what is said under this name; None when nothing is.
+
+    `to_write`: nobody else says anything else before the transaction ends.
+    """
+    row = session.get(PolicyRow, name, populate_existing=True, with_for_update=to_write or None)
     return None if row is None else dict(row.value)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -301,3 +302,38 @@ def test_who_has_the_table_is_not_disturbed(house: SealedHouse) -> None:
         holder.execute(text("LOCK TABLE deliveries, events IN SHARE ROW EXCLUSIVE MODE"))
         make_partitions(house.runtime)
     assert len(names(house)) == 2
+
+
+def test_who_led_before_takes_nothing_back_from_who_leads_now(
+    house: SealedHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "KEYS_AT_ONCE", 2)
+    rows = settled(house, 5)
+    house.now += LATER
+    slow, next_one = (Remover(rest_times=0, large_bytes=0) for _ in range(2))
+    asked = iter(range(100))
+
+    def now() -> float:
+        # Between what it reads and what it writes, another process takes the lead.
+        if next(asked) == 1:
+            while names(house)[0].startswith("deliveries"):
+                assert next_one.remove_portion(house.runtime)
+        return 0.0
+
+    slow.remove_portion(replace(house.runtime, monotonic=now))
+    remove(house)
+    assert house.look_at("SELECT count(*) FROM delivery_keys") == 0
+    house.store(*rows)
+    assert len(left(house)) == 5
+
+
+def test_a_clock_that_was_far_ahead_keeps_no_partition_from_being_made(house: SealedHouse) -> None:
+    now = house.now
+    house.now = DAY + timedelta(days=4000)
+    make_partitions(house.runtime)
+    assert len(names(house)) == 4
+    house.now = now + timedelta(days=3)
+    make_partitions(house.runtime)
+    assert len(names(house)) == 6, names(house)
+    house.receive(3, at=house.now + timedelta(days=1))
+    assert house.look_at("SELECT count(*) FROM deliveries_rest") == 0
