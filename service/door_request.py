@@ -32,6 +32,9 @@ MAX_HEADERS = 200
 MAX_HEADER_BYTES = 32 * 1024
 """Names and values together."""
 
+_PLAIN = {"content-encoding": ("", "identity"), "transfer-encoding": ("", "chunked")}
+"""What a body may come as: anything else would have to be unpacked before it can be proven."""
+
 
 class SenderGone(Exception):  # noqa: N818  # the end of a request, not an error of ours
     """The sender hung up before the request was complete."""
@@ -108,8 +111,8 @@ class Request:
 
     def check_head(self, max_body: int) -> None:
         """Refuse what can be refused before the body is read (413, 415)."""
-        if b"content-encoding" in self.headers and any(
-            name == "content-encoding" and value.strip().lower() not in {"", "identity"}
+        if (b"content-encoding" in self.headers or b"transfer-encoding" in self.headers) and any(
+            name in _PLAIN and value.strip().lower() not in _PLAIN[name]
             for name, value in self.items
         ):
             detail = "The body may not be compressed or otherwise encoded."

@@ -309,6 +309,19 @@ def test_415_for_an_encoded_body(receiver: Receiver, encoding: str) -> None:
     assert answer.headers["accept-encoding"] == "identity"
 
 
+@pytest.mark.parametrize(("encoding", "status"), [("gzip, chunked", b"415"), ("Chunked", b"202")])
+def test_415_for_a_body_that_was_encoded_for_its_way(
+    receiver: Receiver, encoding: str, status: bytes
+) -> None:
+    signed = sign_github(body=gzip.compress(BODY))
+    lines = [f"{name}: {value}" for name, value in signed.headers if name != "Content-Length"]
+    head = ["POST /hooks/github HTTP/1.1", "Host: x", f"Transfer-Encoding: {encoding}", *lines]
+    chunk = b"%x\r\n%b\r\n0\r\n\r\n" % (len(signed.body), signed.body)
+    with socket.create_connection(("127.0.0.1", receiver.port), timeout=10) as connection:
+        connection.sendall("\r\n".join([*head, "", ""]).encode() + chunk)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 %b " % status)
+
+
 @pytest.mark.parametrize(
     "headers",
     [
