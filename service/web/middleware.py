@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from schemas.ids import new_id
 from service import log as logging_setup
-from service.errors import Rejected
+from service.errors import Invalid, Rejected
 from service.web.errors import internal_error, note_request, problem
 from service.web.limits import Limiter, name_caller
 
@@ -60,6 +60,8 @@ class Envelope:
             common |= allowance.headers()
             common["Hookwright-Version"] = API_VERSION
             refusal = _refuse(scope, allowed=allowance.allowed, asked=asked)
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            refusal = refusal or _refuse_nul(scope)
         with logging_setup.bound(request_id=request_id):
             await self._serve(refusal or self._app, common, scope, receive, send)
 
@@ -119,3 +121,14 @@ def _refuse(scope: Scope, *, allowed: bool, asked: Headers) -> Response | None:
             request_id=scope["request_id"],
         )
     return None
+
+
+def _refuse_nul(scope: Scope) -> Response:
+    # PostgreSQL has no text that holds it, and would call it our fault.
+    return problem(
+        status=Invalid.status,
+        code=Invalid.code,
+        detail="NUL is no part of any name or text",
+        instance=scope["path"],
+        request_id=scope["request_id"],
+    )

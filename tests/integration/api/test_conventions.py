@@ -64,6 +64,11 @@ def test_wrong_values_are_named(face: Installation, path: str, pointer: str) -> 
     assert [fault["pointer"] for fault in problem["errors"]] == [pointer]
 
 
+@pytest.mark.parametrize("path", ["/events?subject=a%00b", "/deliveries?q=%00", "/workflows/a%00"])
+def test_nul_is_refused_that_no_database_could_look_for(face: Installation, path: str) -> None:
+    is_problem(face.client.get(path), 422)
+
+
 @pytest.mark.parametrize("cursor", ["x", "%00", "é", "AAAA", "A" * 32, "A" * 100])
 def test_a_cursor_that_is_none_is_refused(face: Installation, cursor: str) -> None:
     is_problem(face.client.get("/runs", params={"cursor": cursor}), 422)
