@@ -13,8 +13,9 @@ from service.vendors import BY_NAME, VENDORS, samples
 from service.vendors.base import Options
 
 ROOT = Path(service.vendors.__file__).parent
+NO_VENDORS = {"__pycache__", "base"}
 FOLDERS = sorted(
-    path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("__")
+    path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in NO_VENDORS
 )
 INCOMING = [vendor for vendor in VENDORS if vendor.incoming is not None]
 
