@@ -9,7 +9,8 @@ from typing import Any
 from bench.payload import SECRET
 from schemas.clock import utc_now
 from schemas.config import Limits
-from schemas.tables import METADATA, SourceRow
+from schemas.configured_tables import SourceRow
+from schemas.tables import METADATA
 from service.db import Database
 from service.door import Door
 from service.door_answers import Send

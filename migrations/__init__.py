@@ -1,6 +1,6 @@
 """The history of the tables, as Alembic revisions; run by service/store/schema.py.
 
-A change of schemas/tables.py needs a revision. With the database of HOOKWRIGHT_DATABASE_URL (or
+A change of the tables needs a revision. With the database of HOOKWRIGHT_DATABASE_URL (or
 the data directory's) at the newest one, this writes it:
 
     alembic revision --autogenerate --rev-id 0002 -m "what changes"

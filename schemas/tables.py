@@ -1,4 +1,7 @@
-"""Every table. Columns say what a row means; all SQL is in service/store/."""
+"""The tables of what comes in and of what becomes of it, and METADATA, which knows every table.
+
+Columns say what a row means; all SQL is in service/store/.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -22,7 +24,14 @@ from sqlalchemy import (
 )
 from sqlmodel import Field
 
-from schemas import evidence_tables, reading_tables, run_tables, upkeep_tables
+from schemas import (
+    configured_tables,
+    evidence_tables,
+    reading_tables,
+    reconciliation_tables,
+    run_tables,
+    upkeep_tables,
+)
 from schemas.columns import (
     JSON_TYPE,
     STATE_LENGTH,
@@ -35,105 +44,7 @@ from schemas.columns import (
 from schemas.compact import CompactJson
 from schemas.events import Origin
 from schemas.partitioned import PARTITIONED, complete
-from schemas.states import AlertState, DeliveryState, EffectState, GapState
-
-
-class SourceRow(Table, table=True):
-    """A receiving address. `secrets` and `path_token` are sealed by service/secretbox.py.
-
-    `connection` is the account of the same vendor whose events arrive here; facts that reach us
-    over both are one. `reconcile` is how the vendor's record is compared (schemas/config.py);
-    `reconcile_due_at` is when that happens next by itself (None: only when asked for).
-    """
-
-    __tablename__ = "sources"
-
-    id: UUID = id_column()
-    name: str = text_column(unique=True)
-    vendor: str = text_column()
-    secrets: bytes = Field(sa_type=LargeBinary)
-    path_token_sha256: str | None = text_column(64, default=None)
-    options: dict[str, Any] = json_column()
-    limits: dict[str, Any] = json_column()
-    enabled: bool = Field(default=True, sa_type=Boolean)
-    from_file: bool = Field(default=False, sa_type=Boolean)
-    connection: str | None = text_column(default=None)
-    reconcile: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
-    reconcile_due_at: datetime | None = time_column(null=True)
-    updated_at: datetime = time_column()
-
-
-class ConnectionRow(Table, table=True):
-    """Base address and credentials of one vendor account; `credentials` are sealed."""
-
-    __tablename__ = "connections"
-
-    id: UUID = id_column()
-    name: str = text_column(unique=True)
-    vendor: str = text_column()
-    base_url: str | None = text_column(2000, default=None)
-    credentials: bytes = Field(sa_type=LargeBinary)
-    options: dict[str, Any] = json_column()
-    from_file: bool = Field(default=False, sa_type=Boolean)
-    updated_at: datetime = time_column()
-
-
-class PollRow(Table, table=True):
-    """A question asked again and again, and how far its answers have been read.
-
-    `losses` counts the workers that were lost in a row while they asked it.
-    """
-
-    __tablename__ = "polls"
-
-    id: UUID = id_column()
-    name: str = text_column(unique=True)
-    connection: str = text_column()
-    poll: str = text_column()
-    every_seconds: float
-    options: dict[str, Any] = json_column()
-    position: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
-    due_at: datetime = time_column(index=True)
-    lease_owner: str | None = text_column(default=None)
-    lease_until: datetime | None = time_column(null=True)
-    asked_at: datetime | None = time_column(null=True)
-    failures: int = 0
-    losses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    error: str | None = Field(default=None, sa_type=Text)
-    enabled: bool = Field(default=True, sa_type=Boolean)
-    from_file: bool = Field(default=False, sa_type=Boolean)
-    updated_at: datetime = time_column()
-
-
-class WorkflowRow(Table, table=True):
-    """A workflow by name, and which of its versions is current."""
-
-    __tablename__ = "workflows"
-
-    id: UUID = id_column()
-    name: str = text_column(unique=True)
-    enabled: bool = Field(default=True, sa_type=Boolean)
-    current_version_id: UUID | None = Field(default=None, sa_type=Uuid, nullable=True)
-    from_file: bool = Field(default=False, sa_type=Boolean)
-    updated_at: datetime = time_column()
-
-
-class WorkflowVersionRow(Table, table=True):
-    """One version of a workflow. Never changed: runs keep the version they began with."""
-
-    __tablename__ = "workflow_versions"
-    __table_args__ = (UniqueConstraint("workflow_id", "number"),)
-
-    id: UUID = id_column()
-    workflow_id: UUID = Field(
-        sa_column=Column(Uuid, ForeignKey("workflows.id", ondelete="CASCADE"), nullable=False)
-    )
-    number: int
-    digest: str = text_column(64)
-    document: dict[str, Any] = json_column()
-    vars: dict[str, Any] = json_column()
-    source_text: str = Field(sa_type=Text)
-    created_at: datetime = time_column()
+from schemas.states import AlertState, DeliveryState, EffectState
 
 
 class DeliveryRow(Table, table=True):
@@ -326,106 +237,6 @@ class RejectionRow(Table, table=True):
     accepted_at: datetime | None = time_column(null=True)
 
 
-class TokenRow(Table, table=True):
-    """An API token: only its hash is kept."""
-
-    __tablename__ = "tokens"
-
-    id: UUID = id_column()
-    label: str = text_column()
-    role: str = text_column(STATE_LENGTH)
-    prefix: str = text_column(20)
-    sha256: str = text_column(64, unique=True)
-    created_at: datetime = time_column()
-    expires_at: datetime | None = time_column(null=True)
-    revoked_at: datetime | None = time_column(null=True)
-
-
-class LeaseRow(Table, table=True):
-    """Who may do what only one may do (leader of the timers, changes of one target)."""
-
-    __tablename__ = "leases"
-
-    name: str = text_column(500, primary_key=True)
-    owner: str = text_column()
-    until: datetime = time_column()
-
-
-class MarkRow(Table, table=True):
-    """A counter that changes when something cached elsewhere has changed (`sources`)."""
-
-    __tablename__ = "marks"
-
-    name: str = text_column(primary_key=True)
-    number: int = Field(default=0, sa_type=BigInteger)
-
-
-class ReconciliationRow(Table, table=True):
-    """One comparison of a vendor's record with what a source has stored.
-
-    `position` says how far the record has been read: `{"record": 0, "page": …}`. `missing` entries
-    were not here; of these `asked` were asked for again, `filled` are here now, `unfilled` are not
-    to be had. `due_at` is when a worker takes it on (None: it has ended); `losses` counts the
-    workers that were lost in a row with it.
-    """
-
-    __tablename__ = "reconciliations"
-    __table_args__ = (Index("ix_reconciliations_source_id", "source", "id"),)
-
-    id: UUID = id_column()
-    source_id: UUID = Field(sa_type=Uuid, nullable=False)
-    source: str = text_column()
-    vendor: str = text_column()
-    by: str = text_column(STATE_LENGTH)
-    since: datetime = time_column()
-    until: datetime = time_column()
-    state: str = text_column(STATE_LENGTH)
-    position: dict[str, Any] | None = Field(default=None, sa_type=JSON_TYPE, nullable=True)
-    checked: int = 0
-    missing: int = 0
-    asked: int = 0
-    filled: int = 0
-    unfilled: int = 0
-    failures: int = 0
-    losses: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    error: str | None = Field(default=None, sa_type=Text)
-    created_at: datetime = time_column()
-    ended_at: datetime | None = time_column(null=True)
-    due_at: datetime | None = time_column(null=True, index=True)
-    lease_owner: str | None = text_column(default=None)
-    lease_until: datetime | None = time_column(null=True)
-
-
-class GapRow(Table, table=True):
-    """An entry of a vendor's record that we did not have when it was compared."""
-
-    __tablename__ = "gaps"
-    __table_args__ = (
-        UniqueConstraint("source_id", "record", "reference"),
-        Index(
-            "ix_gaps_open",
-            "id",
-            postgresql_where=Column("state") == GapState.OPEN.value,
-            sqlite_where=Column("state") == GapState.OPEN.value,
-        ),
-    )
-
-    id: UUID = id_column()
-    source_id: UUID = Field(sa_type=Uuid, nullable=False)
-    source: str = text_column(index=True)
-    record: str = text_column()
-    reference: str = text_column(300)
-    vendor_type: str = text_column()
-    time: datetime = time_column()
-    state: str = text_column(STATE_LENGTH)
-    entry: dict[str, Any] = json_column()
-    asked: int = 0
-    error: str | None = Field(default=None, sa_type=Text)
-    reconciliation_id: UUID = Field(sa_type=Uuid, nullable=False, index=True)
-    found_at: datetime = time_column()
-    changed_at: datetime = time_column()
-
-
 class PayloadRow(Table, table=True):
     """A large value, kept away from the rows that are read often: compressed JSON."""
 
@@ -437,26 +248,17 @@ class PayloadRow(Table, table=True):
     created_at: datetime = time_column(index=True)
 
 
-class ScheduleRow(Table, table=True):
-    """When a workflow is started next by one of its `cron` triggers."""
-
-    __tablename__ = "schedules"
-    __table_args__ = (UniqueConstraint("workflow_id", "cron", "timezone"),)
-
-    id: UUID = id_column()
-    workflow_id: UUID = Field(
-        sa_column=Column(Uuid, ForeignKey("workflows.id", ondelete="CASCADE"), nullable=False)
-    )
-    cron: str = text_column()
-    timezone: str = text_column()
-    due_at: datetime = time_column(index=True)
-    fired_at: datetime | None = time_column(null=True)
-
-
 METADATA = Table.metadata
 """All tables: those of this module and of the modules that TABLE_MODULES names."""
 
-TABLE_MODULES = (run_tables, upkeep_tables, evidence_tables, reading_tables)
+TABLE_MODULES = (
+    configured_tables,
+    evidence_tables,
+    reading_tables,
+    reconciliation_tables,
+    run_tables,
+    upkeep_tables,
+)
 
 for _name in PARTITIONED:
     complete(METADATA.tables[_name])

@@ -1,4 +1,4 @@
-"""The tables of what is done to many rows: work in bulk, and how long things are kept."""
+"""The tables of upkeep: work in bulk, how long things are kept, tokens, leases and marks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text
+from sqlalchemy import BigInteger, Text
 from sqlmodel import Field
 
 from schemas.columns import (
@@ -63,3 +63,37 @@ class PolicyRow(Table, table=True):
     name: str = text_column(40, primary_key=True)
     value: dict[str, Any] = json_column()
     updated_at: datetime = time_column()
+
+
+class TokenRow(Table, table=True):
+    """An API token: only its hash is kept."""
+
+    __tablename__ = "tokens"
+
+    id: UUID = id_column()
+    label: str = text_column()
+    role: str = text_column(STATE_LENGTH)
+    prefix: str = text_column(20)
+    sha256: str = text_column(64, unique=True)
+    created_at: datetime = time_column()
+    expires_at: datetime | None = time_column(null=True)
+    revoked_at: datetime | None = time_column(null=True)
+
+
+class LeaseRow(Table, table=True):
+    """Who may do what only one may do (leader of the timers, changes of one target)."""
+
+    __tablename__ = "leases"
+
+    name: str = text_column(500, primary_key=True)
+    owner: str = text_column()
+    until: datetime = time_column()
+
+
+class MarkRow(Table, table=True):
+    """A counter that changes when something cached elsewhere has changed (`sources`)."""
+
+    __tablename__ = "marks"
+
+    name: str = text_column(primary_key=True)
+    number: int = Field(default=0, sa_type=BigInteger)

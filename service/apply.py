@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from schemas.config import PollConfig, ReconcileConfig, Retention
+from schemas.configured_tables import ConnectionRow, PollRow, SourceRow, WorkflowRow
 from schemas.events import Json
-from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow
 from service.audit import Who, note
 from service.configuration import Declared
 from service.configuration_faults import FaultyConfigurationError

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from schemas.configured_tables import WorkflowRow
 from schemas.document import Document
 from schemas.events import Json
 from schemas.saving import BacktestRequest
-from schemas.tables import WorkflowRow
 from service.actions import AnyAction
 from service.backtest import Candidate, backtest
 from service.backtest_report import Report

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from schemas.configured_tables import ConnectionRow
 from schemas.plain_words import faults_in_plain_words
-from schemas.tables import ConnectionRow
 from service.call_rates import RateKeeper
 from service.db import Session
 from service.errors import ConfigurationError

@@ -15,7 +15,8 @@ from uuid import UUID
 
 import structlog
 
-from schemas.tables import RejectionRow, SourceRow
+from schemas.configured_tables import SourceRow
+from schemas.tables import RejectionRow
 from service.db import Database
 from service.diagnosis import diagnose
 from service.errors import ConfigurationError, HookwrightError

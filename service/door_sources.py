@@ -20,7 +20,7 @@ from uuid import UUID
 import structlog
 
 from schemas.config import Limits
-from schemas.tables import SourceRow
+from schemas.configured_tables import SourceRow
 from service.db import Database
 from service.door_gate import LONGEST_RETRY_S
 from service.errors import ConfigurationError, Unavailable

@@ -10,10 +10,11 @@ from uuid import UUID
 
 import structlog
 
+from schemas.configured_tables import SourceRow
 from schemas.events import EventDraft, Json, Origin
+from schemas.reconciliation_tables import GapRow
 from schemas.states import GapState
 from schemas.storable import bounded, storable
-from schemas.tables import GapRow, SourceRow
 from service.db import Session
 from service.errors import Permanent, Refused
 from service.ingest import account_of, as_it_came, make_event

@@ -11,13 +11,14 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
+from schemas.configured_tables import SourceRow
 from schemas.events import EventDraft, Origin, is_own_type
 from schemas.ids import new_id
 from schemas.jobs import ReadBackDelivery
 from schemas.plain_words import faults_in_plain_words
 from schemas.states import DeliveryState
 from schemas.storable import bounded, storable
-from schemas.tables import DeliveryRow, EventRow, SourceRow
+from schemas.tables import DeliveryRow, EventRow
 from service.db import in_short, is_outage
 from service.errors import Unavailable
 from service.faults import note_fault

@@ -10,11 +10,11 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
+from schemas.configured_tables import PollRow
 from schemas.events import Origin
 from schemas.jobs import PerformPoll
 from schemas.plain_words import error_in_plain_words
 from schemas.storable import storable
-from schemas.tables import PollRow
 from service.connections import OpenConnection
 from service.effects import earlier_references
 from service.errors import (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from schemas.tables import RejectionRow, SourceRow
+from schemas.configured_tables import SourceRow
+from schemas.tables import RejectionRow
 from service.door_sources import LiveSource, open_source
 from service.errors import SignatureError
 from service.refused import Whole

@@ -16,11 +16,12 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
+from schemas.configured_tables import SourceRow
 from schemas.events import EventDraft, Origin
 from schemas.plain_words import error_in_plain_words
 from schemas.states import DeliveryState
 from schemas.storable import storable
-from schemas.tables import DeliveryRow, SourceRow
+from schemas.tables import DeliveryRow
 from service.connections import OpenConnection
 from service.errors import (
     AddressRefused,

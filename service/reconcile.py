@@ -19,11 +19,12 @@ import structlog
 from pydantic import ValidationError
 
 from schemas.config import ReconcileConfig
+from schemas.configured_tables import SourceRow
 from schemas.jobs import Reconcile
 from schemas.plain_words import error_in_plain_words
+from schemas.reconciliation_tables import ReconciliationRow
 from schemas.states import ReconciliationState
 from schemas.storable import storable
-from schemas.tables import ReconciliationRow, SourceRow
 from service.connections import OpenConnection
 from service.db import Session
 from service.errors import (

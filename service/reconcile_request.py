@@ -16,10 +16,11 @@ from pydantic import ValidationError
 
 from schemas.clock import Clock
 from schemas.config import ReconcileConfig
+from schemas.configured_tables import SourceRow
 from schemas.jobs import Reconcile
 from schemas.plain_words import in_plain_words
+from schemas.reconciliation_tables import ReconciliationRow
 from schemas.states import ReconciliationState
-from schemas.tables import ReconciliationRow, SourceRow
 from service.audit import Who, note
 from service.db import Database, Session
 from service.errors import Conflict, NotFound

@@ -16,11 +16,12 @@ from uuid import UUID
 
 import structlog
 
+from schemas.configured_tables import SourceRow
 from schemas.events import Json
 from schemas.jobs import IngestOneByOne
 from schemas.run_tables import RunRow
 from schemas.states import DeliveryState
-from schemas.tables import DeliveryRow, EventRow, SourceRow
+from schemas.tables import DeliveryRow, EventRow
 from service import audit
 from service.db import Session
 from service.errors import Conflict, NotFound

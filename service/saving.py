@@ -7,9 +7,9 @@ from datetime import datetime
 
 import structlog
 
+from schemas.configured_tables import ConnectionRow, SourceRow, WorkflowRow
 from schemas.events import Json
 from schemas.storable import storable
-from schemas.tables import ConnectionRow, SourceRow, WorkflowRow
 from service.audit import Who, name_of, note
 from service.catalogue import build_catalogue
 from service.configuration_workflows import signatures

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from uuid import UUID
 
-from schemas.tables import TokenRow
+from schemas.upkeep_tables import TokenRow
 from service.db import Database, Session
 from service.errors import NotFound, Unauthenticated
 from service.local_token import read_local_token, write_local_token

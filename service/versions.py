@@ -12,8 +12,8 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
+from schemas.configured_tables import WorkflowRow, WorkflowVersionRow
 from schemas.document import Document
-from schemas.tables import WorkflowRow, WorkflowVersionRow
 from service.db import Session
 from service.store.marks import read_mark
 from service.workflows.document import merge_vars

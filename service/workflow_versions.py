@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from schemas.configured_tables import WorkflowRow, WorkflowVersionRow
 from schemas.document import Document
-from schemas.tables import WorkflowRow, WorkflowVersionRow
 from service.db import Session
 from service.store import applied
 from service.workflows.triggering import Member

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from schemas.configured_tables import PollRow
 from schemas.jobs import (
     AdvanceRun,
     AdvanceRunInBulk,
@@ -23,7 +24,7 @@ from schemas.jobs import (
     PerformPoll,
     Reconcile,
 )
-from schemas.tables import PollRow, ReconciliationRow
+from schemas.reconciliation_tables import ReconciliationRow
 from schemas.upkeep_tables import BulkJobRow
 from service.db import Session
 from service.losses import SUSPECT_AFTER_RINGS

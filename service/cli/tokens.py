@@ -10,7 +10,7 @@ import click
 
 from schemas.clock import utc_now
 from schemas.config import parse_duration
-from schemas.tables import TokenRow
+from schemas.upkeep_tables import TokenRow
 from service import audit
 from service.cli.machine import this_user
 from service.cli.output import json_option, moment, print_json, print_table

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pydantic import ValidationError
 
 from schemas.clock import Clock
-from schemas.tables import SourceRow
+from schemas.configured_tables import SourceRow
 from service.apply import Changes, What, apply_configuration
 from service.configuration import Declared, read_configuration
 from service.configuration_faults import FaultyConfigurationError

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlmodel import Session, SQLModel, col, select
 
-from schemas.tables import WorkflowVersionRow
+from schemas.configured_tables import WorkflowVersionRow
 
 Row = TypeVar("Row", bound=SQLModel)
 

@@ -9,9 +9,10 @@ from uuid import UUID
 from sqlalchemy import literal
 from sqlmodel import Session, col, select
 
+from schemas.configured_tables import SourceRow
 from schemas.run_tables import WaitRow
 from schemas.states import EffectState
-from schemas.tables import DECIDED, EffectRow, EventRow, SourceRow
+from schemas.tables import DECIDED, EffectRow, EventRow
 from schemas.workflow import WaitKind
 
 MOST_DECISIONS = 50

@@ -10,18 +10,13 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from schemas.configured_tables import PollRow, SourceRow
 from schemas.ids import first_id
+from schemas.reconciliation_tables import ReconciliationRow
 from schemas.run_tables import RunRow
 from schemas.states import DeliveryState, ReconciliationState
-from schemas.tables import (
-    DeliveryRow,
-    LeaseRow,
-    PollRow,
-    ReconciliationRow,
-    RejectionRow,
-    SourceRow,
-    TokenRow,
-)
+from schemas.tables import DeliveryRow, RejectionRow
+from schemas.upkeep_tables import LeaseRow, TokenRow
 from schemas.workflow import RunStatus
 
 

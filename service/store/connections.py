@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, select
 
-from schemas.tables import ConnectionRow
+from schemas.configured_tables import ConnectionRow
 
 
 def named(session: Session, name: str) -> ConnectionRow | None:

@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from schemas.configured_tables import SourceRow
 from schemas.states import DeliveryState
-from schemas.tables import DeliveryRow, EventRow, SourceRow
+from schemas.tables import DeliveryRow, EventRow
 from service.store import payloads
 from service.store.insert import in_parts
 from service.store.keys import EVENTS, has_key_of, id_of, store_once

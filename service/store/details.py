@@ -10,16 +10,10 @@ from uuid import UUID
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import Session, SQLModel, col, select
 
+from schemas.configured_tables import SourceRow, WorkflowRow, WorkflowVersionRow
+from schemas.reconciliation_tables import GapRow, ReconciliationRow
 from schemas.run_tables import RunEventRow, RunRow
-from schemas.tables import (
-    DeliveryRow,
-    EventRow,
-    GapRow,
-    ReconciliationRow,
-    SourceRow,
-    WorkflowRow,
-    WorkflowVersionRow,
-)
+from schemas.tables import DeliveryRow, EventRow
 from service.errors import NotFound
 from service.store import sources
 from service.store.payloads import payload_of

@@ -8,10 +8,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, func, literal
 from sqlmodel import Session, col, select
 
+from schemas.configured_tables import PollRow
 from schemas.ids import first_id
+from schemas.reconciliation_tables import GapRow
 from schemas.run_tables import RunRow
 from schemas.states import AlertState, DeliveryState, EffectState, GapState
-from schemas.tables import AlertRow, DeliveryRow, EffectRow, GapRow, PollRow
+from schemas.tables import AlertRow, DeliveryRow, EffectRow
 from schemas.workflow import RunStatus
 from service.store.keyset import SLACK
 

@@ -14,7 +14,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, case, or_, update
 from sqlmodel import Session, col, select
 
-from schemas.tables import PollRow, ReconciliationRow
+from schemas.configured_tables import PollRow
+from schemas.reconciliation_tables import ReconciliationRow
 from schemas.upkeep_tables import BulkJobRow
 from service.store.leases import RUNG_AFTER
 

@@ -9,7 +9,7 @@ from sqlalchemy import or_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, delete
 
-from schemas.tables import LeaseRow
+from schemas.upkeep_tables import LeaseRow
 
 RUNG_AFTER = timedelta(milliseconds=250)
 """So long after a lease has run out it is rung for: it must be over by everybody's clock."""

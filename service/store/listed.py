@@ -14,9 +14,9 @@ from schemas.api_deliveries import DeliveryQuestion
 from schemas.api_events import EventQuestion
 from schemas.api_runs import RunQuestion
 from schemas.auditing import AuditFilter
+from schemas.configured_tables import SourceRow
 from schemas.effect_lists import EffectQuestion
 from schemas.states import AlertState, DeliveryState, EffectState, Severity
-from schemas.tables import SourceRow
 from schemas.workflow import RunStatus
 from service.store.keyset import Keyset, Values, Wanted, first_values, kinds_of
 

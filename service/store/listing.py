@@ -19,20 +19,17 @@ from schemas.api_alerts import AlertQuestion
 from schemas.api_deliveries import DeliveryQuestion, RejectionQuestion
 from schemas.api_events import EventQuestion
 from schemas.api_runs import RunQuestion
-from schemas.reconciling import ReconciliationQuestion
-from schemas.run_tables import RunRow
-from schemas.tables import (
-    AlertRow,
+from schemas.configured_tables import (
     ConnectionRow,
-    DeliveryRow,
-    EventRow,
     PollRow,
-    ReconciliationRow,
-    RejectionRow,
     SourceRow,
     WorkflowRow,
     WorkflowVersionRow,
 )
+from schemas.reconciliation_tables import ReconciliationRow
+from schemas.reconciling import ReconciliationQuestion
+from schemas.run_tables import RunRow
+from schemas.tables import AlertRow, DeliveryRow, EventRow, RejectionRow
 from service.paging import Page, read_cursor, write_cursor
 from service.store import keys as keyed
 from service.store.keys import has_key_of

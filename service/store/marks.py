@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, col, select
 
-from schemas.tables import MarkRow
+from schemas.upkeep_tables import MarkRow
 
 
 def read_mark(session: Session, name: str) -> int:

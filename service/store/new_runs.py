@@ -7,8 +7,9 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from schemas.configured_tables import WorkflowVersionRow
 from schemas.run_tables import AttemptRow, RunRow, StepRow
-from schemas.tables import EventRow, WorkflowVersionRow
+from schemas.tables import EventRow
 from schemas.workflow import RunStatus
 from service.losses import SUSPECT_AFTER_RINGS
 from service.store.insert import insert_values, table_of, update_by_id, values_of

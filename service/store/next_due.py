@@ -12,17 +12,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, ScalarSelect, bindparam, literal, select
 from sqlmodel import Session, col
 
+from schemas.configured_tables import PollRow, ScheduleRow, SourceRow
+from schemas.reconciliation_tables import ReconciliationRow
 from schemas.run_tables import RunRow
 from schemas.states import DeliveryState
-from schemas.tables import (
-    DeliveryRow,
-    MarkRow,
-    PollRow,
-    ReconciliationRow,
-    ScheduleRow,
-    SourceRow,
-)
-from schemas.upkeep_tables import BulkJobRow
+from schemas.tables import DeliveryRow
+from schemas.upkeep_tables import BulkJobRow, MarkRow
 from service.store import leased
 from service.store.sweeping import NEW, UNDER_WAY
 

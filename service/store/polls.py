@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlmodel import Session
 
-from schemas.tables import PollRow
+from schemas.configured_tables import PollRow
 from service.store import leased
 
 

@@ -11,8 +11,10 @@ from sqlalchemy import ColumnElement, func
 from sqlalchemy.orm import load_only
 from sqlmodel import Session, col, select
 
+from schemas.configured_tables import SourceRow
+from schemas.reconciliation_tables import GapRow, ReconciliationRow
 from schemas.states import GapState
-from schemas.tables import DeliveryRow, GapRow, ReconciliationRow, SourceRow
+from schemas.tables import DeliveryRow
 from service.store import leased
 from service.store.insert import in_parts
 from service.store.keys import DELIVERIES, has_key_of

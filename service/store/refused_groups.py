@@ -9,7 +9,8 @@ from datetime import datetime
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from schemas.tables import RejectionRow, SourceRow
+from schemas.configured_tables import SourceRow
+from schemas.tables import RejectionRow
 
 
 @dataclass(frozen=True, slots=True)

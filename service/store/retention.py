@@ -19,20 +19,11 @@ from sqlmodel import Session, col, select
 
 from schemas.evidence_tables import AuditEventRow
 from schemas.ids import first_id
+from schemas.reconciliation_tables import GapRow, ReconciliationRow
 from schemas.run_tables import RunEventRow, RunRow, StepRow
 from schemas.states import AlertState, DeliveryState, EffectState
-from schemas.tables import (
-    AlertRow,
-    DeliveryRow,
-    EffectRow,
-    EventRow,
-    GapRow,
-    LeaseRow,
-    PayloadRow,
-    ReconciliationRow,
-    TokenRow,
-)
-from schemas.upkeep_tables import BulkJobRow
+from schemas.tables import AlertRow, DeliveryRow, EffectRow, EventRow, PayloadRow
+from schemas.upkeep_tables import BulkJobRow, LeaseRow, TokenRow
 from service.db import Database
 from service.store.keys import forget_keys
 from service.store.runs import ACTIVE

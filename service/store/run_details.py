@@ -12,8 +12,9 @@ from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
 from schemas.api_runs import BranchQuestion
+from schemas.configured_tables import WorkflowVersionRow
 from schemas.run_tables import AttemptRow, RunEventRow, RunRow, SpreadRow, StepRow, WaitRow
-from schemas.tables import EffectRow, EventRow, WorkflowVersionRow
+from schemas.tables import EffectRow, EventRow
 from schemas.workflow import RunStatus, WaitKind
 from service.errors import NotFound
 from service.paging import Page

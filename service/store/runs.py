@@ -10,8 +10,9 @@ from uuid import UUID
 from sqlalchemy import case, delete, false, or_, update
 from sqlmodel import Session, col, select
 
+from schemas.configured_tables import WorkflowRow, WorkflowVersionRow
 from schemas.run_tables import AttemptRow, RunEventRow, RunRow, SpreadRow, StepRow, WaitRow
-from schemas.tables import EventRow, WorkflowRow, WorkflowVersionRow
+from schemas.tables import EventRow
 from schemas.workflow import RunStatus, WaitKind
 from service.store.insert import insert_new
 from service.store.leases import RUNG_AFTER

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import delete, update
 from sqlmodel import Session, col, select
 
-from schemas.tables import ScheduleRow, WorkflowRow
+from schemas.configured_tables import ScheduleRow, WorkflowRow
 from service.store.insert import insert_new
 
 Key = tuple[UUID, str, str]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlmodel import Session, col, select
 
-from schemas.tables import SourceRow
+from schemas.configured_tables import SourceRow
 from service.store.marks import bump_mark, read_mark
 
 SOURCES_MARK = "sources"

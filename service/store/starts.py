@@ -7,8 +7,9 @@ from uuid import UUID
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from schemas.configured_tables import WorkflowRow
 from schemas.run_tables import RunRow
-from schemas.tables import EventRow, WorkflowRow
+from schemas.tables import EventRow
 from service.errors import NotFound
 from service.store.keys import EVENTS, id_of
 

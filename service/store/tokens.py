@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import or_
 from sqlmodel import Session, col, select
 
-from schemas.tables import TokenRow
+from schemas.upkeep_tables import TokenRow
 
 
 def by_digest(session: Session, digest: str) -> TokenRow | None:

@@ -12,9 +12,10 @@ from schemas.api_configured import SourceOut, WorkflowDetail, WorkflowOut
 from schemas.api_deliveries import Body, DeliveryDetail, DeliveryOut, RejectionDetail, RejectionOut
 from schemas.api_events import EventDetail
 from schemas.bulk import BulkJobOut, BulkPosition, ReplayOut
+from schemas.configured_tables import SourceRow, WorkflowRow, WorkflowVersionRow
 from schemas.events import Event
 from schemas.saving import BacktestReport, VersionDetail, VersionOut
-from schemas.tables import DeliveryRow, RejectionRow, SourceRow, WorkflowRow, WorkflowVersionRow
+from schemas.tables import DeliveryRow, RejectionRow
 from schemas.upkeep_tables import BulkJobRow
 from service.backtest_report import Report
 from service.backtesting import note_of

@@ -19,7 +19,7 @@ import httpx
 from sqlmodel import select
 
 from examples.twins.launch import TwinProcess
-from schemas.tables import ScheduleRow
+from schemas.configured_tables import ScheduleRow
 from service.db import Database
 from service.vendors import BY_NAME
 from tests.e2e.house import (

@@ -13,8 +13,9 @@ import pytest
 from sqlmodel import select
 
 from schemas.clock import utc_now
+from schemas.configured_tables import SourceRow
 from schemas.run_tables import RunRow
-from schemas.tables import DeliveryRow, SourceRow
+from schemas.tables import DeliveryRow
 from service.db import Database
 from tests.e2e.construct_house import GENERIC_SECRET
 from tests.e2e.house import ADMIN_TOKEN, END_S, House

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlmodel import select
 
-from schemas.tables import ScheduleRow
+from schemas.configured_tables import ScheduleRow
 from service.db import Database
 from tests.e2e.construct_house import ConstructHouse, new_subject
 from tests.e2e.house import END_S, REPOSITORY, steps

@@ -13,9 +13,10 @@ from uuid import UUID
 
 from sqlmodel import insert, select
 
+from schemas.configured_tables import SourceRow
 from schemas.ids import first_id
 from schemas.states import DeliveryState
-from schemas.tables import DeliveryRow, SourceRow
+from schemas.tables import DeliveryRow
 from service.db import Database
 from tests import commands
 from tests.faults.campaign import Say

@@ -15,10 +15,11 @@ from uuid import UUID
 
 from sqlmodel import Session, col, select
 
+from schemas.configured_tables import SourceRow
 from schemas.events import Origin
 from schemas.run_tables import RunRow, StepRow
 from schemas.states import AlertState, DeliveryState, EffectState
-from schemas.tables import AlertRow, DeliveryRow, EffectRow, EventRow, SourceRow
+from schemas.tables import AlertRow, DeliveryRow, EffectRow, EventRow
 from schemas.workflow import RunStatus, StepStatus
 from service.db import Database
 from service.ingest import account_of, make_event

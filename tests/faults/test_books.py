@@ -11,18 +11,11 @@ from uuid import UUID
 import pytest
 from sqlmodel import Session, select
 
+from schemas.configured_tables import SourceRow, WorkflowRow, WorkflowVersionRow
 from schemas.ids import new_id
 from schemas.run_tables import RunRow
 from schemas.states import AlertState, DeliveryState, EffectState
-from schemas.tables import (
-    AlertRow,
-    DeliveryRow,
-    EffectRow,
-    EventRow,
-    SourceRow,
-    WorkflowRow,
-    WorkflowVersionRow,
-)
+from schemas.tables import AlertRow, DeliveryRow, EffectRow, EventRow
 from schemas.workflow import RunStatus
 from service.db import Database
 from tests.faults.books import Wrong, balance, expected_events, read_rows

@@ -1,4 +1,4 @@
-"""The tables as the migrations make them: the same as in schemas/tables.py, on both databases."""
+"""The tables as the migrations make them: the same as METADATA says, on both databases."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from schemas.api_events import EventQuestion
+from schemas.configured_tables import WorkflowRow, WorkflowVersionRow
 from schemas.ids import first_id, new_id
 from schemas.partitioned import KEY_TABLES, PARTITIONED, is_compared, rest_of
 from schemas.reading_tables import is_declared
 from schemas.run_tables import AttemptRow, RunRow, StepRow, WaitRow
 from schemas.statistics import StatisticsQuestion
-from schemas.tables import METADATA, EventRow, WorkflowRow, WorkflowVersionRow
+from schemas.tables import METADATA, EventRow
 from service.db import Database
 from service.errors import Unavailable
 from service.queue import UnheardQueue

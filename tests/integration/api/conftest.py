@@ -16,17 +16,9 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from schemas.configured_tables import SourceRow, WorkflowRow, WorkflowVersionRow
 from schemas.run_tables import AttemptRow, RunRow, StepRow, WaitRow
-from schemas.tables import (
-    AlertRow,
-    DeliveryRow,
-    EffectRow,
-    EventRow,
-    RejectionRow,
-    SourceRow,
-    WorkflowRow,
-    WorkflowVersionRow,
-)
+from schemas.tables import AlertRow, DeliveryRow, EffectRow, EventRow, RejectionRow
 from service.db import Database
 from service.queue import DramatiqQueue, make_broker
 from service.settings import Settings

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from examples.twins.launch import TwinProcess, start_twin
-from schemas.tables import ConnectionRow
+from schemas.configured_tables import ConnectionRow
 from service.secretbox import SecretBox
 from service.settings import Settings
 from service.source_secrets import seal_secrets

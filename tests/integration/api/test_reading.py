@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from schemas.configured_tables import ConnectionRow, PollRow
 from schemas.ids import first_id, new_id
-from schemas.tables import ConnectionRow, DeliveryRow, PollRow
+from schemas.tables import DeliveryRow
 from tests.integration.api.conftest import (
     NOW,
     Installation,

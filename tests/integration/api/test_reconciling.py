@@ -8,8 +8,9 @@ from uuid import UUID
 import httpx
 import pytest
 
+from schemas.configured_tables import ConnectionRow
+from schemas.reconciliation_tables import GapRow, ReconciliationRow
 from schemas.states import GapState, ReconciliationState
-from schemas.tables import ConnectionRow, GapRow, ReconciliationRow
 from service.tokens import Role
 from tests.integration.api.conftest import NOW, Installation, make_source
 from tests.integration.api.test_conventions import is_problem

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from schemas.tables import RejectionRow, SourceRow
+from schemas.configured_tables import SourceRow
+from schemas.tables import RejectionRow
 from service.secretbox import SecretBox
 from service.source_secrets import seal_secrets
 from service.tokens import Role

@@ -8,9 +8,10 @@ from uuid import UUID
 import pytest
 from sqlmodel import select
 
+from schemas.configured_tables import WorkflowRow
 from schemas.ids import new_id
 from schemas.run_tables import RunEventRow, RunRow
-from schemas.tables import EventRow, WorkflowRow
+from schemas.tables import EventRow
 from service.tokens import Role
 from service.workflows.document import parse_document
 from tests.integration.api.conftest import (

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlmodel import select
 
-from schemas.tables import ConnectionRow, ScheduleRow, WorkflowRow
+from schemas.configured_tables import ConnectionRow, ScheduleRow, WorkflowRow
 from service import backtesting
 from service.scheduling import keep_in_step
 from service.store.runs import current_versions

@@ -11,8 +11,14 @@ from typing import Any
 import pytest
 from sqlmodel import col, select
 
+from schemas.configured_tables import (
+    ConnectionRow,
+    PollRow,
+    SourceRow,
+    WorkflowRow,
+    WorkflowVersionRow,
+)
 from schemas.evidence_tables import AuditEventRow
-from schemas.tables import ConnectionRow, PollRow, SourceRow, WorkflowRow, WorkflowVersionRow
 from service.apply import Changes, What, apply_configuration
 from service.configuration import read_configuration
 from service.configuration_faults import FaultyConfigurationError

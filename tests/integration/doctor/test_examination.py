@@ -13,22 +13,13 @@ from sqlalchemy import text
 from sqlmodel import SQLModel
 
 from schemas.clock import utc_now
+from schemas.configured_tables import PollRow, SourceRow, WorkflowRow, WorkflowVersionRow
 from schemas.ids import new_id
+from schemas.reconciliation_tables import GapRow, ReconciliationRow
 from schemas.run_tables import RunRow
 from schemas.states import DeliveryState, EffectState, GapState, ReconciliationState
-from schemas.tables import (
-    DeliveryRow,
-    EffectRow,
-    GapRow,
-    LeaseRow,
-    PollRow,
-    ReconciliationRow,
-    RejectionRow,
-    SourceRow,
-    TokenRow,
-    WorkflowRow,
-    WorkflowVersionRow,
-)
+from schemas.tables import DeliveryRow, EffectRow, RejectionRow
+from schemas.upkeep_tables import LeaseRow, TokenRow
 from service.apply import apply_configuration
 from service.configuration import read_configuration
 from service.db import Database

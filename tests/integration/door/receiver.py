@@ -16,8 +16,9 @@ import uvicorn
 from sqlmodel import Session, col, select
 
 from schemas.clock import utc_now
+from schemas.configured_tables import SourceRow
 from schemas.jobs import IngestDeliveries, Job
-from schemas.tables import DeliveryRow, RejectionRow, SourceRow
+from schemas.tables import DeliveryRow, RejectionRow
 from service.db import Database
 from service.door import Door
 from service.queue import Queue

@@ -11,10 +11,11 @@ import pytest
 from sqlmodel import col, select
 
 from schemas.clock import utc_now
+from schemas.configured_tables import SourceRow
 from schemas.evidence_tables import AuditEventRow
 from schemas.reverifying import ReverifyQuestion, ReverifyReport
 from schemas.states import DeliveryState
-from schemas.tables import DeliveryRow, RejectionRow, SourceRow
+from schemas.tables import DeliveryRow, RejectionRow
 from service import reverify as module
 from service.db import Database
 from service.errors import NotFound

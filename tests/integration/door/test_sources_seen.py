@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlmodel import select
 
-from schemas.tables import SourceRow
+from schemas.configured_tables import SourceRow
 from service.source_secrets import seal_secrets
 from service.store.sources import bump_sources_mark
 from service.vendors.base import Secret

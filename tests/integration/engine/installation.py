@@ -11,18 +11,12 @@ from uuid import UUID
 from pydantic import BaseModel
 from sqlmodel import SQLModel, col, select
 
+from schemas.configured_tables import ConnectionRow, SourceRow, WorkflowRow, WorkflowVersionRow
 from schemas.events import EventDraft
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun, Job
 from schemas.run_tables import AttemptRow, RunRow, StepRow
-from schemas.tables import (
-    ConnectionRow,
-    DeliveryRow,
-    EffectRow,
-    SourceRow,
-    WorkflowRow,
-    WorkflowVersionRow,
-)
+from schemas.tables import DeliveryRow, EffectRow
 from service.connections import Connections
 from service.db import Database
 from service.ingest import ingest_deliveries

@@ -10,11 +10,12 @@ from uuid import UUID
 import pytest
 
 from examples.twins.launch import TwinProcess, start_twin
+from schemas.configured_tables import ConnectionRow, SourceRow
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import RunRow, WaitRow
 from schemas.states import EffectState
-from schemas.tables import ConnectionRow, DeliveryRow, EffectRow, SourceRow
+from schemas.tables import DeliveryRow, EffectRow
 from schemas.workflow import RunStatus, StepStatus, WaitKind
 from service import approvals, doubts
 from service.db import Database

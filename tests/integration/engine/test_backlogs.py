@@ -10,6 +10,7 @@ from dramatiq.worker import Worker
 from sqlalchemy import insert
 
 from schemas.clock import utc_now
+from schemas.configured_tables import SourceRow, WorkflowVersionRow
 from schemas.ids import new_id
 from schemas.jobs import (
     AdvanceRun,
@@ -19,7 +20,7 @@ from schemas.jobs import (
     Job,
 )
 from schemas.run_tables import RunRow
-from schemas.tables import DeliveryRow, EventRow, SourceRow, WorkflowVersionRow
+from schemas.tables import DeliveryRow, EventRow
 from schemas.workflow import RunStatus
 from service.queue import MOST_WAITING, AnyBroker, DramatiqQueue, make_broker
 from service.runs import advance_run

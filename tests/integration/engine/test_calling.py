@@ -9,9 +9,10 @@ from uuid import UUID
 
 import pytest
 
+from schemas.configured_tables import WorkflowRow
 from schemas.jobs import AdvanceRun
 from schemas.run_tables import RunRow, StepRow, WaitRow
-from schemas.tables import EffectRow, EventRow, WorkflowRow
+from schemas.tables import EffectRow, EventRow
 from schemas.workflow import RunStatus, StepStatus
 from service import calling
 from service.doubts import cancel_run

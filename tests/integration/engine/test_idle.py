@@ -12,16 +12,12 @@ import pytest
 from sqlalchemy import Connection, event
 
 from schemas.columns import Table
+from schemas.configured_tables import PollRow, SourceRow, WorkflowVersionRow
 from schemas.ids import new_id
+from schemas.reconciliation_tables import ReconciliationRow
 from schemas.run_tables import AwaitedRow, RunRow, StepRow, WaitRow
 from schemas.states import ReconciliationState
-from schemas.tables import (
-    EventRow,
-    PollRow,
-    ReconciliationRow,
-    SourceRow,
-    WorkflowVersionRow,
-)
+from schemas.tables import EventRow
 from schemas.workflow import RunStatus, StepStatus, WaitKind
 from service.db import Database
 from service.store.next_due import Ahead, look_ahead

@@ -10,16 +10,12 @@ import pytest
 from sqlmodel import col
 
 from schemas.bulk import BulkKind, BulkState
+from schemas.configured_tables import PollRow, ScheduleRow, SourceRow
 from schemas.events import EventDraft
 from schemas.ids import new_id
+from schemas.reconciliation_tables import ReconciliationRow
 from schemas.run_tables import RunRow
-from schemas.tables import (
-    EventRow,
-    PollRow,
-    ReconciliationRow,
-    ScheduleRow,
-    SourceRow,
-)
+from schemas.tables import EventRow
 from schemas.upkeep_tables import BulkJobRow
 from service.runs import advance_run
 from tests.integration.engine.installation import START, Installation

@@ -15,10 +15,11 @@ from uuid import UUID
 
 import pytest
 
+from schemas.configured_tables import PollRow, SourceRow
 from schemas.events import EventDraft
 from schemas.jobs import IngestDeliveries, IngestFew, IngestOneByOne
 from schemas.states import AlertState, DeliveryState, EffectState
-from schemas.tables import AlertRow, DeliveryRow, EventRow, PollRow, SourceRow
+from schemas.tables import AlertRow, DeliveryRow, EventRow
 from service.losses import MOST_LOSSES
 from service.polling import AFTER_LOSSES
 from service.vendors.base import Poll

@@ -10,10 +10,11 @@ from uuid import UUID
 
 import pytest
 
+from schemas.configured_tables import PollRow
 from schemas.events import EventDraft
 from schemas.jobs import PerformPoll
 from schemas.run_tables import RunRow
-from schemas.tables import EventRow, PollRow
+from schemas.tables import EventRow
 from service.errors import RateLimited, Unreachable
 from service.polling import perform_poll
 from service.runtime import Runtime

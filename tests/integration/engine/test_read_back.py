@@ -9,11 +9,12 @@ from uuid import UUID
 
 import pytest
 
+from schemas.configured_tables import ConnectionRow, SourceRow
 from schemas.events import EventDraft
 from schemas.jobs import ReadBackDelivery
 from schemas.run_tables import RunRow
 from schemas.states import DeliveryState
-from schemas.tables import ConnectionRow, DeliveryRow, EventRow, SourceRow
+from schemas.tables import DeliveryRow, EventRow
 from service.errors import Permanent, RateLimited, Refused, Transient, Unreachable
 from service.read_back import GIVE_UP, MAY_BE_LATE, MOST_FAILURES, read_back_delivery
 from service.replay import replay_delivery

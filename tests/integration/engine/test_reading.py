@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlmodel import select
 
-from schemas.tables import MarkRow
+from schemas.upkeep_tables import MarkRow
 from service.db import Database
 from service.queue import UnheardQueue
 from service.unit_of_work import reading, unit_of_work

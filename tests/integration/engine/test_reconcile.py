@@ -11,18 +11,13 @@ from uuid import UUID
 
 import pytest
 
+from schemas.configured_tables import ConnectionRow, SourceRow
 from schemas.events import EventDraft
 from schemas.jobs import Reconcile
+from schemas.reconciliation_tables import GapRow, ReconciliationRow
 from schemas.run_tables import RunRow
 from schemas.states import GapState, ReconciliationState
-from schemas.tables import (
-    ConnectionRow,
-    DeliveryRow,
-    EventRow,
-    GapRow,
-    ReconciliationRow,
-    SourceRow,
-)
+from schemas.tables import DeliveryRow, EventRow
 from service.errors import Conflict, RateLimited, Refused, Unreachable
 from service.reconcile import reconcile
 from service.reconcile_request import ask_for_sources, ask_to_reconcile

@@ -18,15 +18,8 @@ from schemas.config import ArchiveConfig, Retention
 from schemas.evidence_tables import AuditEventRow
 from schemas.run_tables import AttemptRow, RunRow, SpreadRow, StepRow
 from schemas.states import AlertState, DeliveryState
-from schemas.tables import (
-    AlertRow,
-    DeliveryRow,
-    EffectRow,
-    EventRow,
-    LeaseRow,
-    PayloadRow,
-    TokenRow,
-)
+from schemas.tables import AlertRow, DeliveryRow, EffectRow, EventRow, PayloadRow
+from schemas.upkeep_tables import LeaseRow, TokenRow
 from schemas.workflow import RunStatus
 from service.db import Database
 from service.errors import Refused

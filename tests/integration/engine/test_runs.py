@@ -7,9 +7,10 @@ from uuid import UUID
 
 import pytest
 
+from schemas.configured_tables import ConnectionRow
 from schemas.run_tables import WaitRow
 from schemas.states import EffectState
-from schemas.tables import AlertRow, ConnectionRow, EffectRow
+from schemas.tables import AlertRow, EffectRow
 from schemas.workflow import RunStatus, StepStatus
 from service.doubts import cancel_run
 from service.errors import RateLimited, Refused, TimedOut, Unreachable

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from schemas.configured_tables import PollRow
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun, IngestFew, Job, PerformPoll
-from schemas.tables import PollRow
 from service.runs import LEASE, advance_run
 from service.runtime import HOLD_BACK_S, SILENCE_S
 from service.store import runs as runs_store

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from schemas.configured_tables import ScheduleRow, WorkflowRow
 from schemas.run_tables import RunRow
-from schemas.tables import EventRow, ScheduleRow, WorkflowRow
+from schemas.tables import EventRow
 from schemas.workflow import RunStatus
 from service.db import Database
 from service.scheduling import AFTER_FAULT, start_due

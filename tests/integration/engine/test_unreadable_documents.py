@@ -9,8 +9,9 @@ import pytest
 from pydantic import ValidationError
 from sqlmodel import col, update
 
+from schemas.configured_tables import WorkflowRow, WorkflowVersionRow
 from schemas.run_tables import RunRow, TurnRow, WaitRow
-from schemas.tables import EventRow, WorkflowRow, WorkflowVersionRow
+from schemas.tables import EventRow
 from schemas.workflow import RunStatus
 from service.runs import LEASE, MOST_FAILURES, advance_run
 from tests.integration.engine.installation import Installation

@@ -8,7 +8,7 @@ import redis
 from sqlmodel import select
 
 from schemas.clock import utc_now
-from schemas.tables import MarkRow
+from schemas.upkeep_tables import MarkRow
 from service.db import Database
 from service.errors import Unavailable
 from tests.servers import PostgresServer, RedisServer

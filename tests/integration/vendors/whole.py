@@ -13,15 +13,10 @@ from typing import Any
 from uuid import UUID
 
 from examples.twins.launch import TwinProcess
+from schemas.configured_tables import ConnectionRow, PollRow, SourceRow
 from schemas.jobs import ReadBackDelivery
-from schemas.tables import (
-    ConnectionRow,
-    DeliveryRow,
-    EventRow,
-    PollRow,
-    ReconciliationRow,
-    SourceRow,
-)
+from schemas.reconciliation_tables import ReconciliationRow
+from schemas.tables import DeliveryRow, EventRow
 from service.connections import Connections
 from service.db import Database
 from service.ingest import ingest_deliveries

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.config import Limits
+from schemas.configured_tables import SourceRow
 from schemas.jobs import IngestDeliveries, Job
-from schemas.tables import SourceRow
 from service.bell import Bell
 from service.door import storable_key
 from service.door_answers import Refusal, choose_request_id

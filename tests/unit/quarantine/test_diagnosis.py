@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.tables import RejectionRow, SourceRow
+from schemas.configured_tables import SourceRow
+from schemas.tables import RejectionRow
 from service.diagnosing import choose
 from service.diagnosis import diagnose
 from service.examination import Cause, Diagnosis, Surroundings, Suspect
