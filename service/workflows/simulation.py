@@ -12,8 +12,8 @@ from heapq import heappop, heappush
 from typing import Any
 from uuid import UUID
 
-from schemas.document import ActionStep, ApprovalStep, CallStep, Document, EmitStep, Step
-from schemas.events import EventDraft, Json, Origin
+from schemas.document import CallStep, Document, EmitStep, Step
+from schemas.events import EventDraft, Json
 from schemas.workflow import RunStatus, StepState, StepStatus, WaitKind
 from service.workflows.branching import (
     AfterBranch,
@@ -29,26 +29,25 @@ from service.workflows.decisions import (
     Outcome,
     Perform,
     Spread,
-    Succeeded,
     Wait,
 )
 from service.workflows.document import merge_vars
 from service.workflows.inputs import default_inputs
-from service.workflows.own_steps import called_inputs, emitted, in_shadow, unasked, unknown_workflow
+from service.workflows.own_steps import in_shadow, unasked
 from service.workflows.planner import plan
-from service.workflows.shadow import not_awaited, reads_unknown
+from service.workflows.shadow import not_awaited
 from service.workflows.simulated import (
     Answer,
     Awaited,
     Called,
-    CalledEnd,
     Later,
     Played,
     Script,
     SimulatedCall,
 )
 from service.workflows.simulated_branches import Branch, Record, begin_run
-from service.workflows.simulated_outside import OutsideAnswer, deliver, happen, has_come
+from service.workflows.simulated_outside import OutsideAnswer, happen, has_come
+from service.workflows.simulated_steps import ask, call, emit
 from service.workflows.transitions import after_attempt
 from service.workflows.waiting import call_answer
 
@@ -131,13 +130,13 @@ class Simulation:
         self.open = {root.prefix: root}
         self.arrived: list[Mapping[str, Json]] = []
         self.unused: list[Later] = []
+        self.calls: list[tuple[SimulatedCall, Answer]] = []
+        self.emitted: list[EventDraft] = []
+        self.called_runs: list[tuple[str, str, Mapping[str, Json]]] = []
+        self.ids_given = 0
         self._due: list[tuple[datetime, int, Branch | Later | OutsideAnswer]] = []
         self._scheduled = 0
-        self._ids = 0
         self._records: list[Record] = []
-        self._calls: list[tuple[SimulatedCall, Answer]] = []
-        self._emitted: list[EventDraft] = []
-        self._called_runs: list[tuple[str, str, Mapping[str, Json]]] = []
 
     def play(self) -> Played:
         """Do what is due, one thing after the other, until there is nothing more."""
@@ -176,7 +175,7 @@ class Simulation:
         branch.states[state.step_id] = state
         if state.status.is_final:
             record.ended_at = self.now
-            record.calls_before = len(self._calls)
+            record.calls_before = len(self.calls)
 
     def cancel(self, root: Branch) -> None:
         """Ask for the run to end, with all its branches."""
@@ -238,11 +237,11 @@ class Simulation:
         self.attempts_left -= 1
         match decision.step:
             case EmitStep() as step:
-                outcome: Outcome | None = self._emit(step, decision)
+                outcome: Outcome | None = emit(self, step, decision)
             case CallStep() as step:
-                outcome = self._call(branch, step, decision)
+                outcome = call(self, branch, step, decision)
             case _:
-                answer = self._ask(branch, decision)
+                answer = ask(self, branch, decision)
                 outcome, after = answer.outcome, answer.after
                 if decision.timeout is not None and after > decision.timeout:
                     after = decision.timeout
@@ -264,6 +263,11 @@ class Simulation:
             document, branch.view, decision.state, outcome, now=self.now, jitter=self.jitter
         )
         self.store(branch, in_shadow(document, state) if self.shadow else state)
+
+    def _cancel_called(self, branch: Branch, step_id: str) -> None:
+        for other in tuple(self.open.values()):
+            if other.run.caller == (branch, step_id) and other.parent is None:
+                self.cancel(other)
 
     def _end(self, branch: Branch, decision: Finish) -> None:
         branch.ended = decision
@@ -318,112 +322,6 @@ class Simulation:
                 pass
         parent.states[step.id] = state.model_copy(update=changed)
 
-    # --- what steps do ----------------------------------------------------------------------------
-
-    def _ask(self, branch: Branch, decision: Perform) -> Answer:
-        step = decision.step
-        action = step.uses if isinstance(step, ActionStep) else ""
-        if isinstance(step, ApprovalStep):
-            action = f"{step.approval.ask}.ask_approval"
-        call = SimulatedCall(
-            path=branch.prefix + step.id,
-            step=step,
-            action=action,
-            params=decision.params,
-            attempt=decision.attempt,
-            polls=decision.state.polls,
-            at=self.now,
-            timeout=decision.timeout,
-            recovering=decision.recovering,
-            reads_unknown=lambda: (
-                self.shadow and reads_unknown(branch.run.document, step, branch.view.steps)
-            ),
-        )
-        answer = self.script(call)
-        self._calls.append((call, answer))
-        return answer
-
-    def _emit(self, step: EmitStep, decision: Perform) -> Outcome:
-        draft = emitted(step, decision.params)
-        if isinstance(draft, Failed):
-            return draft
-        self._emitted.append(draft)
-        if self.shadow:
-            return Succeeded({"event_id": None})
-        event = self._own_event(draft.type, draft.subject, draft.facts)
-        self.arrived.append(event)
-        deliver(self, event)
-        return Succeeded({"event_id": event["id"]})
-
-    def _call(self, branch: Branch, step: CallStep, decision: Perform) -> Outcome:
-        found = None if self.called is None else self.called(step.call, decision.params)
-        if found is None:
-            return unknown_workflow(step)
-        run_id = self._new_id()
-        path = branch.prefix + step.id
-        if isinstance(found, CalledEnd):
-            answer = call_answer(
-                run_id=run_id, status=found.status, outputs=found.outputs, error=found.error
-            )
-            self.schedule(self.now + found.after, OutsideAnswer(branch, step.id, answer))
-            self._called_runs.append((path, step.call, decision.params))
-            return Succeeded({"run_id": run_id})
-        inputs = called_inputs(found, decision.params, depth=branch.run.depth)
-        if isinstance(inputs, Failed):
-            return inputs
-        self._called_runs.append((path, step.call, inputs))
-        facts = {
-            "workflow": found.name,
-            "inputs": inputs,
-            "run_id": branch.run.facts["id"],
-            "step": step.id,
-        }
-        event = self._own_event("workflow.called", found.name, facts)
-        own = {"id": run_id, "workflow": found.name, "version": 1, "event": event}
-        root = begin_run(
-            found,
-            event=event,
-            facts={**branch.run.facts, **own, "started_at": self.now.isoformat()},
-            values=found.vars,
-            inputs=inputs,
-            path=path,
-            depth=branch.run.depth + 1,
-            caller=(branch, step.id),
-        )
-        self.open[root.prefix] = root
-        self.ring(root)
-        return Succeeded({"run_id": run_id})
-
-    def _cancel_called(self, branch: Branch, step_id: str) -> None:
-        for other in tuple(self.open.values()):
-            if other.run.caller == (branch, step_id) and other.parent is None:
-                self.cancel(other)
-
-    def _own_event(
-        self, event_type: str, subject: str | None, facts: Mapping[str, Json]
-    ) -> dict[str, Json]:
-        now = self.now.isoformat().replace("+00:00", "Z")
-        return {
-            "id": self._new_id(),
-            "type": event_type,
-            "vendor": "hookwright",
-            "vendor_type": event_type,
-            "source": None,
-            "delivery_id": None,
-            "origin": Origin.OWN.value,
-            "subject": subject,
-            "time": now,
-            "received_at": now,
-            "facts": facts,
-            "payload": None,
-            "correlation_id": self.root.run.facts["correlation_id"],
-            "caused_by": self.root.run.facts["id"],
-        }
-
-    def _new_id(self) -> str:
-        self._ids += 1
-        return str(UUID(int=self._ids))
-
     # --- the end ----------------------------------------------------------------------------------
 
     def _played(self) -> Played:
@@ -442,9 +340,9 @@ class Simulation:
             error=None if ended is None else ended.error,
             output=None if ended is None else ended.output,
             steps=tuple(record.played() for record in self._records),
-            calls=tuple(self._calls),
-            emitted=tuple(self._emitted),
-            called=tuple(self._called_runs),
+            calls=tuple(self.calls),
+            emitted=tuple(self.emitted),
+            called=tuple(self.called_runs),
             started_at=self.start,
             ended_at=self.now,
             waiting_on=waiting_on,
