@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 HEARTBEAT_LIMIT_S = 30.0
+HEAR_SIGNALS_S = 0.5
 LOOPBACK = "127.0.0.1"
 EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # told apart, not listened at
 
@@ -164,7 +165,9 @@ def work_command(*, check: bool, as_json: bool) -> int:
         signal.signal(number, lambda *_: stopping.set())
     with _opened(settings) as (database, queue):
         running = workers.start(settings, database, queue.broker)
-        stopping.wait()
+        # The system may give a signal to any thread. Python hears of it in this one, when it wakes.
+        while not stopping.wait(HEAR_SIGNALS_S):
+            pass
         running.stop()
     return 0
 
