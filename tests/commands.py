@@ -5,7 +5,7 @@ hundreds. Here one process imports, and every command is a fork of it with the a
 folder, the environment and the outputs it would have had: it opens its own files, sockets and
 threads, can be killed by itself, and ends by itself. That importing begins nothing that a fork
 would share is proven by tests/house/test_imports.py; that the installed program starts, by those
-tests that run it (`EXECUTABLE`).
+tests that run it (`EXECUTABLE`). Twins are begun likewise, see tests/twin_forks.py.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import forkserver
 from pathlib import Path
+from typing import IO
 
+from examples.twins.registry import TWIN_NAMES
 from service.cli.main import _COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
@@ -35,12 +37,16 @@ _FORKING.set_forkserver_preload(
         # Uvicorn loads these by name when it begins.
         "uvicorn.lifespan.on",
         "uvicorn.loops.uvloop",
+        "tests.twin_forks",
+        *(f"examples.twins.{name}" for name in TWIN_NAMES),
     ]
 )
 
 
 class Command:
     """A command that runs; as `subprocess.Popen` in what the tests use of it."""
+
+    stdout: IO[str] | None = None
 
     def __init__(
         self,
@@ -50,14 +56,18 @@ class Command:
         env: Mapping[str, str],
         log: Path,
         errors: Path | None = None,
+        program: Callable[[], int | None] = main,
     ) -> None:
-        """What it says is added to `log`, and to `errors` what it says of errors."""
+        """What it says is added to `log`, and to `errors` what it says of errors.
+
+        `program` reads the arguments from `sys.argv` and gives its exit code, or ends by itself.
+        """
         outputs = (log, errors or log)
         for path in outputs:
             path.touch()
         _begin_forking()
         self._process = _FORKING.Process(
-            target=_perform, args=(tuple(arguments), cwd, dict(env), outputs)
+            target=_perform, args=(program, tuple(arguments), cwd, dict(env), outputs)
         )
         self._process.start()
 
@@ -127,7 +137,11 @@ def _begin_forking() -> None:
 
 
 def _perform(
-    arguments: tuple[str, ...], cwd: Path, env: Mapping[str, str], outputs: tuple[Path, Path]
+    program: Callable[[], int | None],
+    arguments: tuple[str, ...],
+    cwd: Path,
+    env: Mapping[str, str],
+    outputs: tuple[Path, Path],
 ) -> None:
     # What was imported lives until the end: it need not be looked through, nor copied by that.
     gc.freeze()
@@ -140,4 +154,4 @@ def _perform(
     os.environ.update(env)
     time.tzset()
     sys.argv = [EXECUTABLE, *arguments]
-    main()
+    sys.exit(program())

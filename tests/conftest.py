@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import os
 import shutil
@@ -55,10 +56,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the folders in their order."""
     ranks = {UNIT_TESTS.with_name(name): at for at, name in enumerate(WAITING_FIRST)}
 
-    def rank(item: pytest.Item) -> int:
-        return min((ranks[one] for one in item.path.parents if one in ranks), default=len(ranks))
+    @functools.cache
+    def rank(module: Path) -> int:
+        return min((ranks[one] for one in module.parents if one in ranks), default=len(ranks))
 
-    items.sort(key=rank)
+    items.sort(key=lambda item: rank(item.path))
 
 
 @pytest.hookimpl(trylast=True)

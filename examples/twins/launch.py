@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Protocol, Self
 
 import httpx
 
@@ -28,10 +28,31 @@ class TwinError(RuntimeError):
     """A twin did not start, or refused a control call."""
 
 
+class Process(Protocol):
+    """What is asked of a process; as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int:
+        """Its id."""
+
+    @property
+    def stdout(self) -> IO[str] | None:
+        """What it says, where somebody listens."""
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+
+    def kill(self) -> None:
+        """End it."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; raises `subprocess.TimeoutExpired`."""
+
+
 class TwinProcess:
     """A twin that runs. `url` is the vendor's address; levers are reached through `lever`."""
 
-    def __init__(self, name: str, process: subprocess.Popen[str], log: IO[str], url: str) -> None:
+    def __init__(self, name: str, process: Process, log: IO[str], url: str) -> None:
         self.name = name
         self.url = url
         self.pid = process.pid
@@ -193,7 +214,12 @@ def start_twin(name: str, *, port: int = 0, **options: object) -> TwinProcess:
         told = log.read()
         log.close()
         raise TwinError(f"the twin {name} did not start: {told}")
-    return TwinProcess(name, process, log, str(json.loads(line)["url"]))
+    return TwinProcess(name, process, log, url_told(line))
+
+
+def url_told(line: str) -> str:
+    """Read the address from the line with which a twin announces itself."""
+    return str(json.loads(line)["url"])
 
 
 def _first_line(process: subprocess.Popen[str], deadline: float) -> str:

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from examples.twins.launch import TwinProcess, start_twin
+from examples.twins.launch import TwinProcess
 from tests.e2e.construct_house import ConstructHouse, prepare_twins, write_constructs
 from tests.e2e.house import House, Twins, write_configuration
 from tests.servers import created_database
+from tests.twin_forks import start_twin
 
 PACE_S = 0.15
 

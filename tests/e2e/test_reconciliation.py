@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from sqlmodel import col, func, select
 
-from examples.twins.launch import TwinProcess, start_twin
+from examples.twins.launch import TwinProcess
 from schemas.tables import EventRow
 from service.db import Database
 from tests.e2e.house import House
 from tests.servers import wait_until
+from tests.twin_forks import start_twin
 
 FACTS, WITHHELD = 1000, 50
 FEW, FEW_WITHHELD = 100, 5

@@ -11,8 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from examples.twins.launch import TwinProcess, start_twin
+from examples.twins.launch import TwinProcess
 from tests.e2e.house import House
+from tests.twin_forks import start_twin
 
 WANTED = 60
 """More than one worker takes for itself at once: both have some to do."""

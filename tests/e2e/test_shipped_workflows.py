@@ -10,9 +10,9 @@ from uuid import uuid4
 
 import pytest
 
-from examples.twins.launch import start_twin
 from tests.e2e.house import REPOSITORY, Twins, send, signed, steps, suite_run
 from tests.e2e.shipped_house import Run, ShippedHouse, one_house
+from tests.twin_forks import start_twin
 
 HEAL = "heal-failed-run"
 COMMENT = "comment-visual-regression"

@@ -27,12 +27,13 @@ from typing import Any, Self
 import httpx
 import redis
 
-from examples.twins.launch import TwinProcess, start_twin
+from examples.twins.launch import TwinProcess
 from tests import commands
 from tests.faults.plan import CHANNELS, PULL_REQUESTS, SOURCES, Things
 from tests.faults.proxy import Proxy
 from tests.faults.schedule import RECEIVERS, SERVERS, TWINS, WORKERS
 from tests.servers import NO_AUTHORITIES, PostgresServer, RedisServer, Server, free_port, wait_until
+from tests.twin_forks import start_twin
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = Path(__file__).parent / "workflows"

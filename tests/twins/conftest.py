@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from examples.twins.launch import TwinProcess, start_twin
+from examples.twins.launch import TwinProcess
 from tests.listening import Headers, listen
+from tests.twin_forks import start_twin
 
 
 @dataclass

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from examples.twins.checkly.handlebars import render
-from examples.twins.launch import TwinError, TwinProcess, start_twin
+from examples.twins.launch import TwinError, TwinProcess
+from tests.twin_forks import start_twin
 from tests.twins.conftest import Receiver
 
 ACCOUNT = "4e1a7c52-90b3-4d68-8f21-6ab5c0d9e374"

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from examples.twins.checkrd.account import AGENT_ID, RULE_ID
-from examples.twins.launch import TwinProcess, start_twin
+from examples.twins.launch import TwinProcess
+from tests.twin_forks import start_twin
 from tests.twins.conftest import Receiver
 
 HOUR_S = 3600

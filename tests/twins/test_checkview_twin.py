@@ -7,8 +7,9 @@ from datetime import datetime
 import httpx
 import pytest
 
-from examples.twins.launch import TwinError, TwinProcess, start_twin
+from examples.twins.launch import TwinError, TwinProcess
 from tests.servers import wait_until
+from tests.twin_forks import start_twin
 from tests.twins.conftest import Receiver
 
 PHASE_S = 1000

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from examples.twins.launch import TwinProcess, start_twin
+from examples.twins.launch import TwinProcess
 from schemas.configured_tables import ConnectionRow
 from service.secretbox import SecretBox
 from service.settings import Settings
@@ -27,6 +27,7 @@ from tests.integration.api.conftest import (
 )
 from tests.integration.api.test_conventions import is_problem
 from tests.integration.api.test_deciding import post
+from tests.twin_forks import start_twin
 
 KEY = "k" * 40
 SECRET = "the-secret-of-the-source"

@@ -9,11 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from examples.twins.launch import TwinProcess, start_twin
+from examples.twins.launch import TwinProcess
 from schemas.clock import utc_now
 from service.vendors import BY_NAME
 from tests.integration.cli.conftest import END_S, Shell
 from tests.servers import wait_until
+from tests.twin_forks import start_twin
 
 TOKEN = "ghp_twintokentwintoken"
 SECRET = "the-secret-that-the-sender-has"

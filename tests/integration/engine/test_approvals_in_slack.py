@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from examples.twins.launch import TwinProcess, start_twin
+from examples.twins.launch import TwinProcess
 from schemas.configured_tables import ConnectionRow, SourceRow
 from schemas.ids import new_id
 from schemas.jobs import AdvanceRun
@@ -28,6 +28,7 @@ from service.vendors.slack import VENDOR
 from tests.integration.engine.installation import KEYS, START, Installation
 from tests.integration.engine.test_calling import ToldToStop
 from tests.integration.vendors.inbox import Inbox, open_inbox
+from tests.twin_forks import start_twin
 
 TOKEN = "xoxb-twin-token"
 SECRET = "the-signing-secret-of-these-tests"

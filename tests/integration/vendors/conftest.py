@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from examples.twins.launch import TwinProcess, start_twin
+from examples.twins.launch import TwinProcess
 from service.http import Timing, VendorHttp
 from service.http_connect import connect
 from service.vendors.base import Action, CallContext, Done, Poll, PollAnswer, Vendor
+from tests.twin_forks import start_twin
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 
