@@ -1,6 +1,6 @@
 """The ways of signing that a captured delivery is tried with: a vendor under a set of options.
 
-Lives here: which there are. They are tried, within bounds, in `identification.py`.
+Lives here: which there are. They are tried, within bounds, in `scheme_trials.py`.
 """
 
 from __future__ import annotations
