@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from bench.figures import Context, Figure, Measurement, Wanted
 from bench.loading import Load, send
 from bench.payload import body_of
 from bench.processor_time import resident_bytes
-from bench.receivers import PREPARED
+from bench.receivers import PREPARED, Running
 from bench.rounds import CONNECTIONS
 
 GROWTH = Wanted(
@@ -38,34 +39,53 @@ def run(context: Context) -> Iterator[Figure]:
             installation.running("serve") as process,
         ):
             load = Load(installation.port, SHORT_S, CONNECTIONS, body=body_of(BODY_BYTES))
-            answered, fault = _answer(load, 0, few, SHORT_S)
+            books = _Books()
+            books.answer(load, few, SHORT_S)
             time.sleep(REST_S)
             before = resident_bytes([process.pid])
-            context.note("memory/few", requests=answered, megabytes=before / 1e6)
-            answered, more = _answer(load, answered, many, SHORT_S if context.quick else RIGHT_S)
+            context.note("memory/few", requests=books.answered, megabytes=before / 1e6)
+            books.answer(load, many, SHORT_S if context.quick else RIGHT_S)
             time.sleep(REST_S)
             after = resident_bytes([process.pid])
-            context.note("memory/many", requests=answered, megabytes=after / 1e6)
+            context.note("memory/many", requests=books.answered, megabytes=after / 1e6)
+            url = installation.database_url
+            fault = books.fault(Running(installation.port, database_url=url, table="deliveries"))
     finally:
         PREPARED.close()
     yield Figure(
         GROWTH,
         [after / before],
-        void=fault or more,
-        note=f"{before / 1e6:.0f} MB, then {after / 1e6:.0f} MB after {answered:,} requests",
+        void=fault,
+        note=f"{before / 1e6:.0f} MB, then {after / 1e6:.0f} MB after {books.answered:,} requests",
     )
 
 
-def _answer(load: Load, answered: int, wanted: int, right_s: float) -> tuple[int, str]:
-    """Load until so many requests were answered; gives how many, and what is wrong with them."""
-    while answered < wanted:
-        right = send(load.lasting(right_s, CONNECTIONS))
-        wrong = send(load.wrongly_signed().lasting(WRONG_S, CONNECTIONS))
-        unwanted = right.others + right.unproven + wrong.others + wrong.good
-        if unwanted:
-            return answered, f"{unwanted} answers were others than wanted"
-        answered += right.good + wrong.unproven
-    return answered, ""
+@dataclass
+class _Books:
+    """What was answered so far. `unread`: so many more may have been stored."""
+
+    answered: int = 0
+    good: int = 0
+    unread: int = 0
+    unwanted: int = 0
+
+    def answer(self, load: Load, wanted: int, right_s: float) -> None:
+        """Load until so many requests were answered, or one of them otherwise than wanted."""
+        while self.answered < wanted and not self.unwanted:
+            right = send(load.lasting(right_s, CONNECTIONS))
+            wrong = send(load.wrongly_signed().lasting(WRONG_S, CONNECTIONS))
+            self.unwanted += right.others + right.unproven + wrong.others + wrong.good
+            self.answered += right.good + wrong.unproven
+            self.good += right.good
+            self.unread += right.unread
+
+    def fault(self, running: Running) -> str:
+        """Say what is wrong with them; empty when they balance."""
+        if self.unwanted:
+            return f"{self.unwanted} answers were others than wanted"
+        stored = running.rows() or 0
+        balanced = 0 <= stored - self.good <= self.unread
+        return "" if balanced else f"{self.good} answers 2xx and {stored} rows"
 
 
 MEASUREMENT = Measurement("memory", (GROWTH,), run)

@@ -81,7 +81,10 @@ def run(context: Context) -> Iterator[Figure]:
         context.note("retention/removed", rows=rows, left=left, seconds=took, cpu=used)
     rate = statistics.median(one.rate for one in alone)
     losses = [(1 - one.rate / rate) * 100 for one in beside]
-    void = "; ".join(sorted({one.void for one in (*alone, *beside)} - {""}))
+    faults = {one.void for one in (*alone, *beside)} - {""}
+    if left and not context.quick:
+        faults.add(f"{left:,} rows and keys were still there at the end")
+    void = "; ".join(sorted(faults))
     note = (
         f"{2 * rows - left:,} of {2 * rows:,} rows and keys went in {took:.0f} s;"
         f" the worst round: {max(losses):.0f} %"

@@ -35,6 +35,11 @@ class Round:
         """Answers of the wanted kind, a second."""
         return self.answers.rate
 
+    @property
+    def answered(self) -> bool:
+        """Say whether there was any answer: without one there is nothing to divide by."""
+        return self.answers.good + self.answers.unproven > 0
+
     def noted(self, context: Context, name: str, **more: Any) -> Round:
         """Keep it among the samples; gives it with its name in the fault."""
         void = f"{name}: {self.void}" if self.void else ""
@@ -74,6 +79,10 @@ def fault_of(load: Load, answers: Answers, running: Running, before: int | None)
     unwanted = answers.others + (answers.good if wrong else answers.unproven)
     if unwanted:
         return f"{unwanted} answers were others than wanted"
+    if answers.is_load_bound:
+        return "the load had no processor left: what is measured could have done more"
+    if not (answers.unproven if wrong else answers.good):
+        return "nothing was answered"
     if before is None:
         return ""
     stored = (running.rows() or 0) - before

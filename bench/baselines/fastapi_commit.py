@@ -3,7 +3,9 @@
 It reads the raw body, verifies the HMAC in constant time, inserts one row and commits it through a
 SQLModel session with a pooled engine, enqueues one Dramatiq message with the row's id, and answers.
 A duplicate is found by the unique key. Routes are synchronous: FastAPI runs them in its threads,
-and the pool has as many connections as work at once.
+and on PostgreSQL the pool has as many connections as work at once. SQLite lets one of them write at
+a time and makes the others sleep and ask again: there one connection, for which threads queue, is
+half as fast again as forty.
 
 It has only the columns and indexes that it needs, which are fewer than the door's.
 """
@@ -25,6 +27,7 @@ from sqlmodel import Field, Session, SQLModel, create_engine
 from bench.payload import SECRET
 
 POOL_SIZE = 40
+SQLITE_POOL_SIZE = 1
 POOL_OVERFLOW = 0
 
 
@@ -45,7 +48,8 @@ def make_app() -> FastAPI:
     """Build the application from the environment."""
     url = os.environ["BENCH_DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://")
     is_sqlite = url.startswith("sqlite")
-    engine = create_engine(url, pool_size=POOL_SIZE, max_overflow=POOL_OVERFLOW)
+    pool_size = SQLITE_POOL_SIZE if is_sqlite else POOL_SIZE
+    engine = create_engine(url, pool_size=pool_size, max_overflow=POOL_OVERFLOW)
     if is_sqlite:
         with engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")

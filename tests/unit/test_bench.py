@@ -20,7 +20,14 @@ FASTER = Wanted("door/verify", "door ÷ another", 0.6)
 SLOWER = Wanted("idle/p99", "from <event> to call", 120.0, Unit.MILLISECONDS, at_most=True)
 
 
-def answers(*, good: int = 0, unproven: int = 0, others: int = 0, unread: int = 32) -> Answers:
+def answers(
+    *,
+    good: int = 0,
+    unproven: int = 0,
+    others: int = 0,
+    unread: int = 32,
+    load_cpu: float = 0.3,
+) -> Answers:
     return Answers(
         seconds=1.0,
         good=good,
@@ -28,7 +35,7 @@ def answers(*, good: int = 0, unproven: int = 0, others: int = 0, unread: int = 
         others=others,
         p50_ms=1.0,
         p99_ms=2.0,
-        load_cpu=0.3,
+        load_cpu=load_cpu,
         unread=unread,
     )
 
@@ -69,12 +76,15 @@ def test_the_median_of_the_rounds_is_held_against_the_bound(
         ("", answers(good=100, others=1), 101, False),
         ("", answers(good=100, unproven=1), 100, False),
         ("", answers(good=100, unread=0), 101, False),
+        ("", answers(good=100, load_cpu=0.97), 100, False),
         ("wrong", answers(unproven=100), 0, True),
         ("wrong", answers(unproven=100), 1, False),
         ("wrong", answers(unproven=99, good=1), 1, False),
+        ("", answers(), 0, False),
+        ("wrong", answers(), 0, False),
     ],
 )
-def test_books_balance_when_every_answer_is_a_row_and_every_row_an_answer(
+def test_a_round_counts_when_every_answer_is_a_row_and_the_load_had_more_to_send(
     signature: str, seen: Answers, stored: int, *, balances: bool
 ) -> None:
     receiver = Rows(1, table="deliveries")
@@ -118,7 +128,7 @@ def test_what_was_measured_is_written_as_table_data_and_picture(
 def test_a_list_or_filter_that_no_value_is_known_for_is_named() -> None:
     def list_of(*filters: dict[str, object]) -> dict[str, object]:
         parameters = [{"name": "cursor", "in": "query", "schema": {}}, *filters]
-        answer = {"200": {"content": {"application/json": {}}}}
+        answer: dict[str, object] = {"200": {"content": {"application/json": {}}}}
         return {"get": {"parameters": parameters, "responses": answer}}
 
     state = {"anyOf": [{"$ref": "#/components/schemas/State"}, {"type": "null"}]}
