@@ -97,7 +97,8 @@ def run(context: Context) -> Iterator[Figure]:
             continue
         pairs = list(zip(rounds[one.over], rounds[one.under], strict=True))
         void = "; ".join(sorted({one.void for pair in pairs for one in pair if one.void}))
-        yield Figure(one.wanted, [one.of(*pair) for pair in pairs], void=void)
+        ratios = [one.of(*pair) for pair in pairs if all(each.answered for each in pair)]
+        yield Figure(one.wanted, ratios, void=void)
 
 
 def _receiver(name: str) -> str:

@@ -47,7 +47,8 @@ def run(context: Context) -> Iterator[Figure]:
                 with RECEIVERS["postgres/door"].start(context.servers) as running:
                     empty = load_round(context, running, warm_up=WARM_UP)
                 empty = empty.noted(context, "size/empty", round=number + 1)
-                ratios.append(full.rate / empty.rate)
+                if empty.answered:
+                    ratios.append(full.rate / empty.rate)
                 voids |= {full.void, empty.void} - {""}
     finally:
         PREPARED.close()
