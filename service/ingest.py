@@ -27,7 +27,7 @@ from service.own_events import KEY_LENGTH, SUBJECT_LENGTH
 from service.routing import account_of_untied, store_and_route
 from service.runtime import Runtime
 from service.store import deliveries as store
-from service.unit_of_work import UnitOfWork, unit_of_work
+from service.unit_of_work import UnitOfWork, reading, unit_of_work
 from service.vendors.base import Delivery, Headers, Incoming, Options
 
 log = structlog.get_logger(__name__)
@@ -41,6 +41,30 @@ RING_READ_BACK_AGAIN = timedelta(seconds=10)
 TYPE_LENGTH = 200
 MOST_REASON = 2000
 """Characters of what is said of a delivery."""
+PORTION_BYTES = 1024 * 1024
+"""Bodies that are read in one transaction; one alone may be as large as its source takes. A MiB of
+JSON costs a third of a second and some 16 MiB, during which its rows, or all of SQLite, are locked.
+"""
+
+
+def in_portions(runtime: Runtime, ids: Sequence[UUID]) -> list[list[UUID]]:
+    """Give those of these deliveries that wait, in portions that are read together.
+
+    Raises Unavailable.
+    """
+    if len(ids) == 1:
+        return [list(ids)]
+    with reading(runtime.database) as session:
+        sizes = store.sizes_of_received(session, ids)
+    portions: list[list[UUID]] = []
+    room = 0
+    for id_, size in sizes:
+        if not portions or size > room:
+            portions.append([])
+            room = PORTION_BYTES
+        portions[-1].append(id_)
+        room -= size
+    return portions
 
 
 def ingest_deliveries(runtime: Runtime, ids: Sequence[UUID]) -> int:

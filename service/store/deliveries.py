@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlmodel import Session, col, select
 
 from schemas.configured_tables import SourceRow
@@ -23,6 +23,16 @@ def lock_received(session: Session, ids: Sequence[UUID]) -> Sequence[DeliveryRow
         .where(col(DeliveryRow.id).in_(ids), DeliveryRow.state == DeliveryState.RECEIVED)
         .order_by(col(DeliveryRow.id))
         .with_for_update(skip_locked=True)
+    )
+    return session.exec(statement).all()
+
+
+def sizes_of_received(session: Session, ids: Sequence[UUID]) -> Sequence[tuple[UUID, int]]:
+    """Give those of these deliveries that wait to be ingested, with the bytes of their bodies."""
+    statement = (
+        select(DeliveryRow.id, func.length(DeliveryRow.body))
+        .where(col(DeliveryRow.id).in_(ids), DeliveryRow.state == DeliveryState.RECEIVED)
+        .order_by(col(DeliveryRow.id))
     )
     return session.exec(statement).all()
 

@@ -15,10 +15,11 @@ from schemas.run_tables import AttemptRow, RunRow, StepRow
 from schemas.states import DeliveryState, EffectState
 from schemas.tables import DeliveryRow, EffectRow, EventRow
 from schemas.workflow import RunStatus
+from service import ingest
 from service.arriving import ingest_and_begin
 from service.carrying_together import begin_runs
 from service.errors import Unavailable
-from service.ingest import ingest_deliveries
+from service.ingest import in_portions, ingest_deliveries
 from service.own_events import own_event
 from service.store.deliveries import store_events
 from service.unit_of_work import unit_of_work
@@ -83,6 +84,26 @@ def test_runs_that_begin_together_become_what_each_becomes_alone(
         assert run.output == {"first": str(first.id)}
         (second,) = (event for event in emitted if event.type == "made.two")
         assert second.facts == {"of": str(first.id)}
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_large_deliveries_are_read_one_after_the_other(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, *, stops: bool
+) -> None:
+    installation.workflow(EMITTING)
+    ids = [installation.deliver({"type": "go", "subject": "x" * size}) for size in (90, 90, 1, 1)]
+    ids.append(installation.deliver(body=b""))
+    monkeypatch.setattr(ingest, "PORTION_BYTES", 100)
+    large, other, *small = ids
+    assert in_portions(installation.runtime, ids) == [[large], [other], small]
+    if stops:
+        installation.runtime.stopping.set()
+    ingest_and_begin(installation.runtime, ids)
+    runs = installation.rows(RunRow)
+    assert len(runs) == (1 if stops else 4)
+    assert {run.status for run in runs} == ({"pending"} if stops else {"succeeded"})
+    waits = [] if not stops else [[other], small]
+    assert in_portions(installation.runtime, ids) == waits
 
 
 def test_runs_that_are_no_more_new_are_left_alone(installation: Installation) -> None:
