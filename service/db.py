@@ -46,7 +46,7 @@ _SILENCE = {
 }
 """A machine that is gone says nothing: a worker finds out after 20 s, and not after hours, that its
 database's was. One that is only busy is waited for."""
-LOCKS_KEPT_S = 30.0
+LOCKS_KEPT_S = 60.0
 """So long a process may stand still in the middle of a transaction. What it has locked is passed
 over by all others: a machine that is gone, or that was stopped, would keep it for hours."""
 _READ_ONLY = "25006"
