@@ -430,7 +430,7 @@ def test_events_are_searched_a_page_at_a_time(face: Installation, operator: Brow
     assert more is not None
     rest = operator.see(html.unescape(more[1]))
     assert rest.count("hookwright event show") == 1
-    assert "nothing yet" in operator.see("/events?search=nowhere")
+    assert "No event has all of these words" in operator.see("/events?search=nowhere")
     assert operator.client.get(f"/events?search={'x' * 201}").status_code == 422
 
 
@@ -439,5 +439,6 @@ def test_the_first_page_says_how_much_there_was(face: Installation, operator: Br
     event = make_event()
     face.save(workflow, version, event, make_run(event, version))
     shown = re.sub(r"<[^>]+>", " ", operator.see())
-    assert "1 events" in shown
+    assert "1 event " in shown
+    assert 'href="/events">Events' in operator.see()
     assert re.search(r"heal\s+1\s+0\s+0", shown)
