@@ -122,7 +122,10 @@ def _locked(session: Session, run_id: UUID, step: str) -> tuple[RunRow, StepRow]
         raise NotFound("there is no run with this id")
     row = doubts.steps_of(session, run_id).get(step)
     if row is None:
-        raise NotFound("this run has no such step, or has not come to it")
+        raise NotFound(
+            f"this run has no step `{step}`, or has not come to it",
+            hint=f"`hookwright run show {run.id}` shows its steps",
+        )
     return run, row
 
 

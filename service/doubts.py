@@ -113,7 +113,8 @@ def look_again(
         run, row = _locked_step(work.session, run_id, step)
         goes_on = _check_doubt(work.session, run, row, now)
         found = actions.get(row.action or "")
-        hint = f"find out yourself, then: hookwright run settle {run.id} {row.step}"
+        settle = f"hookwright run settle {run.id} {row.step} --took-effect (or --not-made)"
+        hint = f"find out yourself, then: {settle}"
         if not isinstance(found, VendorAction) or found.action.look_up is None:
             raise Conflict(f"{row.action or row.kind} cannot be looked up", hint=hint)
         effect = store.effect_in_doubt(work.session, run.id, row.step)
@@ -168,7 +169,10 @@ def _locked_step(session: Session, run_id: UUID, step: str) -> tuple[RunRow, Ste
     run = _locked(session, run_id)
     row = store.steps_of(session, run_id).get(step)
     if row is None:
-        raise NotFound("this run has no such step, or has not come to it")
+        raise NotFound(
+            f"this run has no step `{step}`, or has not come to it",
+            hint=f"`hookwright run show {run.id}` shows its steps",
+        )
     return run, row
 
 

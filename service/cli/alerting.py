@@ -34,8 +34,9 @@ def alert_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | No
         api,
         "/alerts",
         limit,
-        ["state", "severity", "title", "opened", "resolved", "key"],
+        ["id", "state", "severity", "title", "opened", "resolved", "key"],
         lambda row: [
+            row["id"],
             state(row["state"]),
             state(row["severity"]),
             row["title"],

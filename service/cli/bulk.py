@@ -154,7 +154,7 @@ def print_bulk(job: Row) -> None:
         {
             "id": job["id"],
             "what": _what(job),
-            "which": Text(", ".join(f"{name} {value}" for name, value in _which(job))),
+            "which": Text(", ".join(_which(job))),
             "state": _state(job),
             "asked": f"{moment(job['created_at'])} by {job['by']}",
             _done_word(job): f"{job['done']} of {job['total']}",
@@ -178,11 +178,13 @@ def print_bulk(job: Row) -> None:
         console().print(f"and {job['failed'] - len(failures)} more", markup=False)
 
 
-def _which(job: Row) -> list[tuple[str, object]]:
+def _which(job: Row) -> list[str]:
     asked = dict(job["question"])
     wanted = {**asked.pop("filter"), **asked}
     return [
-        (name, _plain(name, value)) for name, value in wanted.items() if value not in (None, False)
+        name if value is True else f"{name} {_plain(name, value)}"
+        for name, value in wanted.items()
+        if value not in (None, False)
     ]
 
 

@@ -55,6 +55,7 @@ _GIVE_WAY = (
     "asks",
     "description",
     "from file",
+    "remote",
     "origin",
     "subject",
     "why",

@@ -100,10 +100,11 @@ def list_rows(
         for at, name in enumerate(columns)
         if name not in _ONLY_IF_ANY or any(row[at] for row in table)
     ]
+    narrowed = any(value is not None for value in filters.values())
     print_table(
         [columns[at] for at in shown],
         [[row[at] for at in shown] for row in table],
-        empty="nothing yet",
+        empty="nothing fits these options" if narrowed else "nothing yet",
     )
     return rows
 

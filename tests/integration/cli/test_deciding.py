@@ -203,7 +203,9 @@ def test_a_retried_run_asks_again(running: Shell) -> None:
 
 def test_what_is_not_there_is_said(running: Shell) -> None:
     run_id = make_doubt(running)
-    assert "no such step" in running.run("run", "settle", run_id, "x", "--not-made", code=1)
+    said = running.run("run", "settle", run_id, "x", "--not-made", code=1)
+    assert "no step `x`" in said
+    assert f"`hookwright run show {run_id}` shows its steps" in said
     assert "there is no run" in running.run("run", "cancel", str(new_id()), code=1)
 
 

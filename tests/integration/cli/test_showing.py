@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -117,6 +118,17 @@ def test_an_unknown_workflow_is_told_with_the_nearest_name(
 
 
 def test_a_workflow_without_runs_is_no_unknown_one(shown: Shell) -> None:
-    assert "nothing yet" in shown.run("run", "list", "--workflow", "alert-low-credits")
+    said = shown.run("run", "list", "--workflow", "alert-low-credits")
+    assert "nothing fits these options" in said
     said = shown.run("run", "show", "--workflow", "alert-low-credits", code=1)
     assert "there is no run of workflow `alert-low-credits` yet" in said
+
+
+def test_statistics_are_asked_for_by_how_long_ago_and_tell_dates(shown: Shell) -> None:
+    send(shown)
+    hours = shown.run("stats", "--since", "2h")
+    assert re.match(r"from \d{4}-\d\d-\d\d \d\d:00 until \d{4}-\d\d-\d\d \d\d:00\n", hours)
+    days = shown.run("stats", "--per", "day", "--since", "3d")
+    assert re.match(r"from \d{4}-\d\d-\d\d until \d{4}-\d\d-\d\d\n", days)
+    assert re.search(r"\n\d{4}-\d\d-\d\d  +[1-9]", days)
+    assert "is no time: write 24h" in shown.run("stats", "--since", "yesterday", code=2)
