@@ -15,7 +15,7 @@ from itertools import zip_longest
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, update
+from sqlalchemy import ColumnElement, Select, false, or_, update
 from sqlalchemy import select as select_rows
 from sqlmodel import Session, col, select
 
@@ -72,8 +72,10 @@ def due_runs(
     for too long.
     """
     due = select(RunRow.id).where(col(RunRow.status).in_(statuses), col(RunRow.due_at) <= by)
-    if not lost:
-        due = due.where(col(RunRow.lease_owner).is_(None))
+    # What was woken while somebody holds it is taken up by him, or as soon as his lease is over: to
+    # ring and to put it off would be to wait for longer.
+    is_over = col(RunRow.lease_until) < by if lost else false()
+    due = due.where(or_(col(RunRow.lease_owner).is_(None), is_over))
     due = due.order_by(col(RunRow.due_at))
     # Going through the workflows costs more than this, which is done twice a second.
     found = session.exec(due.limit(FEW + 1)).all()

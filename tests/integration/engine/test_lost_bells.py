@@ -17,6 +17,7 @@ from schemas.reconciliation_tables import ReconciliationRow
 from schemas.run_tables import RunRow
 from schemas.tables import EventRow
 from schemas.upkeep_tables import BulkJobRow
+from service.doubts import cancel_run
 from service.runs import advance_run
 from tests.integration.engine.installation import START, Installation
 from workers.actors import ACTORS
@@ -71,6 +72,21 @@ def a_run_whose_worker_was_lost(installation: Installation) -> Carried:
     run_id = installation.start()
     lose_worker(installation, lambda: advance_run(installation.runtime, run_id))
     return lambda: installation.attempts(run_id)[0].ended_at is not None
+
+
+def a_run_that_was_woken_when_its_worker_was_lost(installation: Installation) -> Carried:
+    a_run_whose_worker_was_lost(installation)
+    (run,) = installation.rows(RunRow)
+    installation.now += timedelta(seconds=3)
+    cancel_run(
+        installation.database,
+        installation.bell,
+        run_id=run.id,
+        who="a test",
+        now=installation.now,
+    )
+    perform_rung(installation)
+    return ended(installation, "w")
 
 
 def a_run_that_slept(installation: Installation) -> Carried:
@@ -206,6 +222,7 @@ KINDS = [
     a_read_back,
     a_new_run,
     a_run_whose_worker_was_lost,
+    a_run_that_was_woken_when_its_worker_was_lost,
     a_run_that_slept,
     a_run_whose_event_came,
     a_branch,
