@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from schemas.run_tables import AttemptRow, StepRow
 from schemas.states import EffectState
+from schemas.tables import EffectRow
 from schemas.workflow import StepStatus
 from service.store import effects
 from service.store import runs as store
@@ -22,8 +24,8 @@ def take_back_uncalled(
 ) -> None:
     """Let steps that were begun by such a commit be begun anew. `called` is one that was called.
 
-    The run must be held by the thread that asked for the commit. An effect that had been tried
-    before stays as it was: what became of the earlier call is not known any better.
+    The run must be held by the thread that asked for the commit. Where the effect was open before
+    it stays so: what became of the earlier call is not known any better.
     """
     for step in run.steps.values():
         if step.status != StepStatus.RUNNING or step.step == called:
@@ -37,5 +39,15 @@ def take_back_uncalled(
         step.status = StepStatus.PENDING
         step.put_off += 1
         effect = effects.intended_by(work.session, run.row.id, step.step)
-        if effect is not None and effect.calls == 1:
+        if effect is not None and _has_opened(work, effect, step, attempt):
             effect.state = EffectState.NOT_MADE
+
+
+def _has_opened(work: UnitOfWork, effect: EffectRow, step: StepRow, attempt: AttemptRow) -> bool:
+    """Say whether it was this attempt that wrote the effect down, and not an earlier one."""
+    if effect.calls == 1:
+        return True
+    # One that is open keeps the time at which it was; any other is given the attempt's.
+    before = store.attempt(work.session, step.id, attempt.number - 1)
+    is_later = before is None or before.started_at < attempt.started_at
+    return is_later and effect.intended_at == attempt.started_at

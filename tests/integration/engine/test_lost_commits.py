@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from schemas.workflow import RunStatus, StepStatus
 from service import runs
 from service.arriving import ingest_and_begin
 from service.db import Database, Session
-from service.errors import TimedOut, Unavailable
+from service.errors import TimedOut, Unavailable, Unreachable
 from service.ingest import ingest_deliveries
 from service.losses import SUSPECT_AFTER_RINGS
 from service.queue import UnheardQueue
@@ -125,6 +125,31 @@ steps: [{id: only, uses: robot.looked_up, retry: {attempts: 3, first: 1s}}]
     assert installation.advance(run_id).status == RunStatus.SUCCEEDED
     assert installation.step(run_id, "only").output == {"value": 5, "ready": None}
     assert len(installation.script.calls) == 1
+
+
+@pytest.mark.parametrize("in_a_row", [1, 3])
+def test_what_surely_was_not_made_before_is_in_no_doubt(
+    installation: Installation, losing: LosingCommits, in_a_row: int
+) -> None:
+    def clock() -> datetime:
+        installation.now += timedelta(microseconds=1)
+        return installation.now
+
+    installation.runtime.clock = clock
+    installation.workflow("""
+name: one
+on: [{event: go}]
+steps: [{id: only, uses: robot.once, retry: {attempts: 3, first: 1s}}]
+""")
+    installation.script.answers = [Unreachable("nobody is there"), Done(Made(value=1))]
+    run_id = installation.start()
+    advance_run(installation.runtime, run_id)
+    assert installation.run(run_id).status == RunStatus.WAITING
+    installation.now += timedelta(seconds=1)
+    losing.lost = {losing.count + number for number in range(1, in_a_row + 1)}
+    assert installation.advance(run_id).status == RunStatus.SUCCEEDED
+    assert [effect.state for effect in installation.effects(run_id)] == [EffectState.MADE]
+    assert len(installation.script.calls) == 2
 
 
 def test_what_was_answered_while_everything_stops_is_recorded(
