@@ -2,13 +2,14 @@
 
 They stand in the partition of a day that is over. The door is loaded again and again, first alone,
 then with a process beside it, on the same processor, that does nothing but remove, until the last
-of them and of their keys are gone.
+of them and of their keys are gone and their places are cleared away.
 
 Run as a process (`python -m bench.removing`), it is the one that removes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import statistics
@@ -76,6 +77,11 @@ def run(context: Context) -> Iterator[Figure]:
                 beside.append(_round(context, running, "beside removing", len(beside)))
             took, left = time.monotonic() - began, _left(url)
             used = seconds([remover.pid])
+            # What is left for the database to clear away belongs to the removing.
+            clearing = threading.Thread(target=_clear_away, args=(url,))
+            clearing.start()
+            while clearing.is_alive():
+                beside.append(_round(context, running, "beside clearing away", len(beside)))
         # Before and after: so a machine that becomes slower meanwhile is not taken for a loss.
         alone += [_round(context, running, "alone", one) for one in range(context.rounds)]
         context.note("retention/removed", rows=rows, left=left, seconds=took, cpu=used)
@@ -127,6 +133,13 @@ def _left(url: str) -> int:
         ).fetchone()
     assert found is not None
     return int(found[0])
+
+
+def _clear_away(url: str) -> None:
+    """Do at once, and as gently, what autovacuum would do within the next minute."""
+    with contextlib.closing(psycopg.connect(url, autocommit=True)) as connection:
+        connection.execute("SET vacuum_cost_delay = '2ms'")
+        connection.execute("VACUUM delivery_keys")
 
 
 @contextmanager
