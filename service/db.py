@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import ExceptionContext
@@ -191,12 +193,20 @@ def _postgres_engine(url: URL) -> Engine:
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_timeout=POOL_TIMEOUT_S,
+        json_deserializer=_read_json,
         pool_pre_ping=True,
         connect_args={"connect_timeout": 5, "application_name": "hookwright", **_SILENCE},
     )
     event.listen(engine, "connect", _prepare_postgres)
     event.listen(engine, "handle_error", _leave_server_that_only_reads)
     return engine
+
+
+def _read_json(stored: str | bytes) -> Any:
+    try:
+        return from_json(stored)
+    except ValueError:  # a lone surrogate is none of its characters
+        return json.loads(stored)
 
 
 def _prepare_postgres(connection: Any, _record: object) -> None:
@@ -222,6 +232,7 @@ def _sqlite_engine(url: URL) -> Engine:
         pool_size=POOL_SIZE,
         max_overflow=POOL_SIZE,
         pool_timeout=POOL_TIMEOUT_S,
+        json_deserializer=_read_json,
         connect_args={"timeout": SQLITE_BUSY_MS / 1000, "check_same_thread": False},
     )
     event.listen(engine, "do_connect", _make_private_file)

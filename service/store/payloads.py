@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
 from sqlmodel import Session
 
 from schemas.events import Json
@@ -80,7 +81,7 @@ def output_of(session: Session, step: StepRow) -> Any:
 
 def _is_large(value: Json) -> bool:
     # Most values are small, and their text is the cheapest way to know.
-    return value is not None and len(json.dumps(value)) >= LARGE_BYTES
+    return value is not None and len(to_json(value)) >= LARGE_BYTES
 
 
 def _row(row_id: UUID, value: Json, now: datetime) -> PayloadRow:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
+
+from pydantic_core import from_json
 
 from schemas.events import Json
 from schemas.plain_words import json_in_plain_words
@@ -18,6 +21,9 @@ def read_json(text: str | bytes) -> Json:
     Raises ValueError for what is no JSON and for more than 200 levels.
     """
     plain = text if isinstance(text, str) else text.decode("utf-8-sig", "replace")
+    with suppress(ValueError, TypeError):
+        return storable(from_json(plain))
+    # It has lone surrogates, or many levels, or is no JSON: slower, and with words for it.
     try:
         value = json.loads(plain, parse_constant=lambda _name: None)
     except json.JSONDecodeError as error:
