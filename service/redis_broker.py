@@ -165,7 +165,9 @@ class _Ears:
 
     def _wake(self, queues: Iterable[str]) -> None:
         for queue in queues:
-            self._rung[queue].set()
+            # Whoever may publish can invent any number of names.
+            if (rung := self._rung.get(queue)) is not None:
+                rung.set()
 
 
 def make_redis_broker(

@@ -71,6 +71,17 @@ def test_an_idle_worker_is_woken_at_once(redis_server: RedisServer, *, is_restar
         assert fetched == [str(job.run_id) for job in jobs]
 
 
+def test_queues_that_nobody_has_are_not_remembered(redis_server: RedisServer) -> None:
+    with idle_worker(redis_server.url) as (broker, fetched):
+        ears = broker._ears
+        known = set(ears._rung)
+        for number in range(10):
+            broker.wake([f"nobody-{number}"])
+        DramatiqQueue(make_broker(redis_server.url)).ring([AdvanceRun(new_id())])
+        wait_until(lambda: fetched, AT_ONCE_S)
+        assert set(ears._rung) == known
+
+
 def test_where_waking_is_forbidden_everything_is_rung_for_and_it_is_told_once(
     redis_server: RedisServer,
 ) -> None:
