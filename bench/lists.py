@@ -17,8 +17,10 @@ from statistics import quantiles
 from typing import Any
 from urllib.parse import urlencode
 
+from psycopg import Connection
+
 from bench.figures import Context, Figure, Measurement, Unit, Wanted
-from bench.filling import NOTED, Filler, filling, make_days, midnight
+from bench.filling import Filler, filling, make_days, midnight
 from bench.installation import RECEIVING, Installation, new_installation
 from bench.loading import Load, send
 from bench.outside import CONNECTION, calls_outside
@@ -59,6 +61,12 @@ steps:
     uses: slack.message
     with: {text: "it happened"}
 """
+NUMBERS = (
+    ("received_at", "'events', coalesce(source, ''), vendor, type, '', ''", "events"),
+    ("received_at", "'deliveries', source, vendor, '', '', state", "deliveries"),
+    ("created_at", "'runs', '', '', '', workflow, 'begun'", "runs"),
+    ("ended_at", "'runs', '', '', '', workflow, status", "runs"),
+)
 COMMON, RARE, NONE = "0", "777", "nothing-is-called-so"
 KINDS, SUBJECTS, SOURCES = 40, 1000, 8
 
@@ -260,13 +268,7 @@ def _filled(context: Context) -> Iterator[Installation]:
         began = time.monotonic()
         with filling(url) as connection:
             _fill(Filler(connection, until=midnight(), days=DAYS, rows=events))
-            # Every delivery was written again when it was read, and so its kind was noted.
-            connection.execute("SET session_replication_role = origin")
-            connection.execute(
-                "UPDATE deliveries SET state = state"
-                " WHERE id IN (SELECT id FROM deliveries ORDER BY id DESC LIMIT %s)",
-                [NOTED],
-            )
+            _note(connection)
         context.note("lists/filled", events=events, seconds=time.monotonic() - began)
         yield installation
 
@@ -328,6 +330,23 @@ def _fill(filler: Filler) -> None:
     )
     filler.copy("rejections", {"received_at": at, "source": named}, every=10)
     filler.copy("audit_events", {"at": at}, every=10)
+
+
+def _note(connection: Connection) -> None:
+    """Note what triggers note when rows come and are read one after another: kinds and numbers."""
+    connection.execute(
+        "INSERT INTO kinds SELECT DISTINCT 'deliveries', vendor, source, '' FROM deliveries"
+        " ON CONFLICT DO NOTHING"
+    )
+    connection.execute("TRUNCATE tallies, statistics")
+    columns = "counted, source, vendor, type, workflow, state"
+    for span in ("hour", "day"):
+        for at, values, table in NUMBERS:
+            connection.execute(
+                f"INSERT INTO statistics (span, begins, {columns}, count)"  # noqa: S608  # ours
+                f" SELECT '{span}', date_trunc('{span}', {at}, 'UTC'), {values}, count(*)"
+                f" FROM {table} GROUP BY 1, 2, 3, 4, 5, 6, 7, 8".encode()
+            )
 
 
 MEASUREMENT = Measurement("lists", (P95,), run)

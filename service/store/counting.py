@@ -21,7 +21,7 @@ from schemas.run_tables import RunRow
 from schemas.states import DeliveryState
 from schemas.statistics import CountOut, Per
 from schemas.tables import DeliveryRow, EffectRow, EventRow
-from service.store.keyset import Keyset, Wanted, count_up_to, newest_ids
+from service.store.keyset import Keyset, Wanted, count_up_to, newest_ids, planned_rows
 from service.store.listed import (
     DELIVERIES,
     EFFECTS,
@@ -32,18 +32,19 @@ from service.store.listed import (
     wanted_events,
     wanted_runs,
 )
-from service.store.searching import count_found, newest_found
+from service.store.searching import count_found, newest_found, planned_finds
 from service.store.statistics import BEGUN, Counted, beginning_of, totals_between
 
 COUNTED = 10_000
 """So many are counted."""
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LATELY = timedelta(days=7)
 """Since then it is told by hours how many there were, before that by days."""
 SAMPLE = 1_000
 """So many of the newest tell how fast they came."""
-ENOUGH = 30
-"""So many of those that are searched for tell, if they are among the newest, how fast they came."""
-SURELY_MORE = 3 * COUNTED
+ENOUGH = 10
+"""So many of the newest have to have what is searched for, before what they tell is believed."""
+SURELY_MORE = 2 * COUNTED
 """What is estimated to be so many is not counted."""
 DIGITS = 3
 """Digits of an estimate that are told: more of them would look like a count."""
@@ -104,35 +105,63 @@ def count_effects(session: Session, question: EffectQuestion, now: datetime) -> 
 def _count(
     session: Session, keyset: Keyset, wanted: Wanted, told: Told | None, now: datetime
 ) -> CountOut:
-    count = count_up_to(session, keyset, wanted, COUNTED + 1)
-    if count <= COUNTED:
+    planned = planned_rows(session, keyset, wanted)
+    total = planned
+    if told is not None and planned > SURELY_MORE:
+        total = _total(session, keyset, wanted, told, now)
+    # What PostgreSQL expects of each condition may never be true of one row.
+    is_sure = planned > SURELY_MORE and total > COUNTED
+    most = SAMPLE if is_sure else COUNTED + 1
+    count = count_up_to(session, keyset, wanted, most)
+    if count < most:
         return CountOut(count=count, estimated=False)
-    if told is None:
-        newest = newest_ids(session, keyset, wanted, SAMPLE)
-        return _by_pace(session, keyset, wanted, newest, now)
-    since = wanted.since or _oldest(session, keyset) or now
-    until = wanted.until or now + timedelta(hours=1)
-    per: Per = "hour" if wanted.since and since > now - LATELY else "day"
-    found = totals_between(session, per, keyset.table, beginning_of(per, since), until)
-    total = sum(one.count for one in found if told(one))
+    if told is not None and not is_sure:
+        total = _total(session, keyset, wanted, told, now)
+    if total <= COUNTED:
+        # Statistics do not have what was stored in a way of its own, or before anybody counted.
+        total = planned
     if total > COUNTED:
         return _estimate(total)
-    # They were stored in a way of their own, or before anybody counted.
     newest = newest_ids(session, keyset, wanted, SAMPLE)
     return _by_pace(session, keyset, wanted, newest, now)
+
+
+def _total(session: Session, keyset: Keyset, wanted: Wanted, told: Told, now: datetime) -> int:
+    """Add up statistics: by the hour where days would say too much, and are not too long ago."""
+    since = wanted.since or _oldest(session, keyset) or now
+    until = min(wanted.until or now + HOUR, now + HOUR)
+    begin, end = beginning_of("day", since), beginning_of("day", until) + DAY
+    hours: list[tuple[datetime, datetime]] = []
+    if begin > now - LATELY and wanted.since:
+        hours.append((beginning_of("hour", since), min(until, begin + DAY)))
+        begin += DAY
+    if wanted.until and begin < end > now - LATELY:
+        end -= DAY
+        hours.append((end, until))
+    spans: list[tuple[Per, datetime, datetime]] = [("day", begin, end)]
+    spans += [("hour", *one) for one in hours]
+    return sum(
+        one.count
+        for per, first, behind in spans
+        if first < behind
+        for one in totals_between(session, per, keyset.table, first, behind)
+        if told(one)
+    )
 
 
 def _count_searched(
     session: Session, question: EventQuestion, wanted: Wanted, now: datetime
 ) -> CountOut:
-    newest = newest_found(session, question, wanted)
-    estimate = _estimate(0)
-    if len(newest) >= ENOUGH:
-        estimate = _by_pace(session, EVENTS, wanted, newest, now)
-    if estimate.count > SURELY_MORE:
-        return estimate
+    planned = planned_finds(session, question, wanted)
+    if planned > SURELY_MORE and len(newest_found(session, question, wanted)) >= ENOUGH:
+        return _estimate(planned)
     count = count_found(session, question, wanted, COUNTED + 1)
-    return CountOut(count=count, estimated=False) if count <= COUNTED else estimate
+    if count <= COUNTED:
+        return CountOut(count=count, estimated=False)
+    newest = newest_found(session, question, wanted) if planned <= COUNTED else []
+    if len(newest) < ENOUGH:
+        return _estimate(planned)
+    return _by_pace(session, EVENTS, wanted, newest, now)
 
 
 def _by_pace(

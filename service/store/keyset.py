@@ -12,13 +12,14 @@ rows whose ids tell another time than they do, which have an index of their own.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Result, Uuid, bindparam, text
+from sqlalchemy import Integer, Result, Uuid, bindparam, text
 from sqlalchemy.types import TypeEngine
 from sqlmodel import Session, select
 
@@ -30,6 +31,17 @@ SLACK = timedelta(minutes=1)
 """How far a row's time and that of its id may be apart, unless it is among the odd ones."""
 MOST_COMBINATIONS = 1_000
 """What fits more of them than that is looked for among all rows: it is not rare."""
+_OTHER_WAYS = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
+_NO_OTHER_WAY = text(
+    "SELECT "
+    + ", ".join(
+        f"current_setting('{way}') AS {way}, set_config('{way}', 'off', true)"
+        for way in _OTHER_WAYS
+    )
+)
+_AS_BEFORE = text(
+    "SELECT " + ", ".join(f"set_config('{way}', :{way}, true)" for way in _OTHER_WAYS)
+)
 _TYPES: Mapping[str, TypeEngine[Any]] = {
     "since": UtcTime(),
     "until": UtcTime(),
@@ -60,14 +72,17 @@ class Keyset:
 class Wanted:
     """Which rows.
 
-    `among`: only with these values in the keyset's columns (None: with any). `conditions` are SQL,
-    whose parameters are in `values`. `are_few`: an index of their own finds the rows that fit,
-    `in_no_order`: and not the newest first. `window`: among so many of the newest alone. `before`
-    is the id the page begins behind.
+    `among`: only with these values in the keyset's columns (None: with any); `alone`: what each of
+    these columns was narrowed to by itself. `conditions` and `having` are SQL, whose parameters are
+    in `values`; what they are to have is looked for among those that fulfil the conditions.
+    `are_few`: an index of their own finds the rows that fit, `in_no_order`: and not the newest
+    first. `window`: among so many of the newest alone. `before` is the id the page begins behind.
     """
 
     among: Sequence[Values] | None = None
+    alone: Mapping[str, Sequence[str]] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
+    having: tuple[str, ...] = ()
     values: Mapping[str, Any] = field(default_factory=dict)
     are_few: bool = False
     in_no_order: bool = False
@@ -84,7 +99,8 @@ def newest_ids(session: Session, keyset: Keyset, wanted: Wanted, limit: int) -> 
     if wanted.among is not None and len(wanted.among) > MOST_COMBINATIONS:
         wanted = replace(wanted, are_few=True)
     statement = _Statement(keyset, wanted, is_sqlite=is_sqlite(session))
-    return ids_of(session, statement.text(), statement.values | {"limit": limit})
+    with _in_order_of_an_index(session, wanted):
+        return ids_of(session, statement.text(), statement.values | {"limit": limit})
 
 
 def count_up_to(session: Session, keyset: Keyset, wanted: Wanted, limit: int) -> int:
@@ -93,7 +109,35 @@ def count_up_to(session: Session, keyset: Keyset, wanted: Wanted, limit: int) ->
         return 0
     statement = _Statement(keyset, wanted, is_sqlite=is_sqlite(session), in_order=False)
     counted = f"SELECT count(*) FROM ({statement.text()}) AS found"  # noqa: S608  # ours
-    return int(_asked(session, counted, statement.values | {"limit": limit}).scalar_one())
+    with _in_order_of_an_index(session, wanted):
+        return int(_asked(session, counted, statement.values | {"limit": limit}).scalar_one())
+
+
+@contextmanager
+def _in_order_of_an_index(session: Session, wanted: Wanted) -> Iterator[None]:
+    """Let PostgreSQL take rows as an index has them, and not gather all that fit before it begins.
+
+    It does that where it expects few, and of what a row is compared with here it knows too little:
+    of several times, of values of other rows, and of all of it before the first ANALYZE.
+    """
+    if wanted.in_no_order or is_sqlite(session):
+        yield
+        return
+    before = session.execute(_NO_OTHER_WAY).mappings().one()
+    yield
+    session.execute(_AS_BEFORE, {way: before[way] for way in _OTHER_WAYS})
+
+
+def planned_rows(session: Session, keyset: Keyset, wanted: Wanted) -> int:
+    """Give how many rows PostgreSQL expects there to be, by its own statistics; 0 on SQLite."""
+    if is_sqlite(session) or (wanted.among is not None and not wanted.among):
+        return 0
+    statement = _Statement(keyset, wanted, is_sqlite=False)
+    explained = f"EXPLAIN (FORMAT JSON) {statement.without_end()}"
+    # Times are the ids': of those PostgreSQL knows what of them lies between others.
+    values = {name: of for name, of in statement.values.items() if name not in {"since", "until"}}
+    (plan,) = _asked(session, explained, values).scalar_one()
+    return int(plan["Plan"]["Plan Rows"])
 
 
 def ids_of(session: Session, statement: str, values: Mapping[str, Any]) -> list[UUID]:
@@ -119,17 +163,20 @@ def newest_of_portion(
     if wanted.among is not None and not wanted.among:
         return [], None
     statement = _Statement(keyset, wanted, is_sqlite=is_sqlite(session))
-    portion = f"WITH portion AS MATERIALIZED ({statement.text()})"
-    values = statement.values | {"limit": size}
     conditions = " AND ".join(having.conditions)
-    found = (
-        f"{portion} SELECT id FROM {keyset.table} WHERE id IN (SELECT id FROM portion)"  # noqa: S608  # ours
-        f" AND {conditions} ORDER BY id DESC"
+    # The last of the portion stands behind all, and a second time if it fits.
+    asked = (
+        f"WITH portion AS MATERIALIZED ({statement.text()})"  # noqa: S608  # ours
+        f" SELECT id, 0 AS part FROM {keyset.table} WHERE id IN (SELECT id FROM portion)"
+        f" AND {conditions} UNION ALL SELECT id, 1 FROM"
+        f" (SELECT id FROM portion ORDER BY id DESC LIMIT 1 OFFSET {size - 1}) AS last"
+        " ORDER BY part, id DESC"
     )
-    last = f"{portion} SELECT id FROM portion ORDER BY id DESC LIMIT 1 OFFSET {size - 1}"  # noqa: S608  # ours
-    ids = ids_of(session, found, values | dict(having.values))
-    ends = ids_of(session, last, values)
-    return ids, ends[0] if ends else None
+    values = statement.values | {"limit": size} | dict(having.values)
+    with _in_order_of_an_index(session, wanted):
+        found = list(_asked(session, asked, values, id=Uuid, part=Integer))
+    last = found.pop().id if found and found[-1].part else None
+    return [row.id for row in found], last
 
 
 def narrowed_by(keyset: Keyset, wanted: Wanted, *, is_sqlite: bool) -> tuple[list[str], Parameters]:
@@ -172,7 +219,7 @@ class _Statement:
         self._order = " ORDER BY found.id DESC" if in_order else ""
         self._keyset, self._wanted, self._is_sqlite = keyset, wanted, is_sqlite
         self.values = dict(wanted.values)
-        self._conditions = list(wanted.conditions)
+        self._conditions = [*wanted.conditions, *wanted.having]
         if keyset.always:
             # Said so, no index is sought by what most rows fulfil.
             is_checked = wanted.in_no_order
@@ -207,6 +254,21 @@ class _Statement:
             f" UNION SELECT id FROM ({odd}) AS odd ORDER BY id DESC LIMIT :limit"
         )
 
+    def without_end(self) -> str:
+        """Give the statement for all rows, said so that PostgreSQL can tell how many there are."""
+        wanted = self._wanted
+        bounds = []
+        if wanted.since is not None:
+            bounds.append(self._bind("id >=", "lowest", first_id(wanted.since)))
+        if wanted.until is not None:
+            bounds.append(self._bind("id <", "below", first_id(wanted.until)))
+        for at, (column, values) in enumerate(wanted.alone.items()):
+            bounds.append(f"{column} = ANY(CAST(:alone{at} AS text[]))")
+            self.values[f"alone{at}"] = list(values)
+        always = [self._keyset.always] if self._keyset.always else []
+        where = " AND ".join([*wanted.conditions, *wanted.having, *always, *bounds]) or "true"
+        return f"SELECT FROM {self._keyset.table} WHERE {where}"
+
     def _time(self) -> str:
         """Give a row's time, so that no index over times alone is taken for it: the ids are one."""
         time = self._keyset.time
@@ -233,7 +295,7 @@ class _Statement:
         if below is not None:
             bounds.append(self._bind("id <", "below", below))
         if self._wanted.window is not None:
-            newest = _select("*", table, bounds, ":window")
+            newest = _select("*", table, [*self._wanted.conditions, *bounds], ":window")
             return _select("id", f"({newest}) AS newest", self.conditions)
         if self._wanted.in_no_order:
             # Neither database shall go through all rows in the order of their ids instead.
@@ -269,8 +331,9 @@ class _Statement:
         first = f"({names}, id) >= ({given}, :lowest)" if begins else f"({names}) >= ({given})"
         last = f"({names}, id) < ({given}, :below)" if ends else f"({names}) <= ({given})"
         falling = ", ".join(f"{name} DESC" for name in (*self._keyset.columns, "id"))
+        order = f" ORDER BY {falling}" if self._order else ""
         where = " AND ".join([first, last, *self._conditions])
-        return f"SELECT id FROM {self._keyset.table} WHERE {where} ORDER BY {falling} LIMIT :limit"  # noqa: S608  # ours
+        return f"SELECT id FROM {self._keyset.table} WHERE {where}{order} LIMIT :limit"  # noqa: S608  # ours
 
     def _odd(self) -> str:
         table = self._keyset.table
@@ -280,7 +343,12 @@ class _Statement:
         is_odd = own or _is_odd(self._keyset.time, is_sqlite=self._is_sqlite)
         before = self._wanted.before
         bounds = [] if before is None else [self._bind("id <", "before", before)]
-        return _select("id", of, [is_odd, *self.conditions, *bounds])
+        if self._is_sqlite:
+            return _select("id", of, [is_odd, *self.conditions, *bounds])
+        # By themselves at first: another index, for what they have beside, has all the others too.
+        where = " AND ".join([is_odd, *bounds])
+        odd = f"(SELECT * FROM {table} WHERE {where} ORDER BY id DESC OFFSET 0) AS odd"  # noqa: S608  # ours
+        return _select("id", odd, self.conditions)
 
     def _given(self) -> str:
         """Give the combinations of values as rows `given`."""

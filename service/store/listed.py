@@ -44,30 +44,36 @@ def wanted_deliveries(session: Session, question: DeliveryQuestion) -> Wanted:
         return Wanted(**times)
     states = [question.state] if question.state else list(DeliveryState)
     stored = {question.source} if question.source else first_values(session, DELIVERIES)
+    alone = _given(source=question.source, state=question.state)
     if question.vendor is None:
-        return Wanted(_each(stored, states), **times)
+        return Wanted(_each(stored, states), alone, **times)
     # A source may have had another vendor once.
     vendor = {"vendor": question.vendor}
     among = _of_vendor(session, question.vendor, stored, states)
-    return Wanted(among, ("vendor = :vendor",), vendor, **times)
+    return Wanted(among, alone, ("vendor = :vendor",), values=vendor, **times)
 
 
 def wanted_events(session: Session, question: EventQuestion) -> Wanted:
     """Give which events are asked for, but for the words they have."""
     among = None
+    alone = _given(vendor=question.vendor)
+    if question.source:
+        alone[EVENTS.columns[1]] = [question.source]
     if question.type or question.vendor or question.source:
+        kinds = kinds_of(session, "events")
         among = [
             (vendor, source, type_)
-            for vendor, source, type_ in kinds_of(session, "events")
+            for vendor, source, type_ in kinds
             if question.vendor in {None, vendor}
             and question.source in {None, source}
             and fits(question.type, type_)
         ]
+        alone |= _fitting(question.type, "type", {type_ for _, _, type_ in kinds})
     times: dict[str, Any] = {"since": question.since, "until": question.until}
     if question.subject is None:
-        return Wanted(among, **times)
+        return Wanted(among, alone, **times)
     subject = {"subject": question.subject}
-    return Wanted(among, ("subject = :subject",), subject, are_few=True, **times)
+    return Wanted(among, alone, ("subject = :subject",), values=subject, are_few=True, **times)
 
 
 def wanted_runs(session: Session, question: RunQuestion) -> Wanted:
@@ -85,8 +91,9 @@ def wanted_runs(session: Session, question: RunQuestion) -> Wanted:
     among = _each(workflows, states)
     return Wanted(
         among if not conditions or question.workflow or question.status else None,
+        _given(workflow=question.workflow, status=question.status),
         tuple(conditions),
-        values,
+        values=values,
         in_no_order=bool(conditions),
         since=question.since,
         until=question.until,
@@ -96,18 +103,22 @@ def wanted_runs(session: Session, question: RunQuestion) -> Wanted:
 def wanted_effects(session: Session, question: EffectQuestion) -> Wanted:
     """Give which effects are asked for."""
     among = None
+    alone = _given(connection=question.connection, state=question.state)
     if question.action or question.connection or question.state:
         states = [question.state] if question.state else list(EffectState)
+        kinds = kinds_of(session, "effects")
         among = [
             (action, connection, state.value)
-            for action, connection, _ in kinds_of(session, "effects")
+            for action, connection, _ in kinds
             if question.connection in {None, connection} and fits(question.action, action)
             for state in states
         ]
+        alone |= _fitting(question.action, "action", {action for action, _, _ in kinds})
     times: dict[str, Any] = {"since": question.since, "until": question.until}
     if question.run is None:
-        return Wanted(among, **times)
-    return Wanted(among, ("run_id = :run",), {"run": question.run}, in_no_order=True, **times)
+        return Wanted(among, alone, **times)
+    run = {"run": question.run}
+    return Wanted(among, alone, ("run_id = :run",), values=run, in_no_order=True, **times)
 
 
 def wanted_audit_events(session: Session, question: AuditFilter) -> Wanted:
@@ -123,7 +134,7 @@ def wanted_audit_events(session: Session, question: AuditFilter) -> Wanted:
     if question.subject is None:
         return Wanted(among, **times)
     subject = {"subject": question.subject}
-    return Wanted(among, ("subject = :subject",), subject, are_few=True, **times)
+    return Wanted(among, {}, ("subject = :subject",), values=subject, are_few=True, **times)
 
 
 def wanted_alerts(question: AlertQuestion) -> Wanted:
@@ -138,9 +149,10 @@ def wanted_alerts(question: AlertQuestion) -> Wanted:
     if question.key is None:
         return Wanted(among, **times)
     if "*" not in question.key:
-        return Wanted(among, ("key = :key",), {"key": question.key}, are_few=True, **times)
-    key = {"key": literal(question.key).replace("*", "%"), "escape": ESCAPE}
-    return Wanted(among, ("key LIKE :key ESCAPE :escape",), key, **times)
+        key = {"key": question.key}
+        return Wanted(among, {}, ("key = :key",), values=key, are_few=True, **times)
+    pattern = {"key": literal(question.key).replace("*", "%"), "escape": ESCAPE}
+    return Wanted(among, {}, ("key LIKE :key ESCAPE :escape",), values=pattern, **times)
 
 
 def fits(pattern: str | None, value: str) -> bool:
@@ -175,6 +187,17 @@ def _of_vendor(
     gone = [name for name, its in vendors.items() if not its]
     unread = [state for state in states if state is DeliveryState.RECEIVED]
     return [*_each(theirs, states), *_each(gone, unread)]
+
+
+def _given(**columns: str | None) -> dict[str, Sequence[str]]:
+    """Give what columns are narrowed to."""
+    return {name: [str(value)] for name, value in columns.items() if value is not None}
+
+
+def _fitting(pattern: str | None, column: str, known: set[str]) -> dict[str, Sequence[str]]:
+    """Give what a column is narrowed to by a pattern; nothing when all values fit it."""
+    fitting = {value for value in known if fits(pattern, value)}
+    return {} if fitting == known else {column: sorted(fitting)}
 
 
 def _firsts(session: Session, listed: str) -> set[str]:

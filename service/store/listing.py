@@ -63,7 +63,7 @@ class Timed(Protocol):
         """Nothing from this on."""
 
 
-KEYS_AT_ONCE = 2_000
+KEYS_AT_ONCE = 1_000
 """Deliveries whose keys are looked through for one page."""
 
 

@@ -25,6 +25,7 @@ from service.store.keyset import (
     is_sqlite,
     narrowed_by,
     newest_ids,
+    planned_rows,
 )
 from service.store.listed import EVENTS
 
@@ -78,6 +79,14 @@ def newest_found(session: Session, question: EventQuestion, wanted: Wanted) -> l
     return newest_ids(session, EVENTS, replace(_having(words, wanted), window=WINDOW), WINDOW)
 
 
+def planned_finds(session: Session, question: EventQuestion, wanted: Wanted) -> int:
+    """Give how many events PostgreSQL expects to find; 0 on SQLite."""
+    words = words_in(question.words or "")
+    if not words or is_sqlite(session):
+        return 0
+    return planned_rows(session, EVENTS, _having(words, wanted))
+
+
 def count_found(session: Session, question: EventQuestion, wanted: Wanted, limit: int) -> int:
     """Give how many events are found, or the limit if there are more."""
     words = _words_of(question, wanted)
@@ -128,7 +137,7 @@ def _having(words: Words, wanted: Wanted) -> Wanted:
         values[f"b{at}"] = beginning
     return replace(
         wanted,
-        conditions=(*wanted.conditions, f"words @@ ({' && '.join(queries)})"),
+        having=(f"words @@ ({' && '.join(queries)})",),
         values={**wanted.values, **values},
         are_few=True,
     )
