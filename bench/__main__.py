@@ -35,13 +35,16 @@ def main() -> int:
             for wanted in one.figures:
                 print(f"{wanted.name:<20} {wanted.bound:<12} {wanted.says}")
         return 0
+    rounds = options.rounds or (1 if options.quick else ROUNDS)
+    if options.publish and (options.quick or rounds < ROUNDS or names != chosen(None)):
+        sys.exit(f"what is published is a whole run: every figure, of {ROUNDS} rounds or more")
     began = time.monotonic()
     figures: list[Figure] = []
     with on_cpu(LOAD_CPU), Servers() as servers:
         context = Context(
             servers=servers,
             names=names,
-            rounds=options.rounds or (1 if options.quick else ROUNDS),
+            rounds=rounds,
             seconds=options.seconds or (QUICK_SECONDS if options.quick else SECONDS),
             quick=options.quick,
             tell=_tell,

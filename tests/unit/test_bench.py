@@ -168,3 +168,10 @@ def test_a_part_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_body_has_the_size_that_was_asked_for(size: int) -> None:
     assert len(body_of(size)) == size
     assert len(BODY) == 2048
+
+
+@pytest.mark.parametrize("part", [["--quick"], ["--rounds", "2"], ["--only", "door"]])
+def test_a_part_of_a_run_is_not_published(part: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["bench", "--publish", *part])
+    with pytest.raises(SystemExit, match="a whole run"):
+        command.main()
