@@ -12,9 +12,9 @@ BIN := $(VENV)/bin
 
 # Arguments for the command behind a target: make demo ARGS=--once, make test ARGS="-k door".
 ARGS ?=
-# Processes that share the tests. Four keep two cores busy: the end-to-end tests wait much.
-# In the order of their folders: those that wait begin beside the others.
-TEST_PROCESSES ?= 4
+# Processes that share the tests. Six keep two cores busy: the end-to-end tests wait much.
+# In the order of their folders: those that wait begin beside the others (tests/conftest.py).
+TEST_PROCESSES ?= 6
 # A Python to use instead of the first suitable one: make setup PYTHON=/opt/python3.12/bin/python3
 PYTHON ?=
 

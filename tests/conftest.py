@@ -19,11 +19,13 @@ from uuid import uuid4
 import pytest
 import pytest_socket
 import redis
+from xdist.remote import Producer  # type: ignore[import-untyped]  # it has no types
 
 from service.db import Database
 from tests import servers
 from tests.databases import KeptPostgres, KeptSqlite, make_tables
 from tests.servers import PostgresServer, RedisServer, created_database, memory
+from tests.sharing import Sharing
 
 UNIT_TESTS = Path(__file__).parent / "unit"
 # No names: each would be resolved anew for every test, and sockets are connected to addresses.
@@ -61,6 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return min((ranks[one] for one in module.parents if one in ranks), default=len(ranks))
 
     items.sort(key=lambda item: rank(item.path))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Sharing:
+    """Say which tests go to one process together."""
+    return Sharing(config, log)
 
 
 @pytest.hookimpl(trylast=True)
