@@ -77,6 +77,7 @@ def test_a_bulk_replay_that_is_killed_goes_on_where_it_was(house: House) -> None
         f"{house.url}/api/v1/deliveries/replay",
         json={"filter": {"state": "dead"}, "per_second": PER_SECOND},
         headers={"Authorization": f"Bearer {ADMIN_TOKEN}"},
+        timeout=30,
         verify=NO_AUTHORITIES,
     )
     job = answer.json()["id"]
