@@ -8,6 +8,7 @@ import time
 
 from bench import door, idle, lists, memory, removing, report, size, starting, workers
 from bench.figures import Context, Figure, Verdict
+from bench.loading import has_wrk
 from bench.machine import LOAD_CPU, describe, on_cpu
 from bench.servers import Servers
 
@@ -24,6 +25,10 @@ MEASUREMENTS = (
 SECONDS, QUICK_SECONDS = 5.0, 1.0
 ROUNDS = 3
 DATABASES = ("postgres", "sqlite")
+NO_WRK = (
+    "wrk is not installed: bench/load.py loads, which takes more of its processor for each request"
+    " (apt install wrk, dnf install wrk or brew install wrk)"
+)
 
 
 def main() -> int:
@@ -38,6 +43,8 @@ def main() -> int:
     rounds = options.rounds or (1 if options.quick else ROUNDS)
     if options.publish and (options.quick or rounds < ROUNDS or names != chosen(None)):
         sys.exit(f"what is published is a whole run: every figure, of {ROUNDS} rounds or more")
+    if not has_wrk():
+        _tell(NO_WRK)
     began = time.monotonic()
     figures: list[Figure] = []
     with on_cpu(LOAD_CPU), Servers() as servers:

@@ -14,6 +14,7 @@ from bench.plot import draw
 
 RESULTS = Path(__file__).parent / "results"
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
+QUICK = "A quick run, on small tables: it shows that the benchmark works. Its figures mean nothing."
 BEGIN, END = "<!-- bench:", "<!-- /bench -->"
 
 
@@ -30,7 +31,8 @@ class Report:
 
 def markdown(report: Report) -> str:
     """Give the table, the machine below it, and what is to be said of single figures."""
-    lines = [
+    lines = [QUICK, ""] if report.quick else []
+    lines += [
         "| Measure | Wanted | Seen | Rounds | Kept |",
         "|---|---|---|---|---|",
         *(_row(figure) for figure in report.figures),
@@ -86,8 +88,6 @@ def _row(figure: Figure) -> str:
 
 
 def _remarks(report: Report) -> Iterator[str]:
-    if report.quick:
-        yield "A quick run: its figures only show that the benchmark works.\n"
     for figure in report.figures:
         for kind, text in (("void", figure.void), ("absent", figure.absent), ("", figure.note)):
             if text:
