@@ -6,7 +6,8 @@ hits all of them; the ratio is made in each round and its median counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import statistics
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench.figures import Context, Figure, Measurement, Wanted
@@ -17,11 +18,16 @@ from bench.rounds import Round, load_round
 
 @dataclass(frozen=True)
 class Comparison:
-    """A figure, and the two loads whose rates or latencies it divides."""
+    """A figure, and the two loads whose rates or latencies it divides.
+
+    `beside`: another by which it is divided as well, for the note of the figure that `words` begin.
+    """
 
     wanted: Wanted
     over: str
     under: str
+    beside: str = ""
+    words: str = ""
 
     def of(self, over: Round, under: Round) -> float:
         """Divide."""
@@ -45,6 +51,8 @@ COMPARISONS = (
         Wanted("door/sqlite", "door on SQLite ÷ FastAPI that commits each request", 15.0),
         "sqlite/door",
         "sqlite/commit",
+        beside="sqlite/commit-queued",
+        words="÷ the same route with one connection, for which its threads queue",
     ),
     Comparison(
         Wanted("door/webhook", "door on PostgreSQL ÷ Debian's webhook", 4.0),
@@ -79,7 +87,9 @@ ALSO = ("echo",)
 def run(context: Context) -> Iterator[Figure]:
     """Load what the chosen figures compare, and divide."""
     chosen = [one for one in COMPARISONS if one.wanted.name in context.names]
-    names = dict.fromkeys(name for one in chosen for name in (one.under, one.over))
+    names = dict.fromkeys(
+        name for one in chosen for name in (one.under, one.over, one.beside) if name
+    )
     also = () if context.quick or len(chosen) < len(COMPARISONS) else ALSO
     absent = {name: RECEIVERS[_receiver(name)].absent() for name in (*also, *names)}
     rounds: dict[str, list[Round]] = {}
@@ -95,10 +105,21 @@ def run(context: Context) -> Iterator[Figure]:
         if missing:
             yield Figure(one.wanted, absent=missing)
             continue
-        pairs = list(zip(rounds[one.over], rounds[one.under], strict=True))
-        void = "; ".join(sorted({one.void for pair in pairs for one in pair if one.void}))
-        ratios = [one.of(*pair) for pair in pairs if all(each.answered for each in pair)]
-        yield Figure(one.wanted, ratios, void=void)
+        ratios, void = _divided(one, rounds[one.over], rounds[one.under])
+        note = ""
+        if one.beside:
+            others, other_void = _divided(one, rounds[one.over], rounds[one.beside])
+            note = f"{one.words}: {other_void or round(statistics.median(others), 1)}"
+        yield Figure(one.wanted, ratios, void=void, note=note)
+
+
+def _divided(
+    one: Comparison, over: Sequence[Round], under: Sequence[Round]
+) -> tuple[list[float], str]:
+    """Give the ratio of each round, and what is wrong with their books."""
+    pairs = list(zip(over, under, strict=True))
+    void = "; ".join(sorted({each.void for pair in pairs for each in pair if each.void}))
+    return [one.of(*pair) for pair in pairs if all(each.answered for each in pair)], void
 
 
 def _receiver(name: str) -> str:

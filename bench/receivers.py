@@ -153,11 +153,11 @@ def _uvicorn(
 def by_uvicorn(
     application: str, database_url: str, redis_url: str, table: str
 ) -> Iterator[Running]:
-    """Serve an ASGI application, or what makes one (`…:make_app`), on the system's processor."""
+    """Serve an ASGI application, or what makes one (`…:make_…`), on the system's processor."""
     port = free_port()
     command = [
         *(sys.executable, "-m", "uvicorn", application, *UVICORN, "--port", str(port)),
-        *(["--factory"] if application.endswith(":make_app") else []),
+        *(["--factory"] if ":make_" in application else []),
     ]
     environment = {"BENCH_DATABASE_URL": database_url, "BENCH_REDIS_URL": redis_url}
     with serving(command, port, environment) as process:
@@ -235,6 +235,7 @@ def _absent(program: str, installing: str = "") -> str:
 
 
 _COMMIT = partial(_uvicorn, "fastapi_commit:make_app", table="handwritten_deliveries")
+_QUEUED = partial(_uvicorn, "fastapi_commit:make_queued_app", table="handwritten_deliveries")
 RECEIVERS = {
     receiver.name: receiver
     for receiver in (
@@ -244,6 +245,7 @@ RECEIVERS = {
         Receiver("verify", partial(_uvicorn, "fastapi_verify:app")),
         Receiver("postgres/commit", partial(_COMMIT, kind="postgres")),
         Receiver("sqlite/commit", partial(_COMMIT, kind="sqlite")),
+        Receiver("sqlite/commit-queued", partial(_QUEUED, kind="sqlite")),
         Receiver(
             "webhook",
             _debian_webhook,
