@@ -233,6 +233,12 @@ def is_local(address: str) -> bool:
     return address_of_host.is_loopback or address_of_host.is_unspecified
 
 
+def _named(pointer: str) -> str:
+    """Give the name of what a fault is about, quoted; nothing where it is about all together."""
+    place, _, name = pointer.rpartition("/")
+    return f"`{name}` " if place else ""
+
+
 def _translate(answer: httpx.Response) -> Exception:
     try:
         problem = answer.json()
@@ -243,8 +249,7 @@ def _translate(answer: httpx.Response) -> Exception:
             hint="is this address really Hookwright's?",
         )
     faults = [
-        f"`{str(item['pointer']).rpartition('/')[2]}` {item['detail']}"
-        for item in problem.get("errors") or ()
+        f"{_named(str(item['pointer']))}{item['detail']}" for item in problem.get("errors") or ()
     ]
     message = "; ".join(faults or [detail])
     hint = problem.get("hint")

@@ -131,4 +131,6 @@ def test_statistics_are_asked_for_by_how_long_ago_and_tell_dates(shown: Shell) -
     days = shown.run("stats", "--per", "day", "--since", "3d")
     assert re.match(r"from \d{4}-\d\d-\d\d until \d{4}-\d\d-\d\d\n", days)
     assert re.search(r"\n\d{4}-\d\d-\d\d  +[1-9]", days)
+    said = shown.run("stats", "--since", "1h", "--until", "2h", code=1)
+    assert said.startswith("error: until is not after since")
     assert "is no time: write 24h" in shown.run("stats", "--since", "yesterday", code=2)
