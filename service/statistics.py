@@ -25,7 +25,7 @@ from service.db import Session
 from service.errors import Invalid
 from service.runtime import Runtime
 from service.store import statistics as store
-from service.store.statistics import BEGUN, Counted
+from service.store.statistics import BEGUN, Counted, Only
 from service.unit_of_work import reading, unit_of_work
 
 _WIDTHS: dict[Per, timedelta] = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
@@ -37,24 +37,20 @@ _KEPT: dict[Per, timedelta] = {"hour": MOST_HOURS, "day": MOST_DAYS}
 def read_statistics(session: Session, question: StatisticsQuestion, now: datetime) -> StatisticsOut:
     """Give the numbers that a question asks for. Raises Invalid for too long a time."""
     since, until = _span(question, now)
-    found = [
-        one
-        for one in store.counted_between(session, question.per, since, until)
-        if (one.counted == "runs" and question.workflow in {None, one.workflow})
-        or (
-            one.counted != "runs"
-            and question.vendor in {None, one.vendor}
-            and question.source in {None, one.source}
-        )
-    ]
+    only = Only(vendor=question.vendor, source=question.source, workflow=question.workflow)
+    # Added up by the database, for the kinds and for the moments: there are many of both together.
+    kinds, moments = (
+        list(store.counted_between(session, question.per, since, until, by=by, only=only))
+        for by in (store.KINDS, store.MOMENTS)
+    )
     return StatisticsOut(
         per=question.per,
         since=since,
         until=until,
-        deliveries=_deliveries(found),
-        events=_events(found),
-        runs=_runs(found),
-        moments=_moments(found, question.per, since, until),
+        deliveries=_deliveries(kinds),
+        events=_events(kinds),
+        runs=_runs(kinds),
+        moments=_moments(moments, question.per, since, until),
     )
 
 

@@ -33,7 +33,7 @@ from service.store.listed import (
     wanted_runs,
 )
 from service.store.searching import count_found, newest_found, planned_finds
-from service.store.statistics import BEGUN, Counted, beginning_of, totals_between
+from service.store.statistics import BEGUN, KINDS, Counted, Only, beginning_of, counted_between
 
 COUNTED = 10_000
 """So many are counted."""
@@ -138,13 +138,14 @@ def _total(session: Session, keyset: Keyset, wanted: Wanted, told: Told, now: da
     if wanted.until and begin < end > now - LATELY:
         end -= DAY
         hours.append((end, until))
+    only = Only(counted=keyset.table)
     spans: list[tuple[Per, datetime, datetime]] = [("day", begin, end)]
     spans += [("hour", *one) for one in hours]
     return sum(
         one.count
         for per, first, behind in spans
         if first < behind
-        for one in totals_between(session, per, keyset.table, first, behind)
+        for one in counted_between(session, per, first, behind, by=KINDS, only=only)
         if told(one)
     )
 

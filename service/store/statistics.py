@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import BigInteger, cast, delete, func, text
+from sqlalchemy import BigInteger, ColumnElement, cast, delete, func, or_, text
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, col, select
 
@@ -16,7 +16,9 @@ from schemas.statistics import Per
 BEGUN = "begun"
 """What a run is counted as when it begins."""
 ADDED_AT_ONCE = 5_000
-_GROUP = "counted, source, vendor, type, workflow, state"
+KINDS = ("counted", "source", "vendor", "type", "workflow", "state")
+"""What tells kinds apart."""
+_GROUP = ", ".join(KINDS)
 _ADD_UP = text(
     f"""
     WITH taken AS (
@@ -39,19 +41,37 @@ _ADD_UP = text(
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How much there was of a kind from a moment on. What a kind does not have is empty."""
+    """How much there was of a kind from a moment on.
+
+    What a kind does not have is empty, and so is what was not to be told apart.
+    """
 
     begins: datetime
-    counted: str
-    source: str
-    vendor: str
-    type: str
-    workflow: str
-    state: str
-    count: int
+    counted: str = ""
+    source: str = ""
+    vendor: str = ""
+    type: str = ""
+    workflow: str = ""
+    state: str = ""
+    count: int = 0
 
 
-_FIELDS = tuple(one.name for one in fields(Counted))
+@dataclass(frozen=True, slots=True)
+class Only:
+    """What statistics are narrowed to; None: to nothing.
+
+    `vendor` and `source` narrow events and deliveries, `workflow` narrows runs.
+    """
+
+    counted: str | None = None
+    vendor: str | None = None
+    source: str | None = None
+    workflow: str | None = None
+
+
+MOMENTS = ("begins", "counted", "state")
+"""What tells hours and days apart."""
+_ALL = Only()
 
 
 def beginning_of(per: Per, moment: datetime) -> datetime:
@@ -61,42 +81,43 @@ def beginning_of(per: Per, moment: datetime) -> datetime:
 
 
 def counted_between(
-    session: Session, per: Per, since: datetime, until: datetime
+    session: Session,
+    per: Per,
+    since: datetime,
+    until: datetime,
+    *,
+    by: tuple[str, ...],
+    only: Only = _ALL,
 ) -> Iterator[Counted]:
-    """Give what was counted in these hours or days, in no order and perhaps in several parts."""
-    values = tuple(col(getattr(StatisticRow, name)) for name in _FIELDS)
-    within = (col(StatisticRow.begins) >= since, col(StatisticRow.begins) < until)
-    for row in session.execute(sa_select(*values).where(col(StatisticRow.span) == per, *within)):
-        yield Counted(*tuple(row))
-    group = tuple(col(getattr(TallyRow, name)) for name in _FIELDS[:-1])
-    left = (
-        sa_select(*group, cast(func.sum(TallyRow.count), BigInteger).label("count"))
-        .where(col(TallyRow.begins) >= since, col(TallyRow.begins) < until)
-        .group_by(*group)
-    )
-    for row in session.execute(left):
-        begins, *rest = tuple(row)
-        yield Counted(beginning_of(per, begins), *rest)
+    """Give what was counted in these hours or days, told apart by some columns.
 
-
-def totals_between(
-    session: Session, per: Per, counted: str, since: datetime, until: datetime
-) -> Iterator[Counted]:
-    """Give what was counted of one kind in all of these hours or days, perhaps in two parts."""
+    In no order, and perhaps in several parts.
+    """
     for table in (StatisticRow, TallyRow):
-        kind = tuple(col(getattr(table, name)) for name in _FIELDS[2:-1])
-        total = cast(func.sum(col(table.count)), BigInteger)
+        columns = tuple(col(getattr(table, name)) for name in by)
         found = (
-            sa_select(*kind, total)
-            .where(
-                col(table.begins) >= since, col(table.begins) < until, col(table.counted) == counted
-            )
-            .group_by(*kind)
+            sa_select(*columns, cast(func.sum(col(table.count)), BigInteger))
+            .where(col(table.begins) >= since, col(table.begins) < until, *_is(table, only))
+            .group_by(*columns)
         )
         if table is StatisticRow:
             found = found.where(col(StatisticRow.span) == per)
         for row in session.execute(found):
-            yield Counted(since, counted, *tuple(row))
+            *values, count = tuple(row)
+            one = Counted(**{"begins": since, **dict(zip(by, values, strict=True)), "count": count})
+            yield replace(one, begins=beginning_of(per, one.begins))
+
+
+def _is(table: type[StatisticRow | TallyRow], only: Only) -> Iterator[ColumnElement[bool]]:
+    if only.counted is not None:
+        yield col(table.counted) == only.counted
+    is_of_runs = col(table.counted) == "runs"
+    if only.workflow is not None:
+        yield or_(~is_of_runs, col(table.workflow) == only.workflow)
+    if only.vendor is not None:
+        yield or_(is_of_runs, col(table.vendor) == only.vendor)
+    if only.source is not None:
+        yield or_(is_of_runs, col(table.source) == only.source)
 
 
 def has_tallies(session: Session, least: int = 1) -> bool:
