@@ -33,7 +33,9 @@ def is_current(database: Database) -> bool:
                 return False
             applied = connection.scalars(text(f"SELECT version_num FROM {_TABLE}")).all()  # noqa: S608  # a constant
     except DBAPIError as error:
-        raise Unavailable("the database is not available") from error
+        raise Unavailable(
+            "the database is not available", hint="`hookwright doctor` says what is wrong with it"
+        ) from error
     return list(applied) == [newest()]
 
 

@@ -173,3 +173,10 @@ def test_a_state_that_does_not_exist_is_answered_with_those_that_do(running: She
 def test_apply_lists_what_changes_and_counts_the_rest(running: Shell) -> None:
     said = running.run("apply", "--dry-run")
     assert said.strip() == "Would be: 12 unchanged"
+
+
+def test_a_database_that_does_not_answer_leads_to_the_doctor(shell: Shell) -> None:
+    url = f"postgresql://a:b@127.0.0.1:{free_port()}/x"
+    said = shell.run("verify", code=1, HOOKWRIGHT_DATABASE_URL=url)
+    assert "the database is not available" in said
+    assert "hint: `hookwright doctor`" in said
