@@ -59,14 +59,16 @@ class Problem(Answer):
     findings: list[FindingOut] | None = None
 
 
+_FIRST, _LAST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
+
+
 def _as_utc(time: datetime) -> datetime:
-    try:
-        return time.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("this time is outside the years 1 to 9999 in UTC") from error
+    return min(max(time, _FIRST), _LAST).astimezone(UTC)
 
 
 UtcTime = Annotated[AwareDatetime, AfterValidator(_as_utc)]
+"""A time that lists are narrowed by. Nothing is older than 1970: a time before it stands for all,
+and there is room to reckon from each."""
 
 
 class Question(BaseModel):

@@ -184,11 +184,12 @@ POSTGRES_ODD = (
 _STRINGS = "jsonb_path_query_array(facts, 'strict $.** ? (@.type() == \"string\")', '{}', true)"
 _TEXT = (
     f"type || ' ' || vendor || ' ' || vendor_type || ' ' || {OF_SOURCE} || ' '"
-    f" || coalesce(subject, '') || ' ' || {_STRINGS}::text"
+    rf" || replace(coalesce(subject, ''), '\', '\\') || ' ' || {_STRINGS}::text"
 )
 # With these between them, PostgreSQL takes several words for one (an address, a file, a number with
-# a sign). The end of a line is two signs in JSON, of which the second is a letter.
-_JOINING = r"'[./@<&+~-]|\\[nrt]'"
+# a sign). The end of a line is two signs in JSON, of which the second is a letter; so is a
+# backslash, which no letter behind it may be taken for part of.
+_JOINING = r"'[./@<&+~-]|\\\\|\\[nrt]'"
 _WORDS = (
     f"strip(to_tsvector('simple', regexp_replace(left({_TEXT}, {LONGEST_TEXT}),"
     f" {_JOINING}, ' ', 'g')))"

@@ -103,10 +103,10 @@ def _words_of(question: EventQuestion, wanted: Wanted) -> Words:
     words = words_in(question.words or "")
     if not words or (wanted.among is not None and not wanted.among):
         return Words((), ())
-    narrowed = " ".join(
-        filter(None, (question.vendor, question.source, question.subject, _whole(question.type)))
-    )
-    return Words((*words.whole, *words_in(narrowed).whole), words.beginnings)
+    narrowed = (question.vendor, question.source, question.subject, _whole(question.type))
+    # Of what is not ASCII the databases make words in ways of their own.
+    sure = " ".join(text for text in narrowed if text is not None and text.isascii())
+    return Words((*words.whole, *words_in(sure).whole), words.beginnings)
 
 
 def _whole(pattern: str | None) -> str | None:
@@ -131,9 +131,10 @@ def _having(words: Words, wanted: Wanted) -> Wanted:
     values: dict[str, Any] = {"words": " ".join(words.whole)}
     queries = ["plainto_tsquery('simple', :words)"] if words.whole else []
     for at, beginning in enumerate(words.beginnings):
-        queries.append(
-            f"CAST(CAST(plainto_tsquery('simple', :b{at}) AS text) || '\\:*' AS tsquery)"
-        )
+        # Signs like ² are words for us and none for PostgreSQL: they find nothing.
+        word = f"plainto_tsquery('simple', :b{at})"
+        begins = f"CAST(CAST({word} AS text) || '\\:*' AS tsquery)"
+        queries.append(f"CASE WHEN numnode({word}) = 0 THEN {word} ELSE {begins} END")
         values[f"b{at}"] = beginning
     return replace(
         wanted,

@@ -130,3 +130,40 @@ def test_few_are_counted_and_many_estimated(
     for narrowed in ({"search": "vibeview"}, {"subject": "run_1"}):
         found = api.get("/events/count", **narrowed)
         assert (found["estimated"], found["count"] >= 4) == (True, True)
+
+
+@pytest.mark.parametrize("signs", ["²²²*", "①②③*", "½½½* rare"])
+def test_signs_that_are_no_words_everywhere_find_nothing_and_break_nothing(
+    api: Installation, signs: str
+) -> None:
+    api.save(make_event("rare", type="other.one"))
+    assert api.get("/events", search=signs)["data"] == []
+    assert api.get("/events/count", search=signs) == {"count": 0, "estimated": False}
+
+
+@pytest.mark.parametrize(
+    ("subject", "search"),
+    [
+        (r"C:\temp\new", "temp"),
+        (r"C:\temp\new", "new"),
+        ("first\nsecond", "second"),
+        ("na\u0069\u0308ve test", "test"),
+    ],
+)
+def test_words_are_found_beside_backslashes_and_marks(
+    api: Installation, subject: str, search: str
+) -> None:
+    api.save(make_event("one", subject=subject, facts={"path": subject}))
+    assert len(api.get("/events", search=search)["data"]) == 1
+    assert len(api.get("/events", search=search, subject=subject)["data"]) == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["/events", "/deliveries/count", "/runs", "/stats"]
+)
+def test_all_time_may_be_written_out(api: Installation, path: str) -> None:
+    api.save(*make_story())
+    whole = {"until": "9999-12-31T23:59:59Z"}
+    if path != "/stats":
+        whole["since"] = "0001-01-01T00:00:00Z"
+    assert api.get(path, **whole) is not None
