@@ -97,7 +97,7 @@ def every_scene() -> list[Scene]:
         Scene(
             "sleep",
             "slept",
-            {"until": soon(20)},
+            {"until": soon(30)},
             messages=("awake",),
             is_middle=waits("sleep"),
         ),
