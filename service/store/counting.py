@@ -32,7 +32,7 @@ from service.store.listed import (
     wanted_events,
     wanted_runs,
 )
-from service.store.searching import count_found, newest_found, planned_finds
+from service.store.searching import WINDOW, count_found, newest_found, planned_finds
 from service.store.statistics import BEGUN, KINDS, Counted, Only, beginning_of, counted_between
 
 COUNTED = 10_000
@@ -154,15 +154,13 @@ def _count_searched(
     session: Session, question: EventQuestion, wanted: Wanted, now: datetime
 ) -> CountOut:
     planned = planned_finds(session, question, wanted)
-    if planned > SURELY_MORE and len(newest_found(session, question, wanted)) >= ENOUGH:
-        return _estimate(planned)
+    newest = newest_found(session, question, wanted)
+    is_planned = planned > COUNTED or len(newest) < ENOUGH
+    estimate = _estimate(planned) if is_planned else _by_pace(session, EVENTS, wanted, newest, now)
+    if estimate.count > SURELY_MORE and len(newest) >= (ENOUGH if is_planned else WINDOW):
+        return estimate
     count = count_found(session, question, wanted, COUNTED + 1)
-    if count <= COUNTED:
-        return CountOut(count=count, estimated=False)
-    newest = newest_found(session, question, wanted) if planned <= COUNTED else []
-    if len(newest) < ENOUGH:
-        return _estimate(planned)
-    return _by_pace(session, EVENTS, wanted, newest, now)
+    return CountOut(count=count, estimated=False) if count <= COUNTED else estimate
 
 
 def _by_pace(

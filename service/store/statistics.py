@@ -105,7 +105,8 @@ def counted_between(
         for row in session.execute(found):
             *values, count = tuple(row)
             one = Counted(**{"begins": since, **dict(zip(by, values, strict=True)), "count": count})
-            yield replace(one, begins=beginning_of(per, one.begins))
+            is_of_one = table is StatisticRow
+            yield one if is_of_one else replace(one, begins=beginning_of(per, one.begins))
 
 
 def _is(table: type[StatisticRow | TallyRow], only: Only) -> Iterator[ColumnElement[bool]]:

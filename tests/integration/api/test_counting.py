@@ -127,6 +127,12 @@ def test_few_are_counted_and_many_estimated(
     assert api.get("/events/count", type="rare.one") == {"count": 1, "estimated": False}
     assert api.get("/runs/count", workflow="heal") == {"count": 6, "estimated": True}
     assert api.get("/events/count", search="rare") == {"count": 1, "estimated": False}
+    # Of parts of days by the hour.
+    for days, until in ((0, HOUR), (2, HOUR), (2, 36 * HOUR)):
+        since = NOW - timedelta(days=days, minutes=30)
+        times = {"since": since.isoformat(), "until": (NOW + until).isoformat()}
+        assert api.get("/events/count", **times) == {"count": 7, "estimated": True}
+    assert api.get("/events/count", since=(NOW + HOUR).isoformat())["count"] == 0
     for narrowed in ({"search": "vibeview"}, {"subject": "run_1"}):
         found = api.get("/events/count", **narrowed)
         assert (found["estimated"], found["count"] >= 4) == (True, True)
@@ -158,9 +164,7 @@ def test_words_are_found_beside_backslashes_and_marks(
     assert len(api.get("/events", search=search, subject=subject)["data"]) == 1
 
 
-@pytest.mark.parametrize(
-    "path", ["/events", "/deliveries/count", "/runs", "/stats"]
-)
+@pytest.mark.parametrize("path", ["/events", "/deliveries/count", "/runs", "/stats"])
 def test_all_time_may_be_written_out(api: Installation, path: str) -> None:
     api.save(*make_story())
     whole = {"until": "9999-12-31T23:59:59Z"}
