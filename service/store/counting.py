@@ -1,7 +1,8 @@
 """How many rows of a list there are: counted as far as that is quick, and estimated beyond.
 
 What is narrowed by nothing but what statistics tell apart is estimated from those. Of anything else
-it is assumed that all of them came as fast as the newest did.
+PostgreSQL says how many it expects, and for SQLite it is assumed that all of them came as fast as
+the newest did. Before that is believed some rows have to be there.
 """
 
 from __future__ import annotations

@@ -151,6 +151,7 @@ def _search_sqlite(session: Session, words: Words, wanted: Wanted, limit: int) -
     """
     terms = [f'"{word}"' for word in words.whole] + [f'"{word}"*' for word in words.beginnings]
     conditions, values = narrowed_by(EVENTS, wanted, is_sqlite=True)
+    events = " CROSS JOIN events ON events.id = event_id" if conditions else ""
     conditions.append("event_words MATCH :match")
     values |= {"match": " AND ".join(terms), "limit": limit}
     for name, sign, moment in (("lowest", ">", wanted.since), ("highest", "<=", wanted.until)):
@@ -162,9 +163,8 @@ def _search_sqlite(session: Session, words: Words, wanted: Wanted, limit: int) -
         values["before"] = wanted.before
     return ids_of(
         session,
-        "SELECT events.id AS id FROM event_words"  # noqa: S608  # put together of our own
-        " CROSS JOIN event_numbers ON number = event_words.rowid"
-        " CROSS JOIN events ON events.id = event_id"
+        "SELECT event_id AS id FROM event_words"  # noqa: S608  # put together of our own
+        f" CROSS JOIN event_numbers ON number = event_words.rowid{events}"
         f" WHERE {' AND '.join(conditions)} ORDER BY event_words.rowid DESC LIMIT :limit",
         values,
     )
