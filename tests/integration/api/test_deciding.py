@@ -141,7 +141,7 @@ def test_a_viewer_decides_nothing(face: Installation) -> None:
         ("heal", {"took_effect": True, "output": {"nothing": 1}}, 422),
         ("heal", {"took_effect": False, "output": {"batch_id": "b1"}}, 422),
         ("other", {"took_effect": True}, 404),
-        ("a%00b", {"took_effect": True}, 404),
+        ("a%00b", {"took_effect": True}, 422),
     ],
 )
 def test_what_cannot_be_settled_is_a_problem(
