@@ -37,6 +37,8 @@ WINDOW = 1_000
 have the words: what is frequent is among them, and what is not, the index gives in no time."""
 WIDEST_WINDOW = 10_000
 """So many are looked at when that is likely to be enough, by what the first of them had."""
+FEW = 5_000
+"""So many events of a subject are looked at one by one."""
 _WORD = re.compile(r"([^\W_]+)(\*?)")
 
 
@@ -94,8 +96,7 @@ def count_found(session: Session, question: EventQuestion, wanted: Wanted, limit
         return 0
     if is_sqlite(session):
         return len(_search_sqlite(session, words, wanted, limit))
-    searched = replace(_having(words, wanted), in_no_order=True)
-    return count_up_to(session, EVENTS, searched, limit)
+    return count_up_to(session, EVENTS, _all_having(session, words, wanted), limit)
 
 
 def _words_of(question: EventQuestion, wanted: Wanted) -> Words:
@@ -123,7 +124,19 @@ def _search_postgres(session: Session, words: Words, wanted: Wanted, limit: int)
         found = newest_ids(session, EVENTS, replace(searched, window=wider), limit)
     if len(found) == limit:
         return found
-    return newest_ids(session, EVENTS, replace(searched, in_no_order=True), limit)
+    return newest_ids(session, EVENTS, _all_having(session, words, wanted), limit)
+
+
+def _all_having(session: Session, words: Words, wanted: Wanted) -> Wanted:
+    """Narrow what is wanted to events that have these words, in no order (PostgreSQL).
+
+    The few of a subject are looked at themselves: the index would have to be asked for what others
+    have as well.
+    """
+    searched = replace(_having(words, wanted), in_no_order=True)
+    if wanted.are_few and planned_rows(session, EVENTS, wanted) <= FEW:
+        return replace(searched, having=tuple(f"({one}) IS TRUE" for one in searched.having))
+    return searched
 
 
 def _having(words: Words, wanted: Wanted) -> Wanted:
