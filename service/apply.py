@@ -131,7 +131,7 @@ def apply_configuration(
         _note(work.session, who, items, now)
         also(work.session)
         work.session.flush()
-        missing = missing_connections(work.session, vendors, shadow=shadow)
+        missing = missing_connections(work.session, vendors, shadow=shadow, brief=True)
         if dry_run:
             work.session.rollback()
     untied = warn_of_untied(declared, applier.ties, vendors)

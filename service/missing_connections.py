@@ -19,6 +19,8 @@ from service.vendors.base import Safety, Vendor
 
 _SHOWN = 3
 """Workflows that are named; of more the number is said."""
+_FEW = 2
+"""So many vendors are told of with their workflows also where it is to be brief."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +32,12 @@ class Need:
 
 
 def missing_connections(
-    session: Session, vendors: Mapping[str, Vendor], *, shadow: bool = False
+    session: Session, vendors: Mapping[str, Vendor], *, shadow: bool = False, brief: bool = False
 ) -> list[str]:
     """Say which accounts enabled workflows need and have not; nothing when all are there.
 
     `shadow`: no effects are made in the whole installation, so only reads need an account.
+    `brief`: of many vendors only their names.
     """
     actions = Actions(vendors)
     needed: dict[Need, list[str]] = defaultdict(list)
@@ -42,22 +45,27 @@ def missing_connections(
         for need in dict.fromkeys(_needs(document, actions, shadow=shadow)):
             needed[need].append(document.name)
     there = every_connection(session)
-    nowhere, told = [], []
+    nowhere: dict[str, list[str]] = {}
+    told = []
     for need, names in needed.items():
         title = vendors[need.vendor].title if need.vendor in vendors else need.vendor
         fitting = sorted(row.name for row in there if row.vendor == need.vendor)
         if need.name is not None and need.name not in fitting:
             told.append(f"{_who(names)} the connection `{need.name}` of {title}: there is none")
         elif need.name is None and not fitting:
-            nowhere.append(f"{title} ({_listed(names)})")
+            nowhere[title] = names
         elif need.name is None and len(fitting) > 1:
             told.append(
                 f"{_who(names)} a connection of {title}, and there are several: name one of "
                 f"{', '.join(fitting)} with `connection:` in the step"
             )
-    if nowhere:
-        # In one line: whoever has just begun has the workflows and none of the connections.
-        told.append(f"workflows need connections that are not there: {', '.join(nowhere)}")
+    # In one line: whoever has just begun has the workflows and none of the connections.
+    missing = "workflows need connections that are not there:"
+    if brief and len(nowhere) > _FEW:
+        told.append(f"{missing} {', '.join(nowhere)}; `hookwright doctor` says which need which")
+    elif nowhere:
+        each = (f"{title} ({_listed(names)})" for title, names in nowhere.items())
+        told.append(f"{missing} {', '.join(each)}")
     return told
 
 

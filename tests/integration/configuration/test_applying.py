@@ -438,3 +438,22 @@ def test_workflows_that_need_an_account_that_is_not_there_are_named(
     assert several.startswith("the workflow one needs a connection of Slack, and there are several")
     assert "name one of chat, slack with `connection:`" in several
     assert apply(two, shadow=True).missing == (missing,)
+
+
+def test_of_many_accounts_that_are_not_there_only_the_vendors_are_named(
+    apply: Apply, folder: Path
+) -> None:
+    text = """\
+name: many
+on: [{event: test_run.failed}]
+steps:
+  - {id: read, uses: github.pull_request, with: {repo: a/b, number: 1}}
+  - {id: agent, uses: checkrd.agent, with: {agent_id: one}}
+  - {id: tests, uses: checksum.run_status, with: {name: one, run_id: "1"}}
+"""
+    (folder / "workflows" / "many.yaml").write_text(text)
+    (missing,) = apply().missing
+    assert missing == (
+        "workflows need connections that are not there: GitHub, Checkrd, Checksum;"
+        " `hookwright doctor` says which need which"
+    )
