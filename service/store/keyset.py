@@ -31,7 +31,8 @@ SLACK = timedelta(minutes=1)
 """How far a row's time and that of its id may be apart, unless it is among the odd ones."""
 MOST_COMBINATIONS = 1_000
 """What fits more of them than that is looked for among all rows: it is not rare."""
-_OTHER_WAYS = ("enable_seqscan", "enable_bitmapscan", "enable_sort")
+# To compile a statement pays for none of these, and before 18 what is closed counts as expensive.
+_OTHER_WAYS = ("enable_seqscan", "enable_bitmapscan", "enable_sort", "jit")
 _NO_OTHER_WAY = text(
     "SELECT "
     + ", ".join(
