@@ -168,11 +168,11 @@ class Gate:
 
     # --- requests -----------------------------------------------------------------------------
 
-    def is_full(self, name: str) -> bool:
-        """Say whether this share has more requests under way than it may."""
+    def is_full(self, name: str, *, more: int = 0) -> bool:
+        """Say whether this share has more requests under way than it may, with so `more`."""
         share = self._shares.get(name)
-        mine = 0 if share is None else share.requests
-        return mine > min(self._most, self._allowed()) - self._requests
+        mine = more if share is None else share.requests + more
+        return mine > min(self._most, self._allowed()) - self._requests - more
 
     def count_stored(self) -> None:
         """Note that a delivery was stored: how often that happens is how fast a line moves."""

@@ -53,12 +53,15 @@ class Turnstile:
         self._ids = (b"%b-%d" % (own, number) for number in count())
         self._problems: dict[tuple[str, int], bytes] = {}
 
-    def refusal(self, source: LiveSource) -> Refusal | None:
-        """Give why a delivery of this source is not taken now; None when it is."""
+    def refusal(self, source: LiveSource, *, uncounted: int = 0) -> Refusal | None:
+        """Give why a delivery of this source is not taken now; None when it is.
+
+        `uncounted`: 1 when it is not among those that are under way yet.
+        """
         writer = self._writer
         if writer.hindrance is not None:
             return self.away()
-        if self._gate.is_full(source.name):
+        if self._gate.is_full(source.name, more=uncounted):
             return self.full()
         now = self._monotonic()
         if source.is_over_rate(now):
@@ -114,7 +117,9 @@ class Turnstile:
             or not source.token_fits((token or b"").decode())
         ):
             return None
-        refusal = self.refusal(source)
+        # Counted, as it would be before it is asked about once more: whoever is refused there after
+        # all has cost as much as one that is stored.
+        refusal = self.refusal(source, uncounted=1)
         if refusal is None:
             return None
         self._note(source.name, refusal.reason)

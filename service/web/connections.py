@@ -6,6 +6,7 @@ rest of one, or for its reading of our answer. So a crowd that only sits there k
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -18,6 +19,8 @@ from service.web.exchange import Door, lines_of
 SHARED = "hookwright"
 """The key under which the application's state holds a `Shared`."""
 MAX_CONNECTIONS = 20_000
+REST_S = 0.05
+"""How long a connection is not read after it was refused for load."""
 RESERVED_FILES = 256
 """Left for the database, the queue, and everything else that is a file here."""
 
@@ -54,6 +57,35 @@ class Connections:
         return True
 
 
+class Refused(Protocol):
+    """A connection that was answered that there is too much."""
+
+    def read_on(self) -> None:
+        """Take what is sent from now on."""
+
+
+class Resting:
+    """Connections that are not read for a moment, because they were just refused for load.
+
+    An event loop reads on as long as there is something to read, before whatever else is ready has
+    its turn: what the database answers, for one. Thousands who come again at once would stop it.
+    """
+
+    def __init__(self) -> None:
+        self._refused: list[Refused] = []
+
+    def add(self, connection: Refused) -> None:
+        """Let this one, which is not read any more, be read again when the moment is over."""
+        if not self._refused:
+            asyncio.get_running_loop().call_later(REST_S, self._end)
+        self._refused.append(connection)
+
+    def _end(self) -> None:
+        refused, self._refused = self._refused, []
+        for connection in refused:
+            connection.read_on()
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """What all connections of a server share."""
@@ -63,6 +95,7 @@ class Shared:
     door: Door | None = None
     """Takes requests that came whole; without it all of them become tasks."""
     connections: Connections = field(default_factory=Connections)
+    resting: Resting = field(default_factory=Resting)
     _always: list[tuple[list[Header], bytes]] = field(default_factory=list)
 
     def lines_of(self, always: list[Header]) -> bytes:

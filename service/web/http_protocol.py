@@ -351,6 +351,7 @@ class BoundedHttp(WholeHttp):
         self._unset_keepalive_if_required()
         if self._head_timer is None:
             self._expect_head(self.silence_timeout_s)
+        self._rest_unread()
 
     def _write_answer(self, status: int, rest: bytes) -> None:
         always = self._shared.lines_of(self.server_state.default_headers)

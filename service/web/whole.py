@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn import Config
@@ -20,6 +21,8 @@ from service.door_request import Pairs, Request
 from service.web.connections import SHARED, Shared
 from service.web.exchange import ADDRESS, Exchange, sender_of, whole_answer
 from service.web.patience import PatientHttp
+
+_FOR_LOAD = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
 class WholeHttp(PatientHttp):
@@ -124,3 +127,16 @@ class WholeHttp(PatientHttp):
         if not stays:
             self.transport.close()
         self.on_response_complete()
+        if reply.status in _FOR_LOAD:
+            self._rest_unread()
+
+    def _rest_unread(self) -> None:
+        """Read nothing more for a moment: it was refused for load."""
+        if not self.transport.is_closing():
+            self.flow.pause_reading()
+            self._shared.resting.add(self)
+
+    def read_on(self) -> None:
+        """Take what is sent from now on."""
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
