@@ -47,6 +47,8 @@ ENOUGH = 10
 """So many of the newest have to have what is searched for, before what they tell is believed."""
 SURELY_MORE = 2 * COUNTED
 """What is estimated to be so many is not counted."""
+PERHAPS_MORE = COUNTED // 2
+"""Where PostgreSQL expects so many, statistics are asked before they are counted."""
 DIGITS = 3
 """Digits of an estimate that are told: more of them would look like a count."""
 
@@ -108,15 +110,15 @@ def _count(
 ) -> CountOut:
     planned = planned_rows(session, keyset, wanted)
     total = planned
-    if told is not None and planned > SURELY_MORE:
+    if told is not None and planned > PERHAPS_MORE:
+        # What PostgreSQL expects of each condition may never be true of one row, or always.
         total = _total(session, keyset, wanted, told, now)
-    # What PostgreSQL expects of each condition may never be true of one row.
-    is_sure = planned > SURELY_MORE and total > COUNTED
+    is_sure = total > (COUNTED if planned > SURELY_MORE else SURELY_MORE)
     most = SAMPLE if is_sure else COUNTED + 1
     count = count_up_to(session, keyset, wanted, most)
     if count < most:
         return CountOut(count=count, estimated=False)
-    if told is not None and not is_sure:
+    if told is not None and planned <= PERHAPS_MORE:
         total = _total(session, keyset, wanted, told, now)
     if total <= COUNTED:
         # Statistics do not have what was stored in a way of its own, or before anybody counted.
