@@ -139,8 +139,10 @@ class _Ears:
             except (RedisError, OSError):
                 pass  # whoever rings or fetches says so
             except Exception as error:  # noqa: BLE001  # note_fault logs it
-                # The outermost frame of the thread: without it consumers ask by themselves.
-                note_fault(error, "queue_ears_faulty", again_in_s=LISTEN_AGAIN_S)
+                # The outermost frame of the thread: without it consumers ask by themselves. Where
+                # none is left, the client was closed under it.
+                if self._open:
+                    note_fault(error, "queue_ears_faulty", again_in_s=LISTEN_AGAIN_S)
             self.hear = False
             pause.wait(LISTEN_AGAIN_S)
 

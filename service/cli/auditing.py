@@ -9,7 +9,7 @@ from service import audit
 from service.cli.audit_details import details_in_words
 from service.cli.client import ApiClient, remote
 from service.cli.machine import this_user
-from service.cli.moments import MOMENT
+from service.cli.moments import since_option, until_option
 from service.cli.output import json_option, moment, print_json
 from service.cli.showing import limit_option, list_rows
 from service.cli.tokens import writing
@@ -27,16 +27,13 @@ def audit_command() -> None:
 @click.option("--by", metavar="LABEL", help="Only what was done with this token's label.")
 @click.option("--action", help="Only this, such as run.cancel; `*` stands for anything.")
 @click.option("--subject", metavar="ID|NAME", help="Only what was done to this.")
-@click.option("--since", metavar="DURATION|TIME", type=MOMENT, help="Only from then on.")
-@click.option("--until", metavar="DURATION|TIME", type=MOMENT, help="Only until then.")
+@since_option
+@until_option
 @limit_option
 @json_option
 @remote
 def audit_list(api: ApiClient, *, limit: int, as_json: bool, **filters: object) -> None:
     """List what people and programs with a token have done, newest first."""
-    for name in ("since", "until"):
-        if filters[name] is not None:
-            filters[name] = filters[name].isoformat()  # type: ignore[attr-defined]  # MOMENT's
     list_rows(
         api,
         "/audit-events",

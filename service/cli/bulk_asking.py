@@ -11,7 +11,6 @@ import click
 
 from service.cli.bulk import follow_bulk, print_bulk
 from service.cli.client import ApiClient
-from service.cli.moments import MOMENT
 from service.cli.output import console, duration, print_json
 
 TIMEOUT_S = 120.0
@@ -27,10 +26,6 @@ rate_option = click.option(
     show_default=True,
     help="How many a second at most.",
 )
-since_option = click.option(
-    "--since", metavar="TIME", type=MOMENT, help="Only from this on: 24h, 7d, a time."
-)
-until_option = click.option("--until", metavar="TIME", type=MOMENT, help="Only before this.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 no_wait_option = click.option("--no-wait", is_flag=True, help="Only begin; `bulk show` follows it.")
 

@@ -9,6 +9,7 @@ import click
 from schemas.states import DeliveryState
 from service.cli.client import ApiClient, find_one, remote
 from service.cli.marks import to_do_delivery, why_delivery
+from service.cli.moments import since_option, until_option
 from service.cli.output import (
     console,
     json_option,
@@ -32,10 +33,12 @@ def delivery_command() -> None:
 @click.option("--vendor", help="Only of this vendor.")
 @state_option("--state", DeliveryState)
 @click.option("--q", metavar="TEXT", help="Only with this delivery key, or with this in it.")
+@since_option
+@until_option
 @limit_option
 @json_option
 @remote
-def delivery_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
+def delivery_list(api: ApiClient, *, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries, newest first."""
     list_rows(
         api,

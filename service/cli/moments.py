@@ -34,3 +34,7 @@ class Moment(click.ParamType[datetime]):
 
 
 MOMENT = Moment()
+since_option = click.option(
+    "--since", metavar="TIME", type=MOMENT, help="Only from this on: 24h, 7d, a time."
+)
+until_option = click.option("--until", metavar="TIME", type=MOMENT, help="Only before this.")

@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from service.cli.client import SEARCHED, ApiClient, find_id, find_one, remote
 from service.cli.deliveries import delivery_command
-from service.cli.moments import MOMENT
+from service.cli.moments import since_option, until_option
 from service.cli.output import (
     console,
     json_option,
@@ -44,10 +44,12 @@ def rejection_command() -> None:
 @click.option("--source", help="Only what was sent to this name, whether it is a source or not.")
 @click.option("--reason", help="Only what was refused for this: signature_mismatch, stale, …")
 @click.option("--cause", help="Only what was found to have this cause: wrong_secret, clock, …")
+@since_option
+@until_option
 @limit_option
 @json_option
 @remote
-def rejection_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
+def rejection_list(api: ApiClient, *, limit: int, as_json: bool, **filters: Any) -> None:
     """List refused requests, newest first."""
     _check_filters(api, None, filters["reason"])
     rows = list_rows(
@@ -161,8 +163,8 @@ def _became(row: Row) -> str:
 )
 @click.option("--source", metavar="NAME", help="Only what was sent to this source.")
 @click.option("--reason", metavar="WORD", help="Only what was refused for this.")
-@click.option("--since", metavar="TIME", type=MOMENT, help="Only from this on: 24h, 7d, a time.")
-@click.option("--until", metavar="TIME", type=MOMENT, help="Only before this.")
+@since_option
+@until_option
 @click.option("--id", "ids", metavar="ID", multiple=True, help="Only this refused request.")
 @click.option(
     "--as",

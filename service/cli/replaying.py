@@ -15,11 +15,10 @@ from service.cli.bulk_asking import (
     in_bulk,
     no_wait_option,
     rate_option,
-    since_option,
-    until_option,
     yes_option,
 )
 from service.cli.client import ApiClient, find_id, remote
+from service.cli.moments import since_option, until_option
 from service.cli.output import json_option, print_json, reason_with_fault
 from service.cli.rejections import delivery_command
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from schemas.workflow import RunStatus, WaitKind
 from service.cli.client import ApiClient, find_id, find_one, find_workflow, remote
 from service.cli.marks import replay_mark, why_run
+from service.cli.moments import since_option, until_option
 from service.cli.output import (
     between,
     console,
@@ -68,7 +70,11 @@ def take_rows(
     api: ApiClient, path: str, limit: int, filters: Mapping[str, object], *, as_json: bool
 ) -> list[Row]:
     """Give up to `limit` rows of a list, and tell people when there are more of them."""
-    rows = list(api.rows(path, limit + 1, filters))
+    asked = {
+        name: value.isoformat() if isinstance(value, datetime) else value
+        for name, value in filters.items()
+    }
+    rows = list(api.rows(path, limit + 1, asked))
     if len(rows) > limit and not as_json and Console(stderr=True).is_terminal:
         click.echo(f"there are more than these {limit}: --limit N", err=True)
     return rows[:limit]
@@ -148,10 +154,12 @@ def run_command() -> None:
     type=click.Choice([str(kind) for kind in WaitKind]),
     help="Only those that wait for this: approval (a decision), person (a doubt), event, call, …",
 )
+@since_option
+@until_option
 @limit_option
 @json_option
 @remote
-def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
+def run_list(api: ApiClient, *, limit: int, as_json: bool, **filters: Any) -> None:
     """List runs, newest first."""
     if event := filters.get("event"):
         filters["event"] = find_id(api, "event", event)
@@ -252,10 +260,12 @@ def event_command() -> None:
     metavar="WORDS",
     help="Only with these words in type, vendor, source, subject or facts; WORD* begins so.",
 )
+@since_option
+@until_option
 @limit_option
 @json_option
 @remote
-def event_list(api: ApiClient, *, limit: int, as_json: bool, **filters: str | None) -> None:
+def event_list(api: ApiClient, *, limit: int, as_json: bool, **filters: Any) -> None:
     """List events, newest first."""
     list_rows(
         api,

@@ -134,3 +134,10 @@ def test_statistics_are_asked_for_by_how_long_ago_and_tell_dates(shown: Shell) -
     said = shown.run("stats", "--since", "1h", "--until", "2h", code=1)
     assert said.startswith("error: until is not after since")
     assert "is no time: write 24h" in shown.run("stats", "--since", "yesterday", code=2)
+
+
+@pytest.mark.parametrize("kind", ["event", "run", "delivery"])
+def test_lists_are_narrowed_to_a_time(shown: Shell, kind: str) -> None:
+    send(shown)
+    assert json.loads(shown.run(kind, "list", "--since", "1h", "--json"))
+    assert json.loads(shown.run(kind, "list", "--until", "1h", "--json")) == []
