@@ -177,10 +177,14 @@ class Gate:
     def count_stored(self) -> None:
         """Note that a delivery was stored: how often that happens is how fast a line moves."""
         self._answered += 1
+        if self._timer is None:
+            self.start()
 
     def alarm(self) -> None:
         """Look at the next requests before they are parsed, for a while."""
         self._is_alarmed = True
+        if self._timer is None:
+            self.start()
 
     def place_in_line(self) -> float:
         """Give the seconds after which a refused delivery may come again.
@@ -197,7 +201,7 @@ class Gate:
     # --- measuring ----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin to measure."""
+        """Measure, for as long as anything is stored or refused."""
         self._timer = asyncio.get_running_loop().call_later(PRESSED_S, self._measure)
 
     def stop(self) -> None:
@@ -206,7 +210,9 @@ class Gate:
             self._timer.cancel()
 
     def _measure(self) -> None:
-        self.start()
+        self._timer = None
+        if self._answered or self._is_alarmed or self._pace > LEAST_PACE / 100:
+            self.start()
         self._is_alarmed = False
         weight = PRESSED_S / MEASURED_S
         self._pace += weight * (self._answered / PRESSED_S - self._pace)

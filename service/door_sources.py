@@ -32,7 +32,7 @@ from service.vendors.base import Incoming, Secret, Vendor, Verifier
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 1.0
 LOOK_AGAIN_S = 1.0
 """An unknown name makes the book be read again, at most once in this time."""
 

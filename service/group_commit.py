@@ -107,6 +107,7 @@ class GroupCommit:
         self._free: list[Inbox] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._hand_over_planned = False
+        self._watch: asyncio.TimerHandle | None = None
         self._rows = 0
         self._bytes = 0
         self._hindrance: str | None = "the door is not open yet"
@@ -118,7 +119,6 @@ class GroupCommit:
         """Connect; waits for a first attempt, good or bad."""
         self._loop = asyncio.get_running_loop()
         self._first_attempt = asyncio.Event()
-        self._watch = self._loop.call_later(WATCH_EVERY_S, self._look_after_waiting)
         for inbox in self._inboxes:
             self._begin(self._reach(inbox))
         await self._first_attempt.wait()
@@ -130,7 +130,8 @@ class GroupCommit:
             self._emptied = asyncio.Event()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._emptied.wait(), self._patience_s)
-        self._watch.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
         self._refuse_gathered(CLOSING)
         for group in self._under_way:
             self._refuse(group.waiting, CLOSING)
@@ -176,6 +177,8 @@ class GroupCommit:
         self._gathered.append(_Waiting(arrival, size, answer, time.monotonic()))
         self._rows += 1
         self._bytes += size
+        if self._watch is None:
+            self._watch = self._loop.call_later(WATCH_EVERY_S, self._look_after_waiting)
         if not self._hand_over_planned and self._may_begin():
             # After everything that is ready to run now: it may well be adding to the group.
             self._hand_over_planned = True
@@ -299,7 +302,9 @@ class GroupCommit:
 
     def _look_after_waiting(self) -> None:
         """Let nobody wait for ever for a commit that hangs, or for one that is far off."""
-        self._watch = self._loop.call_later(WATCH_EVERY_S, self._look_after_waiting)
+        self._watch = None
+        if self._gathered or self._under_way:
+            self._watch = self._loop.call_later(WATCH_EVERY_S, self._look_after_waiting)
         too_old = time.monotonic() - self._patience_s
         for group in self._under_way:
             # The group stays under way: it may yet be committed.

@@ -38,7 +38,11 @@ log = structlog.get_logger(__name__)
 LEADER = "scheduler"
 LEADER_LEASE = timedelta(seconds=5)
 RENEW_AFTER = timedelta(seconds=2)
+TIMES_ALONE = 3
+"""Where no other process can lead, leadership is written down so many times as seldom."""
 TICK_S = 0.5
+QUIET_TICK_S = 1.0
+"""Where nothing is due sooner: what comes in between is rung for by whoever brings it."""
 BACKLOG_TICK_S = 0.1
 """While more waits than a queue takes, it is looked this often whether there is room again."""
 HEARTBEAT_S = 2.0
@@ -92,6 +96,7 @@ class Scheduler:
         self._renew_at = self._leads_until = self._tidy_at = datetime.min.replace(tzinfo=UTC)
         self._look_at = self._renew_at
         self._mark: int | None = None
+        self._tick_s = TICK_S
         self._versions: Sequence[Version] | None = None
         self._ringing = threading.Thread(target=self._ring, name="scheduler")
         self._beating = threading.Thread(target=self._beat, name="heartbeat")
@@ -132,10 +137,12 @@ class Scheduler:
             return True
         runtime = self._runtime
         with unit_of_work(runtime.database, runtime.queue) as work:
-            leads = leases.acquire(work.session, LEADER, runtime.owner, now=now, ttl=LEADER_LEASE)
+            times = TIMES_ALONE if self._alone else 1
+            ttl = LEADER_LEASE * times
+            leads = leases.acquire(work.session, LEADER, runtime.owner, now=now, ttl=ttl)
         if leads:
-            self._renew_at = now + RENEW_AFTER
-            self._leads_until = now + LEADER_LEASE
+            self._renew_at = now + RENEW_AFTER * times
+            self._leads_until = now + ttl
         return leads
 
     # --- ringing ------------------------------------------------------------------------------
@@ -168,6 +175,7 @@ class Scheduler:
 
     def _is_quiet(self, now: datetime) -> bool:
         """Say whether nothing is to be done: by one question, as long as there is no backlog."""
+        self._tick_s = TICK_S
         if self._backlog or self._early or now >= min(self._look_at, self._tidy_at):
             self._look_at = now + LOOK_ANYWAY
             return False
@@ -181,6 +189,9 @@ class Scheduler:
         self._runtime.database_answers_still()
         is_quiet = ahead.is_quiet(now, self._mark)
         self._mark = ahead.mark
+        soon = now + timedelta(seconds=QUIET_TICK_S)
+        if is_quiet and (ahead.due_at is None or ahead.due_at > soon):
+            self._tick_s = QUIET_TICK_S
         return is_quiet
 
     def _room_for(self, sweep: Sweep) -> int:
@@ -315,7 +326,7 @@ class Scheduler:
     def _rest(self) -> None:
         """Wait for the next tick; in a backlog no longer than until there is room again."""
         if not self._backlog:
-            self._no_ringing.wait(TICK_S)
+            self._no_ringing.wait(self._tick_s)
             return
         runtime = self._runtime
         end = runtime.monotonic() + TICK_S
