@@ -53,9 +53,6 @@ def test_a_wrong_method_is_a_problem_that_names_the_right_ones(face: Installatio
         ("/runs?status=good", "/query/status"),
         ("/runs?statsu=failed", "/query/statsu"),
         ("/deliveries?since=2026-11-21T12:00:00", "/query/since"),
-        ("/deliveries?since=0001-01-01T00:00:00%2B14:00", "/query/since"),
-        ("/events?until=9999-12-31T23:59:59-14:00", "/query/until"),
-        ("/runs?since=0001-01-01T00:00:00%2B00:01", "/query/since"),
         ("/runs/no-uuid", "/path/run_id"),
     ],
 )
