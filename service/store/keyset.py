@@ -32,12 +32,16 @@ SLACK = timedelta(minutes=1)
 MOST_COMBINATIONS = 1_000
 """What fits more of them than that is looked for among all rows: it is not rare."""
 # To compile a statement pays for none of these, and before 18 what is closed counts as expensive.
-_OTHER_WAYS = ("enable_seqscan", "enable_bitmapscan", "enable_sort", "jit")
+_OTHER_WAYS = {
+    **dict.fromkeys(("enable_seqscan", "enable_bitmapscan", "enable_sort", "jit"), "off"),
+    # A plan that is made once for all values knows nothing of how many have these.
+    "plan_cache_mode": "force_custom_plan",
+}
 _NO_OTHER_WAY = text(
     "SELECT "
     + ", ".join(
-        f"current_setting('{way}') AS {way}, set_config('{way}', 'off', true)"
-        for way in _OTHER_WAYS
+        f"current_setting('{way}') AS {way}, set_config('{way}', '{value}', true)"
+        for way, value in _OTHER_WAYS.items()
     )
 )
 _AS_BEFORE = text(
