@@ -1,6 +1,6 @@
 """What the door knows of the sources, kept in memory: no delivery costs a query.
 
-A thread asks twice a second whether the mark of the sources has changed and only then reads them
+A thread asks every second whether the mark of the sources has changed and only then reads them
 again. The book of sources is replaced as a whole; a source whose row cannot be used is closed by
 itself and does not hinder the others.
 """
@@ -234,7 +234,7 @@ class SourceBook:
         while not self._stopping:
             self._wanted.clear()
             fault = self._try_to_refresh()
-            if fault is not None and fault != self._fault:  # tried twice a second, said once
+            if fault is not None and fault != self._fault:  # tried again and again, said once
                 log.warning("sources_not_read", error=fault)
             self._fault = fault
             try:

@@ -29,8 +29,8 @@ from service.versions import Versions
 UNSURE_S = 0.5
 """So long before a lease ends nothing is begun any more by what it holds."""
 SILENCE_S = 3.0
-"""The scheduler asks the database twice a second. When nothing came back for so long, the database
-was away, or this process was stopped."""
+"""The scheduler asks the database every second or sooner. When nothing came back for so long, the
+database was away, or this process was stopped."""
 HOLD_BACK_S = 6.0
 """So long after such a silence nothing is taken over from workers that seem lost: they may have
 heard nothing either, and renew their leases now."""
@@ -117,7 +117,7 @@ class Runtime:
         return kept is not None and self.monotonic() < kept.until - UNSURE_S
 
     def database_answered(self) -> None:
-        """Note that the database answers; told twice a second by whoever wants to take over."""
+        """Note that the database answers; told every second or sooner by whoever takes over."""
         now = self.monotonic()
         if self._heard_at is None or now - self._heard_at > SILENCE_S:
             self._hold_back_until = now + HOLD_BACK_S

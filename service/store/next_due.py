@@ -1,6 +1,6 @@
 """When anything is due next: one question for every kind of row that waits.
 
-An installation with nothing to do asks it twice a second, instead of going through the kinds. The
+An installation with nothing to do asks it every second, instead of going through the kinds. The
 statement is put together once, and each of its parts is one look into an index.
 """
 

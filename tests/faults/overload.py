@@ -40,8 +40,7 @@ CONNECTIONS = 4_000
 LEAST_SHARE = 0.9
 LEAST_SHARE_OF_PROCESSOR = 0.4
 """Where the database has its own limits, refusing costs nothing. Where the processor is the limit,
-what is refused is paid with what is not accepted: a refusal costs an eighth of a delivery, half of
-it in the kernel."""
+what is refused is paid with what is not accepted (docs/receiving.md)."""
 SENT_SHARE = 0.8
 """Of what is to be sent: with less the load itself was what was measured."""
 SENT_SHARE_OF_PROCESSOR = 0.4
