@@ -1,8 +1,10 @@
 """What the door loses while a million old deliveries are removed.
 
-They stand in the partition of a day that is over. The door is loaded again and again, first alone,
-then with a process beside it, on the same processor, that does nothing but remove, until the last
-of them and of their keys are gone and their places are cleared away.
+They stand in the partition of a day that is over, in two databases alike. The door of one is loaded
+again and again with a process beside it, on the same processor, that does nothing but remove, until
+the last of them and of their keys are gone and their places are cleared away; that of the other,
+before and after, as long in all and with nobody beside it. For under a load that lasts, PostgreSQL
+writes out and clears away what comes in as well, which no round at the beginning meets.
 
 Run as a process (`python -m bench.removing`), it is the one that removes.
 """
@@ -56,22 +58,22 @@ BODY_BYTES = 512
 EVERY = timedelta(seconds=1)
 LONGEST_S, QUICK_LONGEST_S = 240.0, 8.0
 STOP_S = 30.0
+ROUNDS_BEFORE = 3
+"""So many times as many rounds as are asked for are made alone at first: half of all, as it is."""
 
 
 def run(context: Context) -> Iterator[Figure]:
-    """Load alone, then until everything is removed."""
+    """Load one alone, the other until everything is removed, and the one again as long."""
     rows = QUICK_ROWS if context.quick else ROWS
-    with _filled(context, rows) as installation, installation.running("serve") as process:
+    with _filled(context, rows) as untouched, _filled(context, rows) as installation:
         url = installation.database_url
-        running = Running(
-            installation.port,
-            database_url=url,
-            table=f"deliveries WHERE id >= '{first_id(utc_now())}'",
-            pid=process.pid,
-        )
-        alone = [_round(context, running, "alone", one) for one in range(context.rounds)]
+        with _loaded(untouched) as running:
+            alone = [
+                _round(context, running, "alone", one)
+                for one in range(ROUNDS_BEFORE * context.rounds)
+            ]
         beside: list[Round] = []
-        with _removing(installation) as remover:
+        with _loaded(installation) as running, _removing(installation) as remover:
             began, longest = time.monotonic(), QUICK_LONGEST_S if context.quick else LONGEST_S
             while _left(url) and time.monotonic() - began < longest:
                 beside.append(_round(context, running, "beside removing", len(beside)))
@@ -82,8 +84,9 @@ def run(context: Context) -> Iterator[Figure]:
             clearing.start()
             while clearing.is_alive():
                 beside.append(_round(context, running, "beside clearing away", len(beside)))
-        # Before and after: so a machine that becomes slower meanwhile is not taken for a loss.
-        alone += [_round(context, running, "alone", one) for one in range(context.rounds)]
+        with _loaded(untouched) as running:
+            while len(alone) < len(beside):
+                alone.append(_round(context, running, "alone", len(alone)))
         context.note("retention/removed", rows=rows, left=left, seconds=took, cpu=used)
     rate = statistics.median(one.rate for one in alone)
     losses = [(1 - one.rate / rate) * 100 for one in beside]
@@ -96,6 +99,17 @@ def run(context: Context) -> Iterator[Figure]:
         f" the worst round: {max(losses):.0f} %"
     )
     yield Figure(LOSS, losses, void=void, note=note)
+
+
+@contextmanager
+def _loaded(installation: Installation) -> Iterator[Running]:
+    with installation.running("serve") as process:
+        yield Running(
+            installation.port,
+            database_url=installation.database_url,
+            table=f"deliveries WHERE id >= '{first_id(utc_now())}'",
+            pid=process.pid,
+        )
 
 
 def _round(context: Context, running: Running, name: str, number: int) -> Round:
