@@ -55,6 +55,9 @@ FEWEST_ROWS = 50
 MOST_ROWS = 500
 MOST_ARCHIVED_CHARS = 8 * 1024 * 1024
 KEYS_AT_ONCE = 5000
+KEY_COST_S = 0.00002
+"""What a forgotten key costs PostgreSQL, most of it later: to write out and to clear away what it
+changed. The rest behind a portion is for that too."""
 LEASES_KEPT = timedelta(days=1)
 MOST_TOLD = 20
 """Altered rows whose ids one line of the log names."""
@@ -152,6 +155,7 @@ class Remover:
         self._rest_times = rest_times
         self._wholes = Wholes(large_bytes=large_bytes)
         self._rests_until = 0.0
+        self._left_to_others_s = 0.0
         self._rows = dict.fromkeys(kept(Retention()), FIRST_ROWS)
         self._archives: dict[Path, Archive] = {}
 
@@ -164,11 +168,13 @@ class Remover:
         began = runtime.monotonic()
         if began < self._rests_until:
             return True
+        self._left_to_others_s = 0.0
         try:
             return self._perform(runtime)
         finally:
             ended = runtime.monotonic()
-            self._rests_until = ended + (ended - began) * self._rest_times
+            cost = max(ended - began, self._left_to_others_s)
+            self._rests_until = ended + cost * self._rest_times
 
     def _perform(self, runtime: Runtime) -> bool:
         now = runtime.clock()
@@ -197,6 +203,7 @@ class Remover:
         kept_for = kept(retention)
         archive = self._archive_of(retention, runtime)
         if progress.keys:
+            self._left_to_others_s = KEYS_AT_ONCE * KEY_COST_S
             return _forget_keys(runtime, progress, now)
         if progress.kind is None:
             self._wholes.begin_round()

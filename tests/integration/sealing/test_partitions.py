@@ -21,7 +21,7 @@ from service import retention
 from service.db import Database
 from service.evidence_report import What
 from service.partitioning import make_partitions
-from service.retention import Remover
+from service.retention import KEY_COST_S, KEYS_AT_ONCE, Remover
 from service.retention_rules import POLICY, plain_retention
 from service.store import partitions
 from service.store.deliveries import store_events
@@ -107,6 +107,22 @@ def test_a_partition_goes_as_a_whole_when_its_time_is_over(house: SealedHouse) -
     # What is stored of that day now is there for the first time.
     house.store(rows[0])
     assert wrong(house) == [(What.ADDED, str(rows[0].id))]
+
+
+def test_others_have_the_machine_when_keys_were_forgotten(house: SealedHouse) -> None:
+    settled(house, 1200)
+    house.now = DAY + timedelta(days=31)
+    clock = [0.0]  # so long as nothing but this says so, no portion takes any time
+    house.runtime.monotonic = lambda: clock[0]
+    remover = Remover(rest_times=10, large_bytes=0)
+    while house.look_at("SELECT count(*) FROM delivery_keys"):
+        assert remover.remove_portion(house.runtime)
+    assert all(remover.remove_portion(house.runtime) for _ in range(20)), "it goes on at once"
+    goes_on = True
+    while goes_on and clock[0] < 60:
+        clock[0] += 10 * KEYS_AT_ONCE * KEY_COST_S
+        goes_on = remover.remove_portion(house.runtime)
+    assert not goes_on, "it never comes to the end"
 
 
 def test_rows_that_are_sealed_only_later_are_signed_for(house: SealedHouse) -> None:
