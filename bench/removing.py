@@ -3,8 +3,8 @@
 They stand in the partition of a day that is over, in two databases alike. The door of one is loaded
 again and again with a process beside it, on the same processor, that does nothing but remove, until
 the last of them and of their keys are gone and their places are cleared away; that of the other,
-before and after, as long in all and with nobody beside it. For under a load that lasts, PostgreSQL
-writes out and clears away what comes in as well, which no round at the beginning meets.
+before and after, for minutes as well and with nobody beside it. For under a load that lasts,
+PostgreSQL writes out and clears away what comes in, which no round at the beginning meets.
 
 Run as a process (`python -m bench.removing`), it is the one that removes.
 """
@@ -58,20 +58,16 @@ BODY_BYTES = 512
 EVERY = timedelta(seconds=1)
 LONGEST_S, QUICK_LONGEST_S = 600.0, 8.0
 STOP_S = 30.0
-ROUNDS_BEFORE = 3
-"""So many times as many rounds as are asked for are made alone at first: half of all, as it is."""
+ALONE_TIMES = 4
+"""So many times as many rounds as are asked for are made alone before, and as many after."""
 
 
 def run(context: Context) -> Iterator[Figure]:
-    """Load one alone, the other until everything is removed, and the one again as long."""
+    """Load one alone, the other until everything is removed, and the one once more."""
     rows = QUICK_ROWS if context.quick else ROWS
     with _filled(context, rows) as untouched, _filled(context, rows) as installation:
         url = installation.database_url
-        with _loaded(untouched) as running:
-            alone = [
-                _round(context, running, "alone", one)
-                for one in range(ROUNDS_BEFORE * context.rounds)
-            ]
+        alone = _alone(context, untouched)
         beside: list[Round] = []
         with _loaded(installation) as running, _removing(installation) as remover:
             began, longest = time.monotonic(), QUICK_LONGEST_S if context.quick else LONGEST_S
@@ -84,9 +80,7 @@ def run(context: Context) -> Iterator[Figure]:
             clearing.start()
             while clearing.is_alive():
                 beside.append(_round(context, running, "beside clearing away", len(beside)))
-        with _loaded(untouched) as running:
-            while len(alone) < len(beside):
-                alone.append(_round(context, running, "alone", len(alone)))
+        alone += _alone(context, untouched)
         context.note("retention/removed", rows=rows, left=left, seconds=took, cpu=used)
     rate = statistics.median(one.rate for one in alone)
     losses = [(1 - one.rate / rate) * 100 for one in beside]
@@ -99,6 +93,12 @@ def run(context: Context) -> Iterator[Figure]:
         f" the worst round: {max(losses):.0f} %"
     )
     yield Figure(LOSS, losses, void=void, note=note)
+
+
+def _alone(context: Context, installation: Installation) -> list[Round]:
+    with _loaded(installation) as running:
+        rounds = ALONE_TIMES * context.rounds
+        return [_round(context, running, "alone", number) for number in range(rounds)]
 
 
 @contextmanager
