@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from examples.twins.registry import TWIN_NAMES
-from service.cli.main import _COMMANDS, main
+from service.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 EXECUTABLE = str(Path(sys.executable).with_name("hookwright"))
@@ -33,10 +33,12 @@ _FORKING.set_forkserver_preload(
     [
         "pytest",
         "tests.commands",
-        *sorted({f"service.cli.{entry.module}" for entry in _COMMANDS.values()}),
-        # Uvicorn loads these by name when it begins.
+        "tests.preloaded",
+        # Uvicorn and AnyIO load these by name when they begin.
         "uvicorn.lifespan.on",
+        "uvicorn.lifespan.off",
         "uvicorn.loops.uvloop",
+        "anyio._backends._asyncio",
         "tests.twin_forks",
         *(f"examples.twins.{name}" for name in TWIN_NAMES),
     ]

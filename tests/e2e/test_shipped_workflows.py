@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +24,9 @@ TRIAGE = "triage-failing-check"
 STOP = "stop-misbehaving-agent"
 AUDIT = "audit-website-after-deploy"
 RULE = "6f1d2c7a-5b0e-4f5e-9b1a-2f4f6f0f9c11"
+BEGAN = datetime.now(UTC) - timedelta(minutes=5)
+ALERTS = count()
+"""Each alert is of a second of its own: two of one rule within one are one and the same."""
 PACE_S = 0.15
 
 pytestmark = pytest.mark.timeout(300)
@@ -297,7 +301,8 @@ def test_without_analyses_a_check_that_fails_again_is_paged(site: ShippedHouse) 
 def misbehaves(site: ShippedHouse) -> Run:
     """Let an agent's alert fire, and wait until a person is asked."""
     site.checkrd.reset()
-    site.checkrd.lever("evaluate", {"rule_id": RULE, "value": 0.31})
+    at = BEGAN + timedelta(seconds=next(ALERTS))
+    site.checkrd.lever("evaluate", {"rule_id": RULE, "value": 0.31, "at": at.isoformat()})
 
     def asked() -> list[Run]:
         return [

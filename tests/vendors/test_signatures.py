@@ -5,10 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 import standardwebhooks
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -24,11 +25,13 @@ from service.signatures import (
 )
 from service.vendors.base import Delivery, Headers, Secret
 from tests.vendors.deliveries import NOW, make_delivery, refusal
+from tests.vendors.fuzz import any_text
 from tests.vendors.key_pairs import pair_for
 
 BODY = b'{"type":"run.failed","data":{"run_id":"tr7abc123x"}}'
 LINEAR_BODY = b'{"action":"update","webhookTimestamp":1767225600000}'
 SEED = bytes(range(32))
+HEX = "0123456789abcdefABCDEF"
 WHSEC = "whsec_" + base64.b64encode(b"k" * 32).decode()
 
 
@@ -342,34 +345,52 @@ def test_agrees_with_the_standard_webhooks_library(body, key, id_):
 
 # --- whatever comes -----------------------------------------------------------------------------
 
-ANY_TEXT = st.text(max_size=60)
-LIKE_SIGNATURES = st.one_of(
-    ANY_TEXT,
-    st.from_regex(r"(sha256=|v0=|v1=|v1,|v1a,)?[0-9a-fA-F]{60,66}", fullmatch=True),
-    st.from_regex(r"t=[0-9]{0,20},v1=[0-9a-f]{64}(,v1=.{0,70})?", fullmatch=True),
-    st.binary(max_size=80).map(lambda raw: raw.decode("latin-1")),
-    st.binary(min_size=20, max_size=64).map(lambda raw: "v1," + base64.b64encode(raw).decode()),
-)
+BUNDLE = 20
+"""Cases made from one seed: to draw each of their parts would take most of the time."""
+
+
+def like_a_signature(random: Random) -> str:
+    """Any text, or one that some vendor's signature begins like."""
+    kind = random.randrange(5)
+    if kind == 0:
+        prefix = random.choice(("", "sha256=", "v0=", "v1=", "v1,", "v1a,"))
+        return prefix + "".join(random.choices(HEX, k=random.randrange(60, 67)))
+    if kind == 1:
+        time = "".join(random.choices("0123456789", k=random.randrange(21)))
+        digest = "".join(random.choices("0123456789abcdef", k=64))
+        return f"t={time},v1={digest}" + random.choice(("", f",v1={any_text(random)}"))
+    if kind == 2:
+        return random.randbytes(random.randrange(81)).decode("latin-1")
+    if kind == 3:
+        return "v1," + base64.b64encode(random.randbytes(random.randrange(20, 65))).decode()
+    return any_text(random)
+
+
+def unsigned(scheme: Scheme, random: Random) -> Delivery:
+    """A delivery with headers and a body of which nobody signed anything."""
+    headers = [
+        (name.lower(), text)
+        for names in scheme.header_sets
+        for name, text in (
+            (names.signature, like_a_signature(random)),
+            (names.ts, random.choice((any_text(random), "1767225600"))),
+            (names.id, any_text(random)),
+        )
+        if name and random.random() < 0.75
+    ]
+    return Delivery("s", Headers(headers), random.randbytes(random.randrange(201)), NOW)
 
 
 @pytest.mark.parametrize("name", PRESETS)
-@settings(deadline=None, max_examples=60)
-@given(data=st.data())
-def test_nothing_but_a_signature_error_leaves_the_verifier(name, data):
+@settings(deadline=None, max_examples=5)
+@given(seed=st.integers(0, 2**64 - 1))
+def test_nothing_but_a_signature_error_leaves_the_verifier(name, seed):
     scheme = preset(name)
     _, public = private_and_public(scheme)
     verify = compile_verifier(scheme, [Secret(public), Secret(public, not_after=NOW)])
-    headers = []
-    for names in scheme.header_sets:
-        headers += [
-            (name.lower(), data.draw(strategy))
-            for name, strategy in (
-                (names.signature, LIKE_SIGNATURES),
-                (names.ts, st.one_of(ANY_TEXT, st.just("1767225600"))),
-                (names.id, ANY_TEXT),
-            )
-            if name and data.draw(st.sampled_from([True, True, True, False]))
-        ]
-    body = data.draw(st.binary(max_size=200))
-    with pytest.raises(SignatureError):
-        verify(Delivery("s", Headers(headers), body, NOW), NOW)
+    random = Random(seed)  # noqa: S311  # cases, no secrets
+    for _ in range(BUNDLE):
+        delivery = unsigned(scheme, random)
+        note(f"{delivery.headers.items!r}\n{delivery.body!r}")
+        with pytest.raises(SignatureError):
+            verify(delivery, NOW)
