@@ -120,6 +120,23 @@ class Gate:
         """Count a delivery to the source of this name from now on."""
         return self._hold(self._share_of(name))
 
+    def begin_whole(self, name: str, size: int) -> Held | None:
+        """Count a delivery that is here with its whole body of so many bytes.
+
+        None, and nothing is counted, when there is only room for it if a body gives way.
+        """
+        held = self._hold(self._share_of(name))
+        share = held.share
+        if share.size + size > self._room - size:
+            return None
+        held.size = size
+        held.is_whole = True
+        share.size += size
+        share.requests += 1
+        self._room -= size
+        self._requests += 1
+        return held
+
     def _hold(self, name: str) -> Held:
         share = self._shares.get(name)
         if share is None:

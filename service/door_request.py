@@ -8,7 +8,6 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
-    Iterable,
     MutableMapping,
     Sequence,
 )
@@ -31,6 +30,8 @@ WATCH_EVERY_S = 0.5
 MAX_HEADERS = 200
 MAX_HEADER_BYTES = 32 * 1024
 """Names and values together."""
+MAX_KNOWN_NAMES = 1_000
+MAX_KNOWN_NAME_BYTES = 64
 
 _PLAIN = {"content-encoding": ("", "identity"), "transfer-encoding": ("", "chunked")}
 """What a body may come as: anything else would have to be unpacked before it can be proven."""
@@ -38,6 +39,21 @@ _PLAIN = {"content-encoding": ("", "identity"), "transfer-encoding": ("", "chunk
 
 class SenderGone(Exception):  # noqa: N818  # the end of a request, not an error of ours
     """The sender hung up before the request was complete."""
+
+
+class _Names(dict[bytes, str]):
+    """Names of headers as text, each made once: their hashes are asked for again and again."""
+
+    def __missing__(self, name: bytes) -> str:
+        text = name.decode("latin-1")
+        if len(name) <= MAX_KNOWN_NAME_BYTES:
+            if len(self) >= MAX_KNOWN_NAMES:  # somebody invents them
+                self.clear()
+            self[name] = text
+        return text
+
+
+_NAMES = _Names()
 
 
 class Request:
@@ -49,6 +65,7 @@ class Request:
 
     __slots__ = (
         "_find_sender",
+        "_head_bytes",
         "headers",
         "id",
         "id_text",
@@ -66,13 +83,15 @@ class Request:
         token: str,
         headers: Sequence[Header],
         find_sender: Callable[[Pairs], str],
+        head_bytes: int | None = None,
     ) -> None:
         """`name` and `token` are of the path; `find_sender` gives who sent headers such as these.
 
-        It is asked only when somebody wants to know.
+        It is asked only when somebody wants to know. `head_bytes`: how much the head was at most.
         """
         self.headers = dict(headers)
-        self.items = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in headers]
+        self.items = [(_NAMES[key], value.decode("latin-1")) for key, value in headers]
+        self._head_bytes = head_bytes
         self.method = method
         self.name = name
         self.token = token
@@ -100,11 +119,10 @@ class Request:
 
     def check_headers(self) -> None:
         """Refuse more headers than can be kept (431)."""
-        items = self.items
-        if (
-            len(items) > MAX_HEADERS
-            or sum([len(name) + len(value) for name, value in items]) > MAX_HEADER_BYTES
-        ):
+        size = self._head_bytes
+        if size is None or size > MAX_HEADER_BYTES:
+            size = sum([len(name) + len(value) for name, value in self.items])
+        if len(self.items) > MAX_HEADERS or size > MAX_HEADER_BYTES:
             detail = f"There are more than {MAX_HEADERS} headers or {MAX_HEADER_BYTES} bytes."
             status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             raise Refusal(status, "headers_too_large", detail, CLOSE)
@@ -123,17 +141,20 @@ class Request:
             raise too_large(max_body)
 
 
-def kept_headers(
-    items: Iterable[tuple[str, str]], secrets: Collection[str]
-) -> list[tuple[str, str]]:
+def kept_headers(items: Pairs, secrets: Collection[str]) -> Pairs:
     """Give headers as they may be stored: secrets struck out, signatures left for reverifying."""
+    for name, value in items:
+        if _holds_secret(name) or value in secrets:
+            break
+    else:
+        return items
     return [
         (name, STRUCK if _holds_secret(name) or value in secrets else value)
         for name, value in items
     ]
 
 
-def headers_as_json(items: Iterable[tuple[str, str]], secrets: Collection[str]) -> bytes:
+def headers_as_json(items: Pairs, secrets: Collection[str]) -> bytes:
     """Give the JSON of the kept headers, without NUL, which PostgreSQL cannot hold."""
     dumped = to_json(kept_headers(items, secrets))
     return dumped.replace(b"\\u0000", b"\\ufffd") if b"\\u0000" in dumped else dumped

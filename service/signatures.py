@@ -9,7 +9,7 @@ every live secret, in constant time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -126,14 +126,12 @@ class _SchemeVerifier:
         ts = received.ts or items.ts
         if self._times_header:
             _check_time(ts, scheme.ts_unit, now, scheme.tolerance_s)
-        plain = [found for text in items.plain if (found := self._decode(text)) is not None]
-        ed25519 = [
-            found for text in items.ed25519 if (found := self._decode_ed25519(text)) is not None
-        ]
+        plain = _decoded(items.plain, self._decode)
+        ed25519 = _decoded(items.ed25519, self._decode_ed25519) if items.ed25519 else []
         if not plain and not ed25519:
             raise SignatureError("malformed_header", "no signature of the expected form was sent")
-        head = _fill(self._head, ts, received.id)
-        tail = _fill(self._tail, ts, received.id)
+        head = _fill(self._head, ts, received.id) if self._head else b""
+        tail = _fill(self._tail, ts, received.id) if self._tail else b""
         keys = self._keys if self._always_live else [k for k in self._keys if k.is_live(now)]
         if not keys:
             raise SignatureError("no_live_secret", "no secret of this source is live now")
@@ -173,12 +171,11 @@ class _SchemeVerifier:
 
     def _split(self, text: str) -> _Items:
         if not self._separator:
-            items = self._sort([text])
-        else:
-            parts = text.split(self._separator, MAX_ITEMS)
-            if len(parts) > MAX_ITEMS:
-                raise SignatureError("malformed_header", "the signature header has too many items")
-            items = self._sort([part.strip(" ") for part in parts])
+            return self._sort([text])
+        parts = text.split(self._separator, MAX_ITEMS)
+        if len(parts) > MAX_ITEMS:
+            raise SignatureError("malformed_header", "the signature header has too many items")
+        items = self._sort([part.strip(" ") for part in parts])
         if len(items.plain) + len(items.ed25519) > MAX_CANDIDATES:
             raise SignatureError("malformed_header", "too many signatures were sent")
         return items
@@ -202,6 +199,15 @@ class _SchemeVerifier:
         plain = [value for key, _, value in pairs if key in scheme.signature_keys]
         ed25519 = [value for key, _, value in pairs if key in scheme.ed25519_keys]
         return _Items(plain, ed25519, ts)
+
+
+def _decoded(texts: list[str], decode: Callable[[str], bytes | None]) -> list[bytes]:
+    decoded = []
+    for text in texts:
+        found = decode(text)
+        if found is not None:
+            decoded.append(found)
+    return decoded
 
 
 def _fill(template: str, ts: str, id_: str) -> bytes:

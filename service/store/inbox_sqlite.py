@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from itertools import chain
 from pathlib import Path
@@ -36,6 +36,7 @@ T = TypeVar("T")
 _AT_ONCE = 64
 """Rows of one statement. The interpreter's lock is given up with every statement, and has to be
 waited for after it: beside a busy loop, a statement for each row cost as much as storing it."""
+_TIME_CHARS = len("2026-01-01 00:00:00.000000")
 _ROW = f"(?, ?, ?, ?, ?, ?, ?, ?, '{DeliveryState.RECEIVED.value}', ?, 0)"
 _FIND = """
     SELECT id, source_id, delivery_key, state FROM deliveries
@@ -153,7 +154,7 @@ class SqliteInbox:
         added = 0
         for start in range(0, len(group), _AT_ONCE):
             part = group[start : start + _AT_ONCE]
-            values = list(chain.from_iterable(map(_row, part)))
+            values = list(chain.from_iterable(_rows(part)))
             added += connection.execute(_insertion(len(part)), values).rowcount
         if added == len(group):
             return {}
@@ -190,20 +191,23 @@ def _insertion(rows: int) -> str:
     """  # noqa: S608  # constants of this module
 
 
-def _row(arrival: Arrival) -> tuple[str | bytes, ...]:
-    return (
-        arrival.id.hex,
-        arrival.source_id.hex,
-        arrival.source,
-        arrival.vendor,
-        arrival.delivery_key,
-        _time(arrival.received_at),
-        arrival.headers.decode(),
-        arrival.body,
-        _time(arrival.received_at + SWEEP_AFTER),
-    )
+def _rows(group: Sequence[Arrival]) -> Iterator[tuple[str | bytes, ...]]:
+    # One time for all of them: making it of each costs more than all else that is done here.
+    due = _time(group[-1].received_at + SWEEP_AFTER)
+    for arrival in group:
+        yield (
+            arrival.id.hex,
+            arrival.source_id.hex,
+            arrival.source,
+            arrival.vendor,
+            arrival.delivery_key,
+            _time(arrival.received_at),
+            arrival.headers.decode(),
+            arrival.body,
+            due,
+        )
 
 
 def _time(moment: datetime) -> str:
-    # As SQLAlchemy writes a DateTime on SQLite: without zone, always with microseconds.
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+    """Give a time (UTC) as SQLAlchemy writes it on SQLite: without zone, with microseconds."""
+    return moment.isoformat(" ", "microseconds")[:_TIME_CHARS]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from service.door_answers import Header, Reply, Tell, whole_headers
+from service.door_answers import Header, Reply, Tell
 from service.door_request import Pairs, Request
 
 ADDRESS = re.compile(rb"/hooks/([A-Za-z0-9._-]{1,100})(?:/([A-Za-z0-9._~-]*))?")
 """The usual form of a receiving address: nothing in it is decoded."""
+_EMPTY = b"%b%b%bx-request-id: %b\r\n\r\n"
+_WHOLE = b"%b%b%bx-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
 
 
 class Door(Protocol):
@@ -71,8 +74,10 @@ def whole_answer(
         keep_alive = False
     elif not keep_alive:
         head += b"connection: close\r\n"
-    own = lines_of(whole_headers(reply, request_id))
-    return b"".join((STATUS_LINE[reply.status], always, head, own, b"\r\n", reply.body)), keep_alive
+    line, body = STATUS_LINE[reply.status], reply.body
+    if reply.status == HTTPStatus.NO_CONTENT:
+        return _EMPTY % (line, always, head, request_id), keep_alive
+    return _WHOLE % (line, always, head, request_id, len(body), body), keep_alive
 
 
 def lines_of(headers: Sequence[Header]) -> bytes:

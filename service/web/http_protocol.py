@@ -59,6 +59,20 @@ class _NothingMoreError(Exception):
 class BoundedHttp(WholeHttp):
     """One connection. 431 for a head above 64 KiB, 408 for one that is not there in time."""
 
+    __slots__ = (
+        "_body_bytes",
+        "_ended_one",
+        "_fed",
+        "_gate",
+        "_got_on",
+        "_head_timer",
+        "_in_head",
+        "_others",
+        "_refused_at",
+        "_turnstile",
+        "_uncounted",
+    )
+
     head_timeout_s = HEAD_TIMEOUT_S
     silence_timeout_s = SILENCE_TIMEOUT_S
     max_connections: int | None = None
@@ -168,6 +182,7 @@ class BoundedHttp(WholeHttp):
     def on_headers_complete(self) -> None:
         """End a head and begin to answer."""
         # The sum is only asked for when so many bytes came that it could be too much.
+        self._head_bytes = None if self._uncounted else self._fed
         if self._uncounted + self._fed > MAX_HEAD_BYTES:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > MAX_HEAD_BYTES:
@@ -186,29 +201,33 @@ class BoundedHttp(WholeHttp):
             self._unanswered.append(self._gate.begin(self.scope["path"]))
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body, if there is room for it."""
+        """Take a part of a body; what comes whole is counted when it is."""
         size = len(body)
         self._fed -= size
         self._body_bytes += size
-        if self._body:  # it came in parts
-            self._leave_to_task()
-        if self._address is None and self.cycle.response_complete:
-            return
-        if not self._gate.grow(self._unanswered[-1], size, self):
-            self._leave_to_task()
-            self.give_up_body()
-        elif self._address is not None:
-            self._body = body
+        if self._address is not None:
+            if not self._body:
+                self._body = body
+                return
+            self._leave_to_task()  # it came in parts
+        if not self.cycle.response_complete:
+            self._take_body(body)
+
+    def _take_body(self, body: bytes) -> None:
+        """Give a part of a body to its task, if there is room for it."""
+        if self._gate.grow(self._unanswered[-1], len(body), self):
+            super()._take_body(body)
         else:
-            super().on_body(body)
+            self.give_up_body()
 
     def on_message_complete(self) -> None:
         """End a request."""
         if self._in_head:  # the parser ended before a body, see on_headers_complete
             return
+        if self._address is not None and not self._count_whole(self._address):
+            self._leave_to_task()
         self._in_head = self._at_rest = self._ended_one = True
         if self._address is not None:
-            self._gate.complete(self._unanswered[-1])
             self._others.await_us(self)
             return
         if not self.cycle.response_complete:

@@ -16,6 +16,8 @@ READ_TIMEOUT_S = 10.0
 class PatientHttp(HttpToolsProtocol):
     """Uvicorn's connection, ended when its other side has done nothing for too long."""
 
+    __slots__ = ("_read_timer", "_rested_at", "_unread")
+
     read_timeout_s = READ_TIMEOUT_S
 
     def __init__(

@@ -28,9 +28,24 @@ _FOR_LOAD = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILA
 class WholeHttp(PatientHttp):
     """A connection that can hand a delivery over.
 
+    Slots, here and in the classes beside: beyond 30 attributes in its `__dict__` every look-up of
+    any of them takes a slower way.
+
     Its head was read when `_may_come_whole` agreed and `_expect_whole` found a receiving address.
     Then comes `_hand_over`, once it has been read to its end, or `_leave_to_task` at any time.
     """
+
+    __slots__ = (
+        "_address",
+        "_at_rest",
+        "_body",
+        "_head",
+        "_head_bytes",
+        "_is_counted",
+        "_keeps_alive",
+        "_shared",
+        "_unanswered",
+    )
 
     def __init__(
         self,
@@ -52,16 +67,32 @@ class WholeHttp(PatientHttp):
         """Of that delivery: what comes behind its body, trailers, is not part of it."""
         self._body = b""
         """Of that delivery."""
+        self._head_bytes: int | None = None
+        """So long it is at most; None when it began in an earlier reading."""
         self._keeps_alive = True
+        self._is_counted = False
+        """It is among the unanswered."""
 
     def _expect_whole(self) -> bool:
-        """Say whether the request whose head is complete may be handed over; it is counted then."""
+        """Say whether the request whose head is complete may be handed over.
+
+        It is counted when it is whole, or left to a task.
+        """
         self._address = ADDRESS.fullmatch(self.url) if self._may_come_whole() else None
         if self._address is None:
             return False
         self._head, self.headers = self.headers, []
         self._keeps_alive = self.parser.should_keep_alive()
-        self._unanswered.append(self._shared.gate.begin_for(self._address[1].decode()))
+        self._is_counted = False
+        return True
+
+    def _count_whole(self, address: re.Match[bytes]) -> bool:
+        """Count the delivery that is expected to come whole, and did; False: there is no room."""
+        held = self._shared.gate.begin_whole(address[1].decode(), len(self._body))
+        if held is None:
+            return False
+        self._unanswered.append(held)
+        self._is_counted = True
         return True
 
     def _may_come_whole(self) -> bool:
@@ -83,7 +114,9 @@ class WholeHttp(PatientHttp):
             return
         body = self._body
         name, token = address.groups(b"")
-        request = Request("POST", name.decode(), token.decode(), self._head, self._sender)
+        request = Request(
+            "POST", name.decode(), token.decode(), self._head, self._sender, self._head_bytes
+        )
         exchange = Exchange(self._answer_whole, keep_alive=self._keeps_alive)
         self.cycle = exchange  # type: ignore[assignment]  # has what is asked of one
         self._address, self._body = None, b""
@@ -93,18 +126,27 @@ class WholeHttp(PatientHttp):
 
     def _leave_to_task(self) -> None:
         """Answer by a task, as uvicorn does, what was expected to come whole."""
-        if self._address is None:
+        address = self._address
+        if address is None:
             return
         self._address = None
         body, self._body = self._body, b""
+        if not self._is_counted:
+            self._unanswered.append(self._shared.gate.begin_for(address[1].decode()))
         self.cycle = None  # type: ignore[assignment]  # as before the first; all are answered
         self.headers, self.expect_100_continue = self._head, False
         self._begin_task()
         self.cycle.keep_alive = self._keeps_alive
-        if body:
+        if body and self._is_counted:
             super().on_body(body)
+        elif body:
+            self._take_body(body)
         if self._at_rest:
             super().on_message_complete()
+
+    def _take_body(self, body: bytes) -> None:
+        """Give a part of a body to its task."""
+        super().on_body(body)
 
     def _begin_task(self) -> None:
         """Go uvicorn's way, whose own beginning of a head was left out until now."""

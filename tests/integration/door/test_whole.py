@@ -153,6 +153,34 @@ def _lines(answer: bytes) -> list[bytes]:
     return [*head.split(b"\r\n"), body]
 
 
+def test_large_headers_are_refused_behind_the_end_of_another_request(
+    running: Receiver, sender: Sender
+) -> None:
+    wrong = b"".join(request(secret="another-secret-0123456789"))
+    head, body = request("/hooks/github", ("X-Large", "v" * 40_000))
+    sender.send(wrong + head[:-100])
+    assert sender.answer().startswith(b"HTTP/1.1 401 ")
+    sender.send(head[-100:] + body)
+    assert sender.answer().startswith(b"HTTP/1.1 431 ")
+    assert running.rows() == []
+
+
+def test_what_comes_whole_takes_the_room_of_what_is_still_coming(
+    running: Receiver, sender: Sender
+) -> None:
+    gate = running.door.gate
+    gate._room = gate._held_bytes = 1_000
+    head, body = request(body=b"x" * 500)
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as other:
+        slow = Sender(other)
+        slow.send(head + body[:400])
+        wait_until(lambda: gate.held_bytes == 400)
+        sender.send(b"".join(request(body=b"y" * 500)))
+        assert sender.answer().startswith(b"HTTP/1.1 202 ")
+        assert slow.answer().startswith(b"HTTP/1.1 503 ")
+    assert gate.under_way == gate.held_bytes == 0
+
+
 def test_requests_ahead_are_answered_in_their_order(running: Receiver, sender: Sender) -> None:
     keys = [str(uuid4()) for _ in range(3)]
     wrong = request(secret="another-secret-0123456789")

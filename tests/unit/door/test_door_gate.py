@@ -44,6 +44,22 @@ def test_one_source_may_hold_half_of_all_bytes() -> None:
     assert Sender(gate).send(30)
 
 
+def test_what_comes_whole_counts_as_what_came_in_parts() -> None:
+    gate = a_gate(held_bytes=100)
+    held = gate.begin_whole("one", 30)
+    assert held is not None
+    assert (gate.held_bytes, gate.under_way) == (30, 1)
+    assert gate.begin_whole("one", 21) is None  # more than what is free then
+    assert (gate.held_bytes, gate.under_way) == (30, 1)
+    second = gate.begin_whole("one", 20)
+    assert second is not None
+    gate.complete(second)  # which it is already
+    assert (gate.held_bytes, gate.under_way) == (50, 2)
+    for one in (held, second, second):
+        gate.let_go(one)
+    assert (gate.held_bytes, gate.under_way) == (0, 0)
+
+
 def test_the_next_source_finds_room_however_loud_the_others_are() -> None:
     gate = a_gate(held_bytes=1000)
     for source in ("one", "two", "three"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any
 from uuid import uuid4
@@ -16,13 +18,23 @@ from schemas.configured_tables import SourceRow
 from schemas.jobs import IngestDeliveries, Job
 from service.bell import Bell
 from service.door import storable_key
-from service.door_answers import Refusal, choose_request_id
+from service.door_answers import (
+    CLOSE,
+    UNKNOWN,
+    Refusal,
+    Reply,
+    choose_request_id,
+    send_reply,
+    stored_body,
+)
 from service.door_description import describe_door
 from service.door_handshake import answer_options
-from service.door_request import headers_as_json, kept_headers
+from service.door_request import Request, headers_as_json, kept_headers
 from service.door_sources import LiveSource, open_source
+from service.redaction import STRUCK
 from service.secretbox import SecretBox
 from service.vendors import BY_NAME
+from service.web.exchange import whole_answer
 from tests.servers import wait_until
 
 BOX = SecretBox(["k" * 40])
@@ -85,6 +97,73 @@ def test_any_headers_become_json_without_nul(items: list[tuple[str, str]]) -> No
 )
 def test_headers_with_secrets_are_struck_out(name: str, is_kept: bool) -> None:  # noqa: FBT001
     assert (kept_headers([(name, "value")], frozenset()) == [(name, "value")]) is is_kept
+
+
+def test_secrets_are_struck_out_of_one_header_and_all_others_stay() -> None:
+    items = [("x-event", "push"), ("x-odd", "s3cret"), ("cookie", "a=b"), ("x-event", "s3cret?")]
+    kept = [("x-event", "push"), ("x-odd", STRUCK), ("cookie", STRUCK), ("x-event", "s3cret?")]
+    assert kept_headers(items, frozenset({"s3cret"})) == kept
+
+
+def test_names_of_headers_are_text_however_many_are_invented() -> None:
+    names = [b"x-%d" % number for number in range(3_000)] + [b"x" * 5_000, b"\xe9", b"x-1"]
+    for name in names:
+        request = Request("POST", "s", "", [(name, b"v"), (name, b"w")], lambda _: "")
+        text = name.decode("latin-1")
+        assert request.items == [(text, "v"), (text, "w")]
+
+
+@pytest.mark.parametrize("head_bytes", [None, 32 * 1024 + 1])
+@pytest.mark.parametrize(
+    "headers", [[(b"a", b"v")] * 201, [(b"a", b"v" * 32 * 1024)]], ids=["many", "large"]
+)
+def test_headers_are_bounded(headers: list[tuple[bytes, bytes]], head_bytes: int | None) -> None:
+    with pytest.raises(Refusal, match="headers_too_large"):
+        Request("POST", "s", "", headers, lambda _: "", head_bytes).check_headers()
+    few, small = headers[:200], [(name, value[:-1]) for name, value in headers]
+    kept = few if len(headers) > 200 else small
+    Request("POST", "s", "", kept, lambda _: "", head_bytes).check_headers()
+
+
+def test_of_a_short_head_the_headers_are_only_counted() -> None:
+    Request("POST", "s", "", [(b"a", b"v")] * 200, lambda _: "", 2_000).check_headers()
+    with pytest.raises(Refusal, match="headers_too_large"):
+        Request("POST", "s", "", [(b"a", b"v")] * 201, lambda _: "", 2_000).check_headers()
+
+
+@pytest.mark.parametrize("keep_alive", [True, False])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(202, stored_body(b"0" * 36, b"accepted")),
+        Reply(200, b"", ()),
+        Reply(204, b"", ((b"allow", b"POST"),)),
+        Refusal(HTTPStatus.NOT_FOUND, "no", UNKNOWN).reply("/hooks/x", b"own"),
+        Refusal(HTTPStatus.REQUEST_TIMEOUT, "slow_body", "d", CLOSE).reply("/hooks/x", b"own"),
+    ],
+)
+def test_an_answer_without_a_task_is_that_of_a_task(
+    reply: Reply,
+    keep_alive: bool,  # noqa: FBT001
+) -> None:
+    messages: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        messages.append(message)
+
+    asyncio.run(send_reply(send, reply, b"own"))
+    start, body = messages
+    answer, stays = whole_answer(reply, b"own", b"date: now\r\n", keep_alive=keep_alive)
+    head, _, sent = answer.partition(b"\r\n\r\n")
+    line, *lines = head.split(b"\r\n")
+    ends = CLOSE in reply.headers
+    closing = [] if ends or keep_alive else [CLOSE]
+    assert line == b"HTTP/1.1 %d %b" % (reply.status, HTTPStatus(reply.status).phrase.encode())
+    assert sorted(lines) == sorted(
+        b"%b: %b" % header for header in [(b"date", b"now"), *start["headers"], *closing]
+    )
+    assert sent == body["body"]
+    assert stays is (keep_alive and not ends)
 
 
 def test_a_request_id_is_bounded_and_harmless() -> None:
