@@ -230,13 +230,13 @@ def test_memory_does_not_grow_with_the_number_of_events(
     request: pytest.FixtureRequest,
 ) -> None:
     # Many small pages tell the same as a few large ones, and are played sooner.
-    monkeypatch.setattr(history, "PAGE", 100)
+    monkeypatch.setattr(history, "PAGE", 50)
     (template,) = _stored_event(installation)
     gc.freeze()
     request.addfinalizer(gc.unfreeze)
     monkeypatch.setattr(history, "read_events", _collecting(history.read_events))
     peaks = []
-    for count in (500, 1500):
+    for count in (200, 600):
         _store_copies(database, template, count)
         tracemalloc.start()
         report = play(installation, PRESENT, present=PRESENT, examples=5)
