@@ -73,7 +73,7 @@ def wait_until(
 ) -> T:
     """Give the first truthy answer. Raises AssertionError after `timeout` seconds.
 
-    `pause` is the time after the first asking; each is half as long again as the one before it.
+    `pause` is the time after the first asking; those after it become longer, never shorter.
     """
     began = time.monotonic()
     while not (answer := condition()):
@@ -84,7 +84,7 @@ def wait_until(
         time.sleep(pause)
         # Who asks a server without pause takes the time from it that it needs to get there; what
         # took long so far may take a tenth longer.
-        pause = min(pause * 1.5, max(SHORT_PAUSE_S, waited / 10), LONGEST_PAUSE_S)
+        pause = max(pause, min(pause * 1.5, max(SHORT_PAUSE_S, waited / 10), LONGEST_PAUSE_S))
     return answer
 
 

@@ -45,7 +45,7 @@ START_S = 60.0
 END_S = 60.0
 ENDED = {"succeeded", "failed", "cancelled", "skipped"}
 TOKENS = 5
-ASKED_AGAIN_S = 0.05
+ASKED_AGAIN_S = 0.15
 """Each asking takes time from the processes that are to get there."""
 
 
