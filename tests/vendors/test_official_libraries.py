@@ -1,8 +1,8 @@
 """Signatures made by the senders' own libraries are taken, and refused after one changed byte.
 
 Our own vectors are made by those who wrote the verifier; these are made by those who wrote the
-senders. Only the signing half of each library is used. The two that take long
-to import are imported by who runs these tests, not by every process that collects them.
+senders. Only the signing half of each library is used; those two that take long to import
+are imported by the process that runs these tests, not by each that collects them.
 """
 
 from __future__ import annotations
