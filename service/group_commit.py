@@ -179,12 +179,19 @@ class GroupCommit:
         self._bytes += size
         if self._watch is None:
             self._watch = self._loop.call_later(WATCH_EVERY_S, self._look_after_waiting)
-        if not self._hand_over_planned and self._may_begin():
-            # After everything that is ready to run now: it may well be adding to the group.
-            self._hand_over_planned = True
-            self._loop.call_soon(self._hand_over)
+        self._plan_hand_over()
 
     # --- groups -------------------------------------------------------------------------------
+
+    def _plan_hand_over(self) -> None:
+        """Begin a group after everything that is ready to run now: it may well be adding to it.
+
+        Behind a group that was committed these are its senders, who come again as soon as they are
+        answered. Without them every second group had a few rows and was as dear as one of many.
+        """
+        if not self._hand_over_planned and self._may_begin():
+            self._hand_over_planned = True
+            self._loop.call_soon(self._hand_over)
 
     def _may_begin(self) -> bool:
         """Say whether what was gathered may become a group now."""
@@ -262,7 +269,7 @@ class GroupCommit:
         """Let an inbox that has just proven to work take the next group."""
         self._hindrance = None
         self._free.append(inbox)
-        self._hand_over()
+        self._plan_hand_over()
 
     def _adapt_to(self, group: _Group) -> None:
         """Learn from a group that was committed how much the database takes at once and in time."""

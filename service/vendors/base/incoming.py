@@ -57,8 +57,11 @@ class Headers:
 
     def first(self, name: str) -> str | None:
         """Give the first value, or None; for headers that decide nothing."""
-        found = self.values(name)
-        return found[0] if found else None
+        wanted = name.lower()
+        for key, value in self.items:
+            if key == wanted:
+                return value
+        return None
 
 
 @dataclass(frozen=True, slots=True)
