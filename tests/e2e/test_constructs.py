@@ -17,7 +17,11 @@ from tests.e2e.construct_house import ConstructHouse, new_subject
 from tests.e2e.house import END_S, REPOSITORY, steps
 from tests.servers import wait_until
 
-VARIABLES = {"condition-and-vars": {"team": "@web"}}
+VARIABLES = {
+    "condition-and-vars": {"team": "@web"},
+    # The newer one must come while the older one works, also on a machine that is busy.
+    **{f"concurrency-{way}": {"work": "2s"} for way in ("replace", "skip")},
+}
 
 # Deadlines are for a machine that is busy with other things; nothing here waits for them.
 pytestmark = pytest.mark.timeout(300)
