@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,7 +117,7 @@ class _Judge:
         return _Verdict(row, ReverifyOutcome.HANDSHAKE)
 
     def _accept(
-        self, row: RejectionRow, prover: Prover, key: str, headers: Iterable[tuple[str, str]]
+        self, row: RejectionRow, prover: Prover, key: str, headers: Sequence[tuple[str, str]]
     ) -> _Verdict:
         live = prover.live
         delivery = DeliveryRow(
