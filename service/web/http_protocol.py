@@ -292,6 +292,7 @@ class BoundedHttp(WholeHttp):
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
             self.parser.feed_data(b"\r\n".join([*head, b"", b""]))
+            self._head_bytes = None  # what was just fed did not come in this reading
             try:
                 self.parser.feed_data(rest)
             except httptools.HttpParserUpgrade as asked:

@@ -171,11 +171,14 @@ def serve(
         timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds * GRACE_SHARE)),
     )
     server = Server(config, on_ready, on_stopping)
-    # Uvicorn raises the signal once more after it has finished, for whoever handled it before.
-    # We have yet to stop the workers and close the database, so it must not end the process.
-    before = {
-        number: signal.signal(number, _stopping) for number in (signal.SIGTERM, signal.SIGINT)
-    }
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        # Heard before uvicorn listens to signals, and once more after it has finished: it raises
+        # them again for whoever handled them before. We have yet to stop the workers and close the
+        # database, so they must not end the process.
+        server.should_exit = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         server.run(sockets=[listening])
     finally:
@@ -184,7 +187,3 @@ def serve(
         with suppress(OSError):
             listening.close()
     return server.started
-
-
-def _stopping(_number: int, _frame: FrameType | None) -> None:
-    """Let the process go on to its orderly end."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from service.db import Database
+from service.door_request import MAX_HEADER_BYTES
 from service.vendors.base import Signed
 from service.web.http_protocol import MAX_HEAD_BYTES, BoundedHttp
 from tests.integration.door.receiver import (
@@ -197,6 +198,20 @@ def test_a_wish_for_another_protocol_is_passed_over(receiver: Receiver, protocol
         connection.sendall(both)
         wait_until(lambda: len(receiver.rows()) == 4)
     assert {row.body for row in receiver.rows()} == {BODY}
+
+
+@pytest.mark.parametrize("wish", [(), (b"Connection: Upgrade", b"Upgrade: h2c")])
+def test_a_head_that_comes_in_two_readings_is_bounded(
+    receiver: Receiver, wish: tuple[bytes, ...]
+) -> None:
+    large = whole(sign_github("two"), *wish, b"X-Large: " + b"a" * (MAX_HEADER_BYTES + 1))
+    with connected(receiver) as connection:
+        # Where the first is answered, what came with it has been read.
+        connection.sendall(whole(sign_github("one")) + large[:-200])
+        assert status_of(connection.recv(4096)) == 202
+        connection.sendall(large[-200:])
+        assert status_of(read_to_end(connection)) == 431
+    assert len(receiver.rows()) == 1
 
 
 def test_a_tunnel_is_not_given(receiver: Receiver) -> None:
