@@ -36,10 +36,13 @@ WAITING_FIRST = (
 )
 """Folders in the order in which they begin; the others after them. What waits much goes beside what
 computes, and what is last is short, so that no processor is idle at the end."""
+OBJECTS_A_COLLECTION = 20_000
+"""As the server has it, see service/web/main.py."""
 
 
 def pytest_configure() -> None:
     """Let temporary folders be in memory where there is room: nothing here survives a power cut."""
+    gc.set_threshold(OBJECTS_A_COLLECTION)
     room = memory()
     if room is not None:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(room))
