@@ -1,10 +1,10 @@
 """What the door loses while a million old deliveries are removed.
 
 They stand in the partition of a day that is over, in two databases alike. The door of one is loaded
-again and again with a process beside it, on the same processor, that does nothing but remove, until
-the last of them and of their keys are gone and their places are cleared away; that of the other,
-before and after, for minutes as well and with nobody beside it. For under a load that lasts,
-PostgreSQL writes out and clears away what comes in, which no round at the beginning meets.
+with a process beside it, on the same processor, that does nothing but remove; that of the other in
+turns with it, while nobody removes anything, until the last of the rows and of their keys are gone
+and their places are cleared away. For under a load that lasts, PostgreSQL writes out and clears
+away what comes in as well, and no machine is as fast in one minute as in the next.
 
 Run as a process (`python -m bench.removing`), it is the one that removes.
 """
@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -56,49 +54,51 @@ ROWS, QUICK_ROWS = 1_000_000, 60_000
 AGE = 60 * DAY
 BODY_BYTES = 512
 EVERY = timedelta(seconds=1)
-LONGEST_S, QUICK_LONGEST_S = 600.0, 8.0
+LONGEST_S, QUICK_LONGEST_S = 1200.0, 8.0
 STOP_S = 30.0
-ALONE_TIMES = 4
-"""So many times as many rounds as are asked for are made alone before, and as many after."""
+GO_ON, PAUSE = b"go on\n", b"pause\n"
 
 
 def run(context: Context) -> Iterator[Figure]:
-    """Load one alone, the other until everything is removed, and the one once more."""
+    """Load both in turns until everything is removed from one."""
     rows = QUICK_ROWS if context.quick else ROWS
-    with _filled(context, rows) as untouched, _filled(context, rows) as installation:
+    longest = QUICK_LONGEST_S if context.quick else LONGEST_S
+    with (
+        _filled(context, rows) as untouched,
+        _filled(context, rows) as installation,
+        _loaded(untouched) as alone,
+        _loaded(installation) as beside,
+        _removing(installation) as remover,
+    ):
         url = installation.database_url
-        alone = _alone(context, untouched)
-        beside: list[Round] = []
-        with _loaded(installation) as running, _removing(installation) as remover:
-            began, longest = time.monotonic(), QUICK_LONGEST_S if context.quick else LONGEST_S
-            while _left(url) and time.monotonic() - began < longest:
-                beside.append(_round(context, running, "beside removing", len(beside)))
-            took, left = time.monotonic() - began, _left(url)
-            used = seconds([remover.pid])
-            # What is left for the database to clear away belongs to the removing.
-            clearing = threading.Thread(target=_clear_away, args=(url,))
-            clearing.start()
-            while clearing.is_alive():
-                beside.append(_round(context, running, "beside clearing away", len(beside)))
-        alone += _alone(context, untouched)
-        context.note("retention/removed", rows=rows, left=left, seconds=took, cpu=used)
-    rate = statistics.median(one.rate for one in alone)
-    losses = [(1 - one.rate / rate) * 100 for one in beside]
-    faults = {one.void for one in (*alone, *beside)} - {""}
+        pairs: list[tuple[Round, Round]] = []
+
+        def load_both(what: str) -> None:
+            remover.go_on()
+            removing = _round(context, beside, what, len(pairs))
+            remover.pause()
+            pairs.append((removing, _round(context, alone, "alone", len(pairs))))
+
+        began = time.monotonic()
+        while _left(url) and time.monotonic() - began < longest:
+            load_both("beside removing")
+        left = _left(url)
+        used = seconds([remover.pid])
+        # What is left for the database to clear away belongs to the removing.
+        clearing = threading.Thread(target=_clear_away, args=(url,))
+        clearing.start()
+        while clearing.is_alive():
+            load_both("beside clearing away")
+        context.note("retention/removed", rows=rows, left=left, cpu=used)
+    losses = [(1 - removing.rate / other.rate) * 100 for removing, other in pairs]
+    faults = {one.void for pair in pairs for one in pair} - {""}
     if left and not context.quick:
         faults.add(f"{left:,} rows and keys were still there at the end")
-    void = "; ".join(sorted(faults))
     note = (
-        f"{2 * rows - left:,} of {2 * rows:,} rows and keys went in {took:.0f} s;"
-        f" the worst round: {max(losses):.0f} %"
+        f"{2 * rows - left:,} of {2 * rows:,} rows and keys went in {len(pairs)} rounds of"
+        f" {context.seconds:.0f} s; the worst of them: {max(losses):.0f} %"
     )
-    yield Figure(LOSS, losses, void=void, note=note)
-
-
-def _alone(context: Context, installation: Installation) -> list[Round]:
-    with _loaded(installation) as running:
-        rounds = ALONE_TIMES * context.rounds
-        return [_round(context, running, "alone", number) for number in range(rounds)]
+    yield Figure(LOSS, losses, void="; ".join(sorted(faults)), note=note)
 
 
 @contextmanager
@@ -156,41 +156,67 @@ def _clear_away(url: str) -> None:
         connection.execute("VACUUM delivery_keys")
 
 
+class _Remover:
+    """The process that removes, and can be told to pause."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.pid = process.pid
+        self._process = process
+
+    def go_on(self) -> None:
+        """Let it remove."""
+        self._tell(GO_ON)
+
+    def pause(self) -> None:
+        """Let it end the portion under way and wait."""
+        self._tell(PAUSE)
+
+    def _tell(self, what: bytes) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(what)
+        self._process.stdin.flush()
+
+
 @contextmanager
-def _removing(installation: Installation) -> Iterator[subprocess.Popen[bytes]]:
+def _removing(installation: Installation) -> Iterator[_Remover]:
     with tempfile.TemporaryFile() as log:
         with on_cpu(SYSTEM_CPU):
             process = subprocess.Popen(
                 [sys.executable, "-m", "bench.removing"],
                 cwd=installation.directory,
                 env=installation.environment(),
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
             )
         try:
-            yield process
+            yield _Remover(process)
             if process.poll() is not None:
                 log.seek(0)
                 message = f"removing ended: {log.read()[-2000:].decode(errors='replace')}"
                 raise RuntimeError(message)
         finally:
-            process.terminate()
+            assert process.stdin is not None
+            process.stdin.close()
             process.wait(STOP_S)
 
 
 def main() -> None:
-    """Remove what is over until a signal comes, as the leading worker does, and nothing else."""
+    """Remove what is over while it is let, as the leading worker does, and nothing else."""
     settings = load_settings()
     Path(os.environ["HOOKWRIGHT_DATA_DIR"]).mkdir(parents=True, exist_ok=True)
     database = Database(settings.effective_database_url)
     runtime = make_runtime(settings, database, UnheardQueue())
-    stopping = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    removes = threading.Event()
     keeper = Housekeeper(
-        runtime, [Chore("retention", EVERY, Remover().remove_portion)], lambda: True
+        runtime, [Chore("retention", EVERY, Remover().remove_portion)], removes.is_set
     )
     keeper.start()
-    stopping.wait()
+    for line in sys.stdin.buffer:
+        if line == GO_ON:
+            removes.set()
+        else:
+            removes.clear()
     keeper.stop()
     database.dispose()
 
