@@ -36,8 +36,12 @@ class Sender:
     """Opens a connection for each attempt, so that no receiver's idle limit is ever met."""
 
     def __init__(self) -> None:
-        # Reading the certificates takes longer than a delivery; once is enough.
-        self._tls = ssl.create_default_context()
+        # Reading the certificates takes longer than a delivery, and so does making a client.
+        self._client = httpx.AsyncClient(
+            trust_env=False,
+            verify=ssl.create_default_context(),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
+        )
 
     async def post(
         self, url: str, *, headers: Mapping[str, str], body: bytes, timeout_s: float
@@ -45,10 +49,9 @@ class Sender:
         """Send once. Never raises for what the receiver or the network does."""
         began, at = time.monotonic(), datetime.now(UTC)
         try:
-            async with httpx.AsyncClient(
-                timeout=timeout_s, trust_env=False, verify=self._tls
-            ) as client:
-                answer = await client.post(url, headers=dict(headers), content=body)
+            answer = await self._client.post(
+                url, headers=dict(headers), content=body, timeout=timeout_s
+            )
         except (httpx.HTTPError, httpx.InvalidURL) as fault:
             error = f"{type(fault).__name__}: {fault}"
             return Attempt(None, "", at, time.monotonic() - began, error)

@@ -111,7 +111,7 @@ def test_text_that_no_database_column_can_hold_does_not_stop_an_event(
     assert event.facts == {"x": "\ufffd"}
 
 
-MANY = 70_000
+MANY = 66_000
 """More than the parameters that one statement may have on PostgreSQL (65,535)."""
 
 
