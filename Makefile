@@ -12,9 +12,9 @@ BIN := $(VENV)/bin
 
 # Arguments for the command behind a target: make demo ARGS=--once, make test ARGS="-k door".
 ARGS ?=
-# Processes that share the tests. Six keep two cores busy: the end-to-end tests wait much.
+# Processes that share the tests. Seven keep two cores busy: the end-to-end tests wait much.
 # In the order of their folders: those that wait begin beside the others (tests/conftest.py).
-TEST_PROCESSES ?= 6
+TEST_PROCESSES ?= 7
 # A Python to use instead of the first suitable one: make setup PYTHON=/opt/python3.12/bin/python3
 PYTHON ?=
 
