@@ -177,6 +177,7 @@ class Door:
         body = b""
         try:
             body = await self._bodies.read(receive, source.limits.max_body)
+            self._hold_back(source)  # while it came, others may have been taken
             answer: asyncio.Future[Stored] = asyncio.get_running_loop().create_future()
             reply = self._take(request, source, body, answer)
             return reply or self._end(request, source, await answer)
@@ -186,6 +187,10 @@ class Door:
     def _admit(self, request: Request, source: LiveSource) -> None:
         """Refuse what can be refused before the body is looked at."""
         request.check_head(source.limits.max_body)
+        self._hold_back(source)
+
+    def _hold_back(self, source: LiveSource) -> None:
+        """Refuse what is more than can be taken now."""
         refusal = self.turnstile.refusal(source)
         if refusal is not None:
             raise refusal

@@ -281,6 +281,7 @@ def test_a_duplicate_of_one_that_gave_no_event_is_tried_anew_as_at_the_door(
         row.state = DeliveryState.DEAD
         session.add(row)
         session.commit()
+    wait_until(bell.rung)  # behind the answer
     bell.jobs.clear()
     assert again(database, bell).duplicates == 1
     (row,) = receiver.rows()

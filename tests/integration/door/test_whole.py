@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
 
 from service.db import Database
 from tests.integration.door.receiver import (
-    BODY,
     BellBook,
     Receiver,
     add_source,
     receiving,
-    sign_github,
 )
+from tests.integration.door.sender import Sender, connected, request
 from tests.servers import wait_until
 
 MAX_BODY = 1_000
@@ -30,36 +27,6 @@ CHANGING = re.compile(
     rb'(?<=id: )(?!mine)[^\r]+|(?<="request_id":")[^"]+|(?<="id": ")[^"]+'
 )
 """What differs from one answer to the next."""
-
-
-@dataclass
-class Sender:
-    """One connection to a receiver."""
-
-    connection: socket.socket
-
-    def send(self, *parts: bytes) -> None:
-        """Send parts that the other side reads one by one."""
-        for part in parts:
-            self.connection.sendall(part)
-
-    def answer(self) -> bytes:
-        """Give one whole answer; empty when the connection was ended."""
-        said = b""
-        while b"\r\n\r\n" not in said:
-            read = self.connection.recv(65_536)
-            if not read:
-                return said
-            said += read
-        head, _, body = said.partition(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head.lower())
-        while length is not None and len(body) < int(length[1]):
-            body += self.connection.recv(65_536)
-        return head + b"\r\n\r\n" + body
-
-    def is_ended(self) -> bool:
-        """Say whether the other side has hung up."""
-        return self.connection.recv(1) == b""
 
 
 @pytest.fixture
@@ -76,27 +43,8 @@ def running(sqlite_database: Database, bell: BellBook) -> Iterator[Receiver]:
 
 @pytest.fixture
 def sender(running: Receiver) -> Iterator[Sender]:
-    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        yield Sender(connection)
-
-
-def request(
-    path: str = "/hooks/github",
-    *more: tuple[str, str],
-    body: bytes = BODY,
-    secret: str | None = None,
-    key: str | None = None,
-) -> tuple[bytes, bytes]:
-    """Give a delivery's head and body."""
-    signed = sign_github(key, body=body, **({"secret": secret} if secret else {}))
-    lines = [
-        f"POST {path} HTTP/1.1",
-        "Host: x",
-        *(f"{name}: {value}" for name, value in (*signed.headers, *more)),
-        f"Content-Length: {len(body)}",
-    ]
-    return "\r\n".join([*lines, "", ""]).encode(), body
+    with connected(running) as sender:
+        yield sender
 
 
 CASES: dict[str, tuple[int, Callable[[], tuple[bytes, bytes]]]] = {
@@ -128,9 +76,7 @@ def test_whole_or_in_parts_it_is_one_answer(running: Receiver, sender: Sender, c
         assert sender.answer().startswith(b"HTTP/1.1 202 ")
     sender.send(b"".join(make()))
     whole = sender.answer()
-    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as other:
-        other.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        parts = Sender(other)
+    with connected(running) as parts:
         head, body = make()
         begun = running.door.gate.held_bytes
         parts.send(head + body[:1])
@@ -171,8 +117,7 @@ def test_what_comes_whole_takes_the_room_of_what_is_still_coming(
     gate = running.door.gate
     gate._room = gate._held_bytes = 1_000
     head, body = request(body=b"x" * 500)
-    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as other:
-        slow = Sender(other)
+    with connected(running) as slow:
         slow.send(head + body[:400])
         wait_until(lambda: gate.held_bytes == 400)
         sender.send(b"".join(request(body=b"y" * 500)))
@@ -212,8 +157,8 @@ def test_nothing_is_taken_after_an_answer_that_ends_the_connection(
 
 def test_who_is_gone_before_the_answer_is_stored_all_the_same(running: Receiver) -> None:
     for _ in range(3):
-        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
-            connection.sendall(b"".join(request()))
+        with connected(running) as sender:
+            sender.send(b"".join(request()))
     wait_until(lambda: len(running.rows()) == 3)
     wait_until(lambda: running.door.gate.under_way == 0)
 
@@ -228,8 +173,7 @@ def test_behind_a_proxy_the_sender_is_named(running: Receiver, sender: Sender) -
 
 def test_a_connection_that_rests_is_ended(running: Receiver) -> None:
     running._server.config.timeout_keep_alive = 1
-    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
-        sender = Sender(connection)
+    with connected(running) as sender:
         for _ in range(3):
             sender.send(b"".join(request()))
             assert sender.answer().startswith(b"HTTP/1.1 202 ")
@@ -245,13 +189,12 @@ def test_who_is_hung_up_on_while_his_delivery_is_stored_harms_nobody_else(
 ) -> None:
     ahead = b"".join(request()) + (behind or b"".join(b"".join(request()) for _ in range(40)))
     for _ in range(3):
-        with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
-            connection.sendall(ahead)
+        with connected(running) as sender:
+            sender.send(ahead)
             with suppress(ConnectionError):  # what it sent beyond our end is reset
-                while connection.recv(65_536):
+                while sender.connection.recv(65_536):
                     pass
-    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as connection:
-        sender = Sender(connection)
+    with connected(running) as sender:
         sender.send(b"".join(request()))
         assert sender.answer().startswith(b"HTTP/1.1 202 ")
     wait_until(lambda: running.door.gate.under_way == 0)
