@@ -53,7 +53,7 @@ LOSS = Wanted(
     at_most=True,
 )
 ROWS, QUICK_ROWS = 1_000_000, 60_000
-TURN_ROUNDS, QUICK_TURN_ROUNDS = 6, 2
+TURN_ROUNDS, QUICK_TURN_ROUNDS = 3, 2
 AGE = 60 * DAY
 BODY_BYTES = 512
 EVERY = timedelta(seconds=1)

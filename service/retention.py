@@ -155,7 +155,6 @@ class Remover:
         self._rest_times = rest_times
         self._wholes = Wholes(large_bytes=large_bytes)
         self._rests_until = 0.0
-        self._left_to_others_s = 0.0
         self._rows = dict.fromkeys(kept(Retention()), FIRST_ROWS)
         self._archives: dict[Path, Archive] = {}
 
@@ -168,33 +167,40 @@ class Remover:
         began = runtime.monotonic()
         if began < self._rests_until:
             return True
-        self._left_to_others_s = 0.0
+        left_to_others_s = 0.0
         try:
-            return self._perform(runtime)
+            there_is_more, left_to_others_s = self._perform(runtime)
+            return there_is_more
         finally:
             ended = runtime.monotonic()
-            cost = max(ended - began, self._left_to_others_s)
+            cost = max(ended - began, left_to_others_s)
             self._rests_until = ended + cost * self._rest_times
 
-    def _perform(self, runtime: Runtime) -> bool:
+    def _perform(self, runtime: Runtime) -> tuple[bool, float]:
+        """Give whether there may be more now, and the seconds it leaves the database to do."""
         now = runtime.clock()
         with reading(runtime.database) as session:
             retention = current_retention(session)
             progress = current_progress(session)
         try:
-            progress = self._go_on(runtime, retention, progress, now)
+            if progress.keys:
+                progress = _forget_keys(runtime, progress, now)
+                left_to_others_s = KEYS_AT_ONCE * KEY_COST_S
+            else:
+                progress = self._go_on(runtime, retention, progress, now)
+                left_to_others_s = 0.0
         except OvertakenError:
             log.info("retention_overtaken")
-            return True
+            return True, 0.0
         except ArchiveNotWrittenError as error:
             log.warning("archive_not_written", error=error.message, hint=error.hint)
             since = progress.failing_since or now
             failed = {"error": error.message, "failing_since": since}
             _save(runtime, progress.model_copy(update=failed), now)
-            return False
+            return False, 0.0
         if progress.kind is None and progress.removed:
             log.info("rows_removed", **progress.removed)
-        return progress.kind is not None
+        return progress.kind is not None, left_to_others_s
 
     def _go_on(
         self, runtime: Runtime, retention: Retention, progress: Progress, now: datetime
@@ -202,9 +208,6 @@ class Remover:
         began = runtime.monotonic()
         kept_for = kept(retention)
         archive = self._archive_of(retention, runtime)
-        if progress.keys:
-            self._left_to_others_s = KEYS_AT_ONCE * KEY_COST_S
-            return _forget_keys(runtime, progress, now)
         if progress.kind is None:
             self._wholes.begin_round()
         progress = progress.begun(now)
