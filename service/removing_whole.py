@@ -37,6 +37,9 @@ MOST_AT_ONCE = 20_000
 """Of rows that no seal covers, and that nobody needs to know singly."""
 MOST_TRIES = 3
 """How often a partition is gone through in which somebody writes meanwhile."""
+MOST_HELD = 4
+"""How often in a round it is tried to drop a partition that others read. Everybody who needs the
+table waits behind each try for a moment."""
 _SEALED = frozenset(table.name for table in COVERED)
 
 
@@ -81,6 +84,8 @@ class Wholes:
         self._singly: set[str] = set()
         self._look: _Look | None = None
         self._tries = 1
+        self._held = 0
+        self._set_aside: dict[str, _Look] = {}
 
     def begin_round(self) -> None:
         """Forget which partitions could not go as a whole."""
@@ -112,7 +117,9 @@ class Wholes:
         are looked at together.
         """
         look = self._look
-        if look is None or look.partition.name != partition.name or look.ids != ids:
+        if look is None or look.partition.name != partition.name:
+            look = self._look = self._set_aside.pop(partition.name, None)
+        if look is None or look.ids != ids:
             sealed = kind.name in _SEALED and has_seals(session)
             look = self._look = _Look(partition, store.moment(session), sealed, ids)
         if not (ids or look.sealed or kind.unneeded):
@@ -161,6 +168,26 @@ class Wholes:
         """Forget what was seen of a partition."""
         self._look = None
         self._tries = 1
+        self._held = 0
+
+    def is_held(self, partition: Partition) -> bool:
+        """Note that others had the table; says whether to leave the partition to the next round.
+
+        What was seen of it is kept for that: its rows are not archived once more.
+        """
+        self._held += 1
+        if self._held < MOST_HELD:
+            return False
+        log.warning(
+            "partition_held",
+            partition=partition.name,
+            hint="a transaction that has read it is still open, a dump perhaps (pg_stat_activity);"
+            " the next round tries again",
+        )
+        if self._look is not None:
+            self._set_aside[partition.name] = self._look
+        self.forget()
+        return True
 
     def begin_anew(self, partition: Partition) -> None:
         """Go through a partition once more from its beginning, a few times at most."""

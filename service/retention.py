@@ -286,9 +286,14 @@ class Remover:
             # What was not archived must not be taken for looked at.
             self._wholes.forget()
             raise
-        if not looked.to_end:
-            _save(runtime, progress, now)
-            return progress
+        if looked.to_end:
+            return self._drop(runtime, kind, whole, progress, now)
+        _save(runtime, progress, now)
+        return progress
+
+    def _drop(
+        self, runtime: Runtime, kind: Kind, whole: Partition, progress: Progress, now: datetime
+    ) -> Progress:
         try:
             with unit_of_work(runtime.database, runtime.queue) as work:
                 rows = self._wholes.drop(runtime, work.session, kind)
@@ -301,6 +306,9 @@ class Remover:
         except Unavailable as error:
             if not is_locked(error.__cause__):
                 raise
+            if self._wholes.is_held(whole):
+                progress = progress.behind(whole.last, now)
+                _save(runtime, progress, now)
         except StillNeededError:
             self._wholes.give_up(whole)
         else:

@@ -98,7 +98,7 @@ def _retention(session: Session, now: datetime) -> Verdict:
                 name,
                 f"there are {kind.name.replace('_', ' ')} whose time was over two days ago",
                 "a worker removes them in the background, oldest first; if this stays, look for "
-                "`chore_put_off` and `sealed_row_altered` in its log",
+                "`chore_put_off`, `partition_held` and `sealed_row_altered` in its log",
             )
     kept_for = f"deliveries {span(retention.deliveries)}, runs {span(retention.runs)}"
     archived = "" if retention.archive_directory is None else ", archived before they go"

@@ -80,6 +80,17 @@ def remove(house: SealedHouse, remover: Remover | None = None) -> None:
     raise AssertionError(message)
 
 
+def archive_what_goes(house: SealedHouse) -> None:
+    with unit_of_work(house.database, house.bell) as work:
+        set_policy(work.session, POLICY, plain_retention(Retention(archive=True)), now=house.now)
+
+
+def archived(data_dir: Path) -> list[str]:
+    """Give the ids of the deliveries that were archived."""
+    (file,) = (data_dir / "archive").glob("deliveries-*")
+    return [json.loads(line)["id"] for line in gzip.decompress(file.read_bytes()).splitlines()]
+
+
 def wrong(house: SealedHouse) -> list[tuple[What, str | None]]:
     return [(finding.what, finding.id) for finding in house.verify()[0]]
 
@@ -211,6 +222,29 @@ def test_a_partition_that_others_use_is_dropped_later(house: SealedHouse) -> Non
     assert wrong(house) == []
 
 
+def test_a_partition_that_somebody_keeps_open_holds_nothing_else_up(
+    house: SealedHouse, tmp_path: Path
+) -> None:
+    archive_what_goes(house)
+    rows = settled(house, 3)
+    with unit_of_work(house.database, house.bell) as work:
+        store_events(work.session, [event(house, "told")])
+    house.now += LATER
+    with capture_logs() as log, house.database.engine.connect() as dump:
+        dump.execute(text("SELECT count(*) FROM deliveries"))
+        remover = Remover(rest_times=0, large_bytes=0)
+        remove(house, remover)
+        held = [line["partition"] for line in log if line["event"] == "partition_held"]
+        assert held == ["deliveries_20261102"]
+        assert (len(left(house)), house.rows(EventRow)) == (3, [])
+        remove(house, remover)
+    remove(house, remover)
+    # It was gone through, and archived, once in all.
+    assert archived(tmp_path) == [str(row.id) for row in rows]
+    assert names(house) == []
+    assert wrong(house) == []
+
+
 def test_events_that_runs_need_stay(house: SealedHouse) -> None:
     house.workflow("name: one\non: [{event: go}]\nsteps: [{id: rest, sleep: 366d}]")
     needed, other = event(house, "needed"), event(house, "other")
@@ -235,8 +269,7 @@ def test_events_that_runs_need_stay(house: SealedHouse) -> None:
 
 
 def test_a_partition_is_archived_before_it_goes(house: SealedHouse, tmp_path: Path) -> None:
-    with unit_of_work(house.database, house.bell) as work:
-        set_policy(work.session, POLICY, plain_retention(Retention(archive=True)), now=house.now)
+    archive_what_goes(house)
     rows = settled(house, 5)
     house.now += LATER
     remover = Remover(rest_times=0, large_bytes=0)
@@ -245,9 +278,7 @@ def test_a_partition_is_archived_before_it_goes(house: SealedHouse, tmp_path: Pa
     (tmp_path / "archive").unlink()
     remove(house, remover)
     assert names(house) == []
-    (file,) = (tmp_path / "archive").glob("deliveries-*")
-    archived = [json.loads(line)["id"] for line in gzip.decompress(file.read_bytes()).splitlines()]
-    assert archived == [str(row.id) for row in rows]
+    assert archived(tmp_path) == [str(row.id) for row in rows]
 
 
 def test_keys_are_forgotten_by_whoever_goes_on(
