@@ -23,6 +23,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from examples.demo.installation import ASK_EVERY_S, Installation, start
+from examples.demo.story import HEAL_PULL_REQUEST, TESTS_REPOSITORY
 
 FOLDER = Path(__file__).parent
 RECORD, PICTURE = FOLDER / "healed-run.json", FOLDER / "healed-run.svg"
@@ -181,6 +182,8 @@ def _how(step: Row) -> str:
 
 def _what_came(step: Row, effects: Sequence[Row]) -> str:
     """Say in a few words what there is now, from the addresses in the outputs and the effects."""
+    if branch := (step["output"] or {}).get("head_branch"):
+        return f"→ branch {branch}"
     text = json.dumps(step["output"])
     if pull := re.search(r'"https://github\.com/([^/"]+/[^/"]+)/pull/(\d+)(#issuecomment)?', text):
         kind = "comment on" if pull[3] else "pull request"
@@ -230,7 +233,10 @@ def record() -> None:
     """Let one failed run be healed, with one refusal of GitHub on the way, and keep its record."""
     with tempfile.TemporaryDirectory() as folder, start(Path(folder), None) as installation:
         twins = installation.twins
-        twins["checksum"].lever("outcomes", {"runs": ["failed"], "heals": ["pr"]})
+        branch = f"checksum/heal-{HEAL_PULL_REQUEST}"
+        healed = {"repo": TESTS_REPOSITORY, "number": HEAL_PULL_REQUEST, "branch": branch}
+        twins["github"].lever("pulls", healed | {"head_sha": "cd" * 20})
+        twins["checksum"].lever("outcomes", {"runs": ["failed", "passed"], "heals": ["pr"]})
         twins["github"].fault("status", method="POST", path="*/comments", status=502, times=1)
         twins["vibeview"].lever("send", {"event": "run.failed"})
         deadline = time.monotonic() + PATIENCE_S
