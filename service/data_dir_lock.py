@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.errors import ConfigurationError
+from service.settings import writing_into
 
 FILE = "up.lock"
 
@@ -17,10 +18,11 @@ FILE = "up.lock"
 def hold_data_dir(data_dir: Path) -> Iterator[None]:
     """Hold the data directory for this process; the lock goes with the process, however it ends.
 
-    Raises ConfigurationError when another process holds it.
+    Raises ConfigurationError when another process holds it, or it cannot be written.
     """
-    # Not truncated before the lock is ours: the one who holds it has written its id there.
-    descriptor = os.open(data_dir / FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    with writing_into(data_dir):
+        # Not truncated before the lock is ours: the one who holds it has written its id there.
+        descriptor = os.open(data_dir / FILE, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -37,3 +39,10 @@ def hold_data_dir(data_dir: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def ensure_unheld(data_dir: Path) -> None:
+    """Raise ConfigurationError when another process holds the data directory; makes nothing."""
+    if (data_dir / FILE).exists():
+        with hold_data_dir(data_dir):
+            pass

@@ -110,7 +110,7 @@ class Settings(BaseSettings):
         keys = self.secret_keys or self._kept_keys()
         if not keys:
             path = self.data_dir / SECRET_KEY_FILE
-            with _writing_into(self.data_dir):
+            with writing_into(self.data_dir):
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                     file.write(secrets.token_urlsafe(48) + "\n")
@@ -122,7 +122,7 @@ class Settings(BaseSettings):
 
         Raises ConfigurationError when it cannot be made or written.
         """
-        with _writing_into(self.data_dir):
+        with writing_into(self.data_dir):
             self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _kept_keys(self) -> tuple[str, ...]:
@@ -140,7 +140,8 @@ class Settings(BaseSettings):
 
 
 @contextmanager
-def _writing_into(data_dir: Path) -> Iterator[None]:
+def writing_into(data_dir: Path) -> Iterator[None]:
+    """Raise ConfigurationError for what the data directory refuses in the block."""
     try:
         yield
     except OSError as error:

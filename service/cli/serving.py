@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING
 
 import click
@@ -18,9 +19,9 @@ import structlog
 from schemas.clock import utc_now
 from service.afterwards import Afterwards
 from service.cli.output import console, json_option, print_line, shown_command
-from service.data_dir_lock import hold_data_dir
+from service.data_dir_lock import ensure_unheld, hold_data_dir
 from service.db import Database
-from service.errors import HookwrightError
+from service.errors import ConfigurationError, HookwrightError
 from service.log import configure_logging
 from service.opening import may_open
 from service.queue import DramatiqQueue, Queue, UnheardQueue, make_broker
@@ -53,14 +54,15 @@ def up_command(*, as_json: bool) -> int:
     Uses SQLite and a queue in the process unless HOOKWRIGHT_DATABASE_URL and
     HOOKWRIGHT_REDIS_URL name others. A secret key is generated in the data directory.
     """
-    settings = load_settings().with_generated_keys()
+    settings = load_settings()
     _begin_log(settings)
-    # Nothing is changed before it is certain that this process may serve.
+    # Nothing is made or changed before it is certain that this process may serve.
     with (
-        closing(web.listen(settings)) as listening,
         _opened(settings) as (database, queue),
-        hold_data_dir(settings.data_dir) if database.is_sqlite else nullcontext(),
+        closing(_listen(settings, database)) as listening,
+        _held(settings) if database.is_sqlite else nullcontext(),
     ):
+        settings = settings.with_generated_keys()
         ensure_current(database)
         # Deliveries are taken as soon as that is possible; all else is loaded and begins meanwhile.
         afterwards = Afterwards(on_failure=_stop)
@@ -90,6 +92,27 @@ def up_command(*, as_json: bool) -> int:
             if working.done() and not working.cancelled():
                 working.result().stop()
     return 0 if good else 1
+
+
+def _listen(settings: Settings, database: Database) -> socket:
+    """Open the listening socket; whoever holds the data directory is told of before the port.
+
+    The directory is asked for only when the port is taken: a start that may go on loses no time,
+    and one that may not makes no directory.
+    """
+    try:
+        return web.listen(settings)
+    except ConfigurationError:
+        if database.is_sqlite:
+            ensure_unheld(settings.data_dir)
+        raise
+
+
+@contextmanager
+def _held(settings: Settings) -> Iterator[None]:
+    settings.make_data_dir()
+    with hold_data_dir(settings.data_dir):
+        yield
 
 
 def _start_workers(settings: Settings, database: Database, queue: DramatiqQueue) -> Running:

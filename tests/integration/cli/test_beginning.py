@@ -181,13 +181,6 @@ def test_the_banner_of_another_port_says_what_a_second_terminal_has_to_set(
     assert "nothing yet" in running.run("alert", "list", HOOKWRIGHT_URL=url, HOOKWRIGHT_PORT="1")
 
 
-def test_an_address_in_use_is_said_in_one_line(running: Shell) -> None:
-    shell = running
-    said = shell.run("up", code=1)
-    assert "cannot listen on 127.0.0.1" in said
-    assert "HOOKWRIGHT_PORT" in said
-
-
 def test_a_server_that_is_not_there_is_said_in_one_line(shell: Shell) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     said = shell.run("run", "list", "--url", url, "--token", "hw_x", code=1)

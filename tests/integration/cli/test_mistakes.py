@@ -22,17 +22,26 @@ def test_a_data_directory_that_cannot_be_written_is_said(
     assert "hint: " in said
 
 
-def test_a_second_up_in_the_same_data_directory_is_refused(running: Shell) -> None:
-    said = running.run("up", code=1, HOOKWRIGHT_PORT=str(free_port()))
+@pytest.mark.parametrize("port", ["its own", "another"])
+def test_a_second_up_in_the_same_data_directory_is_refused(running: Shell, port: str) -> None:
+    other = {} if port == "its own" else {"HOOKWRIGHT_PORT": str(free_port())}
+    said = running.run("up", code=1, **other)
     assert "another `hookwright up` runs in .hookwright (process " in said
     assert "hint: stop it" in said
+    assert "cannot listen" not in said
 
 
-def test_up_on_a_taken_port_changes_nothing(running: Shell, shell: Shell) -> None:
-    shell.run("init")
+@pytest.mark.parametrize("first", [(), ("init",)])
+def test_up_on_a_taken_port_makes_nothing(
+    running: Shell, shell: Shell, first: tuple[str, ...]
+) -> None:
+    if first:
+        shell.run(*first)
+    before = sorted(shell.folder.rglob("*"))
     said = shell.run("up", code=1, HOOKWRIGHT_PORT=running.environment["HOOKWRIGHT_PORT"])
-    assert "cannot listen on" in said
-    assert not (shell.folder / ".hookwright/hookwright.db").exists()
+    assert "cannot listen on 127.0.0.1" in said
+    assert "HOOKWRIGHT_PORT" in said
+    assert sorted(shell.folder.rglob("*")) == before
 
 
 def test_asking_whether_the_tables_are_current_makes_nothing(shell: Shell) -> None:
