@@ -30,7 +30,8 @@ LONGEST_TEXT = 20_000
 
 NEW = (
     ("ix_events_vendor_source_type_id", "events", ("vendor", OF_SOURCE, "type", "id"), None),
-    ("ix_events_subject_id", "events", ("subject", "id"), None),
+    ("ix_events_subject_id", "events",
+     ("subject", "id", "vendor", "source", "type", "received_at"), None),
     ("ix_deliveries_source_state_id", "deliveries", ("source", "state", "id"), None),
     ("ix_runs_workflow_status_id", "runs", ("workflow", "status", "id"), IS_ROOT),
     ("ix_runs_parent_id_id", "runs", ("parent_id", "id"), IS_BRANCH),

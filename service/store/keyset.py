@@ -78,7 +78,8 @@ class Wanted:
     """Which rows.
 
     `among`: only with these values in the keyset's columns (None: with any); `alone`: what each of
-    these columns was narrowed to by itself. `conditions` and `having` are SQL, whose parameters are
+    these columns was narrowed to by itself, which together with the conditions says the same.
+    `conditions` and `having` are SQL, whose parameters are
     in `values`; what they are to have is looked for among those that fulfil the conditions.
     `are_few`: an index of their own finds the rows that fit, `in_no_order`: and not the newest
     first. `window`: among so many of the newest alone. `before` is the id the page begins behind.
@@ -267,9 +268,7 @@ class _Statement:
             bounds.append(self._bind("id >=", "lowest", first_id(wanted.since)))
         if wanted.until is not None:
             bounds.append(self._bind("id <", "below", first_id(wanted.until)))
-        for at, (column, values) in enumerate(wanted.alone.items()):
-            bounds.append(f"{column} = ANY(CAST(:alone{at} AS text[]))")
-            self.values[f"alone{at}"] = list(values)
+        bounds += self._are_alone()
         always = [self._keyset.always] if self._keyset.always else []
         where = " AND ".join([*wanted.conditions, *wanted.having, *always, *bounds]) or "true"
         return f"SELECT FROM {self._keyset.table} WHERE {where}"
@@ -336,7 +335,8 @@ class _Statement:
         first = f"({names}, id) >= ({given}, :lowest)" if begins else f"({names}) >= ({given})"
         last = f"({names}, id) < ({given}, :below)" if ends else f"({names}) <= ({given})"
         falling = ", ".join(f"{name} DESC" for name in (*self._keyset.columns, "id"))
-        order = f" ORDER BY {falling}" if self._order else ""
+        # In no order all rows would be gone through for what no index has.
+        order = f" ORDER BY {falling}" if self._order or self._wanted.having else ""
         where = " AND ".join([first, last, *self._conditions])
         return f"SELECT id FROM {self._keyset.table} WHERE {where}{order} LIMIT :limit"  # noqa: S608  # ours
 
@@ -367,14 +367,22 @@ class _Statement:
         value = "json_extract(given.value, '$[{}]')" if self._is_sqlite else "given.given{}"
         return [f"{name} = {value.format(at)}" for at, name in enumerate(self._keyset.columns)]
 
+    def _are_alone(self) -> list[str]:
+        """Give what each column was narrowed to by itself, as PostgreSQL compares it fastest."""
+        conditions = []
+        for at, (column, values) in enumerate(self._wanted.alone.items()):
+            conditions.append(f"{column} = ANY(CAST(:alone{at} AS text[]))")
+            self.values[f"alone{at}"] = list(values)
+        return conditions
+
     def _is_among(self) -> list[str]:
         if self._wanted.among is None:
             return []
+        if not self._is_sqlite:
+            # No index is to be sought by these: they are what most of the rows fulfil.
+            return [f"({one}) IS TRUE" for one in self._are_alone()]
         columns = range(len(self._keyset.columns))
-        if self._is_sqlite:
-            values = ", ".join(f"json_extract(value, '$[{at}]')" for at in columns)
-        else:
-            values = ", ".join(f"given{at}" for at in columns)
+        values = ", ".join(f"json_extract(value, '$[{at}]')" for at in columns)
         names = ", ".join(self._keyset.columns)
         return [f"({names}) IN (SELECT {values} FROM {self._given()})"]  # noqa: S608  # ours
 

@@ -124,17 +124,21 @@ def wanted_effects(session: Session, question: EffectQuestion) -> Wanted:
 def wanted_audit_events(session: Session, question: AuditFilter) -> Wanted:
     """Give which audit events are asked for."""
     among = None
+    alone: dict[str, Sequence[str]] = {}
     if question.action or question.by:
+        kinds = kinds_of(session, "audit_events")
         among = [
             (action, by)
-            for action, by, _ in kinds_of(session, "audit_events")
+            for action, by, _ in kinds
             if question.by in {None, by} and fits(question.action, action)
         ]
+        alone = _given(**{AUDIT_EVENTS.columns[1]: question.by})
+        alone |= _fitting(question.action, "action", {action for action, _, _ in kinds})
     times: dict[str, Any] = {"since": question.since, "until": question.until}
     if question.subject is None:
-        return Wanted(among, **times)
+        return Wanted(among, alone, **times)
     subject = {"subject": question.subject}
-    return Wanted(among, {}, ("subject = :subject",), values=subject, are_few=True, **times)
+    return Wanted(among, alone, ("subject = :subject",), values=subject, are_few=True, **times)
 
 
 def wanted_alerts(question: AlertQuestion) -> Wanted:
@@ -145,14 +149,15 @@ def wanted_alerts(question: AlertQuestion) -> Wanted:
             [question.state] if question.state else list(AlertState),
             [question.severity] if question.severity else list(Severity),
         )
+    alone = _given(state=question.state, severity=question.severity)
     times: dict[str, Any] = {"since": question.since, "until": question.until}
     if question.key is None:
-        return Wanted(among, **times)
+        return Wanted(among, alone, **times)
     if "*" not in question.key:
         key = {"key": question.key}
-        return Wanted(among, {}, ("key = :key",), values=key, are_few=True, **times)
+        return Wanted(among, alone, ("key = :key",), values=key, are_few=True, **times)
     pattern = {"key": literal(question.key).replace("*", "%"), "escape": ESCAPE}
-    return Wanted(among, {}, ("key LIKE :key ESCAPE :escape",), values=pattern, **times)
+    return Wanted(among, alone, ("key LIKE :key ESCAPE :escape",), values=pattern, **times)
 
 
 def fits(pattern: str | None, value: str) -> bool:

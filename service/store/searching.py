@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
 from sqlmodel import Session
@@ -18,6 +17,7 @@ from sqlmodel import Session
 from schemas.api_events import EventQuestion
 from schemas.ids import first_id
 from service.store.keyset import (
+    MOST_COMBINATIONS,
     SLACK,
     Wanted,
     count_up_to,
@@ -38,7 +38,9 @@ have the words: what is frequent is among them, and what is not, the index gives
 WIDEST_WINDOW = 10_000
 """So many are looked at when that is likely to be enough, by what the first of them had."""
 FEW = 5_000
-"""So many events of a subject are looked at one by one."""
+"""So many events are looked at one by one."""
+MOST_PLANNED = 5
+"""Parts of a search of which it is asked how many events have each: asking takes its time."""
 _WORD = re.compile(r"([^\W_]+)(\*?)")
 
 
@@ -128,33 +130,69 @@ def _search_postgres(session: Session, words: Words, wanted: Wanted, limit: int)
 
 
 def _all_having(session: Session, words: Words, wanted: Wanted) -> Wanted:
-    """Narrow what is wanted to events that have these words, in no order (PostgreSQL).
+    """Narrow what is wanted to events that have these words, for PostgreSQL to find them all.
 
-    The few of a subject are looked at themselves: the index would have to be asked for what others
-    have as well.
+    The index of words reads whatever is asked of it to its end. So it is asked for nothing where
+    fewer events are left without it, and for no more than a part of the words where few have that:
+    those few are looked at themselves.
     """
-    searched = replace(_having(words, wanted), in_no_order=True)
-    if wanted.are_few and planned_rows(session, EVENTS, wanted) <= FEW:
-        return replace(searched, having=tuple(f"({one}) IS TRUE" for one in searched.having))
-    return searched
+    searched = _having(words, wanted)
+    looked_at = tuple(f"({one}) IS TRUE" for one in searched.having)
+    if _are_fewer(session, wanted, words):
+        is_one_subject = wanted.are_few
+        return replace(
+            searched, having=looked_at, are_few=is_one_subject, in_no_order=is_one_subject
+        )
+    rarest = _rarest(session, words)
+    if rarest is None:
+        return replace(searched, in_no_order=True)
+    condition, values = _has(rarest, "rarest")
+    having = (condition, *looked_at)
+    values |= searched.values
+    return replace(searched, having=having, values=values, in_no_order=True)
+
+
+def _are_fewer(session: Session, wanted: Wanted, words: Words) -> bool:
+    """Say whether few are wanted, and fewer than have the words (PostgreSQL)."""
+    combinations = len(wanted.among or ())
+    if not (wanted.are_few or 0 < combinations <= MOST_COMBINATIONS):
+        return False
+    few = planned_rows(session, EVENTS, wanted)
+    return few <= FEW and few < _planned(session, words)
+
+
+def _rarest(session: Session, words: Words) -> Words | None:
+    """Give the part of the words that few events have, if there is one (PostgreSQL)."""
+    parts = [Words(words.whole, ())] if words.whole else []
+    parts += [Words((), (beginning,)) for beginning in words.beginnings]
+    if not 1 < len(parts) <= MOST_PLANNED:
+        return None
+    planned = {part: _planned(session, part) for part in parts}
+    rarest = min(parts, key=planned.__getitem__)
+    return rarest if planned[rarest] <= FEW else None
+
+
+def _planned(session: Session, words: Words) -> int:
+    return planned_rows(session, EVENTS, _having(words, Wanted()))
 
 
 def _having(words: Words, wanted: Wanted) -> Wanted:
     """Narrow what is wanted to events that have these words (PostgreSQL)."""
-    values: dict[str, Any] = {"words": " ".join(words.whole)}
-    queries = ["plainto_tsquery('simple', :words)"] if words.whole else []
+    condition, values = _has(words, "words")
+    return replace(wanted, having=(condition,), values={**wanted.values, **values}, are_few=True)
+
+
+def _has(words: Words, name: str) -> tuple[str, dict[str, str]]:
+    """Give the condition of events that have these words, and its parameters, named after one."""
+    values = {name: " ".join(words.whole)}
+    queries = [f"plainto_tsquery('simple', :{name})"] if words.whole else []
     for at, beginning in enumerate(words.beginnings):
         # Signs like ² are words for us and none for PostgreSQL: they find nothing.
-        word = f"plainto_tsquery('simple', :b{at})"
+        word = f"plainto_tsquery('simple', :{name}{at})"
         begins = f"CAST(CAST({word} AS text) || '\\:*' AS tsquery)"
         queries.append(f"CASE WHEN numnode({word}) = 0 THEN {word} ELSE {begins} END")
-        values[f"b{at}"] = beginning
-    return replace(
-        wanted,
-        having=(f"words @@ ({' && '.join(queries)})",),
-        values={**wanted.values, **values},
-        are_few=True,
-    )
+        values[f"{name}{at}"] = beginning
+    return f"words @@ ({' && '.join(queries)})", values
 
 
 def _search_sqlite(session: Session, words: Words, wanted: Wanted, limit: int) -> list[UUID]:
