@@ -9,7 +9,7 @@ from schemas.api import Answer
 
 
 class SourceOut(Answer):
-    """A receiving address. Secrets are never shown."""
+    """A receiving address. Secrets are never shown: in `url`, TOKEN stands for the path token."""
 
     name: str
     vendor: str

@@ -73,7 +73,8 @@ class Report:
     runs_new: int = 0
     runs_present: int = 0
     present_played: int = 0
-    """Runs of the present version that are no record: their events came before it."""
+    """Runs of the present version that are no record: their events came before it, and no version
+    of then had begun a run for them."""
     not_played: int = 0
     """Runs that were started by hand, by a schedule or by a call."""
     guessed: int = 0
@@ -85,6 +86,8 @@ class Report:
     steps_present: dict[str, Counter[str]] = field(default_factory=dict)
     effects_new: Counter[str] = field(default_factory=Counter)
     effects_present: Counter[str] = field(default_factory=Counter)
+    effects_played: Counter[str] = field(default_factory=Counter)
+    """Those of `effects_present` that were never made: their runs were played."""
     emitted: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     found: list[dict[str, Any]] = field(default_factory=list)
@@ -145,6 +148,7 @@ class Report:
                 "present": {path: dict(states) for path, states in self.steps_present.items()},
             },
             "effects": {"new": dict(self.effects_new), "present": dict(self.effects_present)},
+            "effects_played": dict(self.effects_played),
             "emitted": dict(self.emitted),
             "errors": dict(self.errors.most_common()),
             "examples": self.found,
@@ -169,7 +173,10 @@ class Report:
     def _count_present(self, story: Story) -> None:
         self.runs_present += 1
         self.ends_present[story.status] += 1
-        self.effects_present.update(effect.action for effect in story.effects)
+        actions = [effect.action for effect in story.effects]
+        self.effects_present.update(actions)
+        if story.run_id is None:
+            self.effects_played.update(actions)
         _count_steps(self.steps_present, story)
 
 

@@ -16,6 +16,8 @@ from service.workflows.document import parse_document
 from service.workflows.findings import DocumentError, Finding
 from service.workflows.triggering import Member, circle_findings
 
+_PATTERNS = ("*.yaml", "*.yml")
+
 
 @dataclass(slots=True)
 class CheckedFiles:
@@ -29,10 +31,22 @@ class CheckedFiles:
 
 
 def check_files(paths: Sequence[Path]) -> CheckedFiles:
-    """Check these documents; a call of one that is not among them is left unchecked."""
+    """Check these documents; a call of one that is not among them is left unchecked.
+
+    A folder stands for the documents that lie in it itself.
+    """
+    checked = CheckedFiles()
+    files: list[Path] = []
+    for path in paths:
+        inside = _documents_in(path) if path.is_dir() else [path]
+        files += inside
+        if not inside:
+            checked.findings.append(
+                Finding(str(path), 1, 1, "the folder holds no *.yaml", "name another folder")
+            )
     # A shell's `*.yaml` names the tests beside the documents too.
-    documents = [path for path in paths if not path.name.endswith(TESTS_SUFFIX)] or paths
-    checked = CheckedFiles(count=len(documents))
+    documents = [path for path in files if not path.name.endswith(TESTS_SUFFIX)] or files
+    checked.count = len(documents) + len(checked.findings)
     texts: dict[Path, str] = {}
     for path in documents:
         try:
@@ -66,6 +80,11 @@ def check_files(paths: Sequence[Path]) -> CheckedFiles:
     }
     checked.unchecked_calls = tuple(sorted(called - {signature.name for signature in known}))
     return checked
+
+
+def _documents_in(folder: Path) -> list[Path]:
+    found = (path for pattern in _PATTERNS for path in folder.glob(pattern))
+    return sorted(path for path in found if not path.name.endswith(TESTS_SUFFIX))
 
 
 def check_configured(configuration: Path) -> CheckedFiles:

@@ -168,7 +168,10 @@ def _tell(report: Report) -> None:
     out.print(f"{_count(report.events, 'event')} that could start it")
     if report.present_played:
         events = _count(report.present_played, "event")
-        out.print(f"{events} came before the present version: what it would have done is played")
+        out.print(
+            f"{events} came before the present version and had begun no run then: what it would "
+            "have done is played"
+        )
     if report.not_played:
         runs = _count(report.not_played, "run")
         out.print(f"{runs} started by hand, by a schedule or by a call: not played")
@@ -179,7 +182,7 @@ def _tell(report: Report) -> None:
             ["runs", f"{report.runs_new:,}", f"{report.runs_present:,}"],
             *_beside("  ", report.ends_new, report.ends_present),
             *([["effects", "", ""]] if report.effects_new or report.effects_present else []),
-            *_beside("  ", report.effects_new, report.effects_present),
+            *_beside("  ", report.effects_new, report.effects_present, report.effects_played),
             *([["emitted", "", ""]] if report.emitted else []),
             *_beside("  ", report.emitted, {}),
             ["steps that succeeded", "", ""],
@@ -190,9 +193,19 @@ def _tell(report: Report) -> None:
     _tell_differences(out, report)
 
 
-def _beside(indent: str, new: Mapping[str, int], present: Mapping[str, int]) -> list[list[str]]:
+def _beside(
+    indent: str,
+    new: Mapping[str, int],
+    present: Mapping[str, int],
+    played: Mapping[str, int] | None = None,
+) -> list[list[str]]:
+    marks = {name: f" ({count:,} played)" for name, count in (played or {}).items()}
     return [
-        [f"{indent}{name}", f"{new.get(name, 0):,}", f"{present.get(name, 0):,}"]
+        [
+            f"{indent}{name}",
+            f"{new.get(name, 0):,}",
+            f"{present.get(name, 0):,}{marks.get(name, '')}",
+        ]
         for name in dict.fromkeys([*new, *present])
     ]
 

@@ -42,6 +42,10 @@ class ApiClient:
             trust_env=not is_local(self.url),
         )
 
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._http.close()
+
     def get(self, path: str, **params: object) -> Any:
         """Give an answer's JSON; parameters of None are left out."""
         asked = {name: str(value) for name, value in params.items() if value is not None}
@@ -114,7 +118,9 @@ def _open(url: str | None, token: str | None) -> ApiClient:
     settings = load_settings()
     address = url or settings.server_url
     check_address(address, "--url" if url else "HOOKWRIGHT_URL")
-    return ApiClient(address, token or settings.token or _own_token(settings, address))
+    api = ApiClient(address, token or settings.token or _own_token(settings, address))
+    click.get_current_context().call_on_close(api.close)
+    return api
 
 
 def _own_token(settings: Settings, address: str) -> str:

@@ -18,7 +18,7 @@ from service.cli.output import (
     print_json,
     state,
 )
-from service.cli.showing import limit_option, list_rows, print_runs, state_option
+from service.cli.showing import limit_option, list_rows, newest_id, print_runs, state_option
 
 Row = dict[str, Any]
 
@@ -32,7 +32,11 @@ def delivery_command() -> None:
 @click.option("--source", help="Only of this source.")
 @click.option("--vendor", help="Only of this vendor.")
 @state_option("--state", DeliveryState)
-@click.option("--q", metavar="TEXT", help="Only with this delivery key, or with this in it.")
+@click.option(
+    "--q",
+    metavar="TEXT",
+    help="Only with exactly this delivery key; where there is none, only with this in it.",
+)
 @since_option
 @until_option
 @limit_option
@@ -64,11 +68,16 @@ def delivery_list(api: ApiClient, *, limit: int, as_json: bool, **filters: Any) 
     short_help="Show what came, and what became of it.",
     epilog="Example: hookwright delivery show 0197c9bb-…",
 )
-@click.argument("delivery_id", metavar="ID")
+@click.argument("delivery_id", metavar="[ID]", required=False)
 @json_option
 @remote
-def delivery_show(api: ApiClient, *, delivery_id: str, as_json: bool) -> None:
-    """Show a delivery: what came, and what became of it. The beginning of an ID is enough."""
+def delivery_show(api: ApiClient, *, delivery_id: str | None, as_json: bool) -> None:
+    """Show a delivery: what came, and what became of it.
+
+    Without an ID, the newest delivery. The beginning of an ID is enough when it fits one alone.
+    """
+    if delivery_id is None:
+        delivery_id = newest_id(api, "delivery", "/deliveries")
     found = find_one(api, "delivery", delivery_id)
     if as_json:
         print_json(found)

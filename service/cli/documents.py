@@ -17,14 +17,14 @@ from service.workflows.triggering import Link, links_of
 
 _LONGEST_LINE = 160
 _documents = click.argument(
-    "documents", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path)
+    "documents", metavar="[FILE|FOLDER]...", nargs=-1, type=click.Path(path_type=Path)
 )
 
 
 @click.command(
     "lint",
     short_help="Check documents and show all that is wrong.",
-    epilog="Example: hookwright workflow lint workflows/*.yaml",
+    epilog="Example: hookwright workflow lint workflows",
 )
 @_documents
 @json_option

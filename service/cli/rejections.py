@@ -21,7 +21,7 @@ from service.cli.output import (
     print_json,
     print_table,
 )
-from service.cli.showing import limit_option, list_rows
+from service.cli.showing import limit_option, list_rows, newest_id
 from service.errors import NotFound
 from service.workflows.findings import did_you_mean
 
@@ -86,11 +86,16 @@ def hint_of(rows: Sequence[Row]) -> str | None:
     short_help="Show what was refused, why, and what to do.",
     epilog="Example: hookwright rejection show 0197c9bb-…",
 )
-@click.argument("rejection_id", metavar="ID")
+@click.argument("rejection_id", metavar="[ID]", required=False)
 @json_option
 @remote
-def rejection_show(api: ApiClient, *, rejection_id: str, as_json: bool) -> None:
-    """Show a refused request: the true reason, and what to do. The beginning of an ID is enough."""
+def rejection_show(api: ApiClient, *, rejection_id: str | None, as_json: bool) -> None:
+    """Show a refused request: the true reason, and what to do.
+
+    Without an ID, the newest one. The beginning of an ID is enough when it fits one alone.
+    """
+    if rejection_id is None:
+        rejection_id = newest_id(api, "rejection", "/rejections")
     found = find_one(api, "rejection", rejection_id)
     if as_json:
         print_json(found)

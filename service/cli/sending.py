@@ -29,6 +29,10 @@ HINTS = {
     "gives it; `hookwright source show NAME` lists what was refused",
 }
 """What to do now, by the status that the server answered."""
+UNNAMED = (
+    "this sender names no delivery, so that the same body is the same delivery; change the body "
+    "to send another"
+)
 
 
 @click.command("send", epilog="Example: hookwright send vibeview run.failed --repeat 3")
@@ -52,7 +56,8 @@ def send_command(
     """Send SAMPLE to SOURCE, signed with the secret that the configuration file names.
 
     SAMPLE is one of the vendor's samples or the path of a file; without it the samples are listed.
-    Each repetition is a new delivery unless --same is given.
+    Each repetition is a new delivery unless --same is given. Where the sender names no delivery (a
+    generic source whose scheme has no id) the same body is the same delivery: a duplicate.
     """
     settings = load_settings()
     declared = read_source(settings.config, environment(), source)
@@ -81,7 +86,7 @@ def send_command(
     else:
         for answer in answers:
             _tell(answer)
-        _tell_hints(answers, source)
+        _tell_hints(answers, source, same=same)
     return 0 if all(answer["status_code"] < httpx.codes.BAD_REQUEST for answer in answers) else 1
 
 
@@ -132,10 +137,16 @@ def _tell(answer: dict[str, Any]) -> None:
     console().print(line)
 
 
-def _tell_hints(answers: list[dict[str, Any]], source: str) -> None:
+def _tell_hints(answers: list[dict[str, Any]], source: str, *, same: bool) -> None:
     for code in dict.fromkeys(answer["status_code"] for answer in answers):
         if code in HINTS:
             click.echo(f"  hint: {HINTS[code].replace('NAME', source)}", err=True)
+    if not same and any(_is_duplicate(answer) for answer in answers):
+        click.echo(f"  hint: {UNNAMED}", err=True)
+
+
+def _is_duplicate(answer: dict[str, Any]) -> bool:
+    return isinstance(answer["body"], dict) and answer["body"].get("status") == "duplicate"
 
 
 def _list_samples(source: str, vendor: str, *, as_json: bool) -> None:

@@ -39,6 +39,7 @@ LONGEST_LINE = 200
 """Characters of such a line."""
 
 _ONLY_IF_ANY = frozenset({"why", "mark"})
+_MORE = "there are more than these {}: --limit N"
 
 
 def limit_of(default: int) -> Callable[[Command], Command]:
@@ -69,14 +70,15 @@ def state_option(name: str, states: type[StrEnum]) -> Callable[[Command], Comman
 def take_rows(
     api: ApiClient, path: str, limit: int, filters: Mapping[str, object], *, as_json: bool
 ) -> list[Row]:
-    """Give up to `limit` rows of a list, and tell people when there are more of them."""
+    """Give up to `limit` rows of a list; below what is printed people are told of more."""
     asked = {
         name: value.isoformat() if isinstance(value, datetime) else value
         for name, value in filters.items()
     }
     rows = list(api.rows(path, limit + 1, asked))
     if len(rows) > limit and not as_json and Console(stderr=True).is_terminal:
-        click.echo(f"there are more than these {limit}: --limit N", err=True)
+        context = click.get_current_context()
+        context.call_on_close(lambda: click.echo(_MORE.format(limit), err=True))
     return rows[:limit]
 
 
@@ -115,7 +117,7 @@ def list_rows(
     return rows
 
 
-def _newest(api: ApiClient, kind: str, path: str, **filters: object) -> str:
+def newest_id(api: ApiClient, kind: str, path: str, **filters: object) -> str:
     """Give the id of the newest thing of a kind. Raises NotFound when there is none."""
     rows = list(api.rows(path, 1, filters))
     if not rows:
@@ -234,7 +236,7 @@ def run_show(api: ApiClient, *, run_id: str | None, workflow: str | None, as_jso
     if workflow is not None:
         _check_workflow(api, workflow)
     if run_id is None:
-        run_id = _newest(api, "run", "/runs", workflow=workflow)
+        run_id = newest_id(api, "run", "/runs", workflow=workflow)
     found = find_one(api, "run", run_id)
     if as_json:
         print_json(found)
@@ -253,6 +255,7 @@ def event_command() -> None:
 @event_command.command("list", epilog="Example: hookwright event list --type 'test_run.*'")
 @click.option("--type", help="Only of this type; * stands for anything.")
 @click.option("--vendor", help="Only of this vendor.")
+@click.option("--source", help="Only of this source.")
 @click.option("--subject", help="Only about this thing.")
 @click.option(
     "--search",
@@ -299,7 +302,7 @@ def event_show(api: ApiClient, *, event_id: str | None, as_json: bool) -> None:
     Without an ID, the newest event. The beginning of an ID is enough when it fits one alone.
     """
     if event_id is None:
-        event_id = _newest(api, "event", "/events")
+        event_id = newest_id(api, "event", "/events")
     found = find_one(api, "event", event_id)
     if as_json:
         print_json(found)

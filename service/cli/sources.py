@@ -35,6 +35,7 @@ from service.identification import identify
 from service.secret_references import resolve_secret
 from service.settings import environment, load_settings
 from service.vendors import BY_NAME
+from service.vendors.base import Vendor
 from service.yaml_text import flow_yaml
 
 NEWEST = 5
@@ -50,7 +51,7 @@ def source_command() -> None:
 @json_option
 @remote
 def source_list(api: ApiClient, *, limit: int, as_json: bool) -> None:
-    """List sources and the addresses vendors send to."""
+    """List sources and the addresses vendors send to; TOKEN stands for a path token."""
     rows = take_rows(api, "/sources", limit, {}, as_json=as_json)
     if as_json:
         print_json(rows)
@@ -90,14 +91,14 @@ def source_show(api: ApiClient, *, name: str, template: bool, as_json: bool) -> 
     if template:
         print_template(vendor)
         return
-    guided = with_own_places(vendor, source["name"])
+    guided = with_own_places(vendor, source["name"], url, signed=signed)
     newest = list(api.rows("/deliveries", NEWEST, {"source": name}))
     refused = list(api.rows("/rejections", NEWEST, {"source": name}))
     if as_json:
         shown = {
             **source,
             "signed": signed,
-            "steps": [step.replace("{url}", url) for step in guided.guide.incoming],
+            "steps": list(guided.guide.incoming),
             "notes": list(vendor.guide.notes),
             "pages": list(vendor.guide.pages),
             "template": vendor.guide.template,
@@ -115,11 +116,11 @@ def source_show(api: ApiClient, *, name: str, template: bool, as_json: bool) -> 
         {
             "source": source["name"],
             "vendor": vendor.title,
-            "address": url if signed else f"{url}/TOKEN",
-            "proven by": "a signature" if signed else "its address: TOKEN is its path token",
+            "address": url,
+            "proven by": _proof(url, signed=signed),
             "options": flow_yaml(source["options"]) if source["options"] else "the vendor's own",
             "connection": source["connection"],
-            "reconcile": _schedule(source["reconcile"]),
+            "reconcile": _schedule(vendor, source["reconcile"]),
             "enabled": source["enabled"],
         }
     )
@@ -127,8 +128,17 @@ def source_show(api: ApiClient, *, name: str, template: bool, as_json: bool) -> 
     _print_newest(newest, refused)
 
 
-def _schedule(found: dict[str, Any] | None) -> str:
+def _proof(url: str, *, signed: bool) -> str:
+    """Say what proves a delivery of the source with this address."""
+    if not signed:
+        return "its address: TOKEN is its path token"
+    return "a signature, and TOKEN, its path token" if url.endswith("/TOKEN") else "a signature"
+
+
+def _schedule(vendor: Vendor, found: dict[str, Any] | None) -> str:
     """Give in words how often a source is compared with the vendor's record, how far back."""
+    if not vendor.records:
+        return f"no: there is no record of {vendor.title} to compare with"
     config = ReconcileConfig.model_validate(found or {})
     back = f"{duration(config.since.total_seconds())} back"
     if config.every is None:

@@ -101,7 +101,8 @@ def source(row: SourceRow, settings: Settings) -> SourceOut:
     """Give a source with the address a vendor sends to."""
     base = (settings.public_url or settings.server_url).rstrip("/")
     values = {name: getattr(row, name) for name in SourceOut.model_fields if name != "url"}
-    return SourceOut(**values, url=f"{base}/hooks/{row.name}")
+    token = "/TOKEN" if row.path_token_sha256 is not None else ""
+    return SourceOut(**values, url=f"{base}/hooks/{row.name}{token}")
 
 
 def workflow(

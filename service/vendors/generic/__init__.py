@@ -36,6 +36,10 @@ GUIDE = Guide(
             "An event is named `generic.` and the sender's own name, unless `events` says which of "
             "our types it is."
         ),
+        (
+            "Events are searched by their facts: of a body, what no fact of `facts` names is not "
+            "found by its words."
+        ),
     ),
     configuration="""\
 sources:

@@ -118,6 +118,7 @@ def test_a_step_that_had_not_ended_is_no_difference(installation: Installation) 
     report = play(installation, slow, present=slow)
     assert report["compared"] == {"same": 1}
     assert report["present_played"] == 0
+    assert report["effects_played"] == {}
 
 
 def test_events_that_start_it_now_and_events_that_do_not_any_more_are_told(
@@ -163,6 +164,7 @@ def test_before_its_time_the_present_version_is_played_too(installation: Install
     report = play(installation, changed, present=PRESENT, since_present=timedelta(hours=1))
     assert report["runs"] == {"new": 2, "present": 2}
     assert report["present_played"] == 2
+    assert report["effects"]["present"] == report["effects_played"] == {"robot.once": 2}
     assert report["compared"] == {"different": 2}
     later = play(installation, changed, present=PRESENT, since_present=-timedelta(hours=1))
     assert later["runs"] == {"new": 2, "present": 0}
