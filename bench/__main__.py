@@ -10,6 +10,7 @@ from bench import door, idle, lists, memory, removing, report, size, starting, w
 from bench.figures import Context, Figure, Verdict
 from bench.loading import has_wrk
 from bench.machine import LOAD_CPU, describe, on_cpu
+from bench.report import Extent
 from bench.servers import Servers
 
 MEASUREMENTS = (
@@ -24,7 +25,7 @@ MEASUREMENTS = (
 )
 SECONDS, QUICK_SECONDS = 5.0, 1.0
 ROUNDS = 3
-DATABASES = ("postgres", "sqlite")
+WHOLE = f"every figure, {ROUNDS} rounds or more, of {SECONDS:g} seconds or more"
 NO_WRK = (
     "wrk is not installed: bench/load.py loads, which takes more of its processor for each request"
     " (apt install wrk, dnf install wrk or brew install wrk)"
@@ -32,17 +33,20 @@ NO_WRK = (
 
 
 def main() -> int:
-    """Measure and write; 1 when a figure is void or misses what is wanted, unless `--quick`."""
+    """Measure and write.
+
+    Gives 1 when a figure is void or misses its bound; of a quick run only when one is void.
+    """
     options = _arguments()
     names = chosen(options.only)
     if options.list:
-        for one in MEASUREMENTS:
-            for wanted in one.figures:
-                print(f"{wanted.name:<20} {wanted.bound:<12} {wanted.says}")
+        _list()
         return 0
     rounds = options.rounds or (1 if options.quick else ROUNDS)
-    if options.publish and (options.quick or rounds < ROUNDS or names != chosen(None)):
-        sys.exit(f"what is published is a whole run: every figure, of {ROUNDS} rounds or more")
+    seconds = options.seconds or (QUICK_SECONDS if options.quick else SECONDS)
+    extent = _extent(quick=options.quick, names=names, rounds=rounds, seconds=seconds)
+    if options.publish and extent is not Extent.WHOLE:
+        sys.exit(f"what is published is a whole run: {WHOLE}")
     if not has_wrk():
         _tell(NO_WRK)
     began = time.monotonic()
@@ -52,25 +56,33 @@ def main() -> int:
             servers=servers,
             names=names,
             rounds=rounds,
-            seconds=options.seconds or (QUICK_SECONDS if options.quick else SECONDS),
+            seconds=seconds,
             quick=options.quick,
             tell=_tell,
         )
         machine = describe()
         for measurement in MEASUREMENTS:
             if context.chosen(measurement.figures):
-                _tell(f"{measurement.name}:")
+                _tell(f"{measurement.name}: after {(time.monotonic() - began) / 60:.1f} minutes")
                 figures.extend(measurement.run(context))
         machine |= servers.versions()
     took = time.monotonic() - began
-    written = report.Report(machine, figures, context.samples, took, quick=options.quick)
+    written = report.Report(machine, figures, context.samples, took, extent)
     print(report.markdown(written))
     for path in report.write(written):
         _tell(f"wrote {path}")
+    if extent is not Extent.WHOLE:
+        _tell(f"it was no whole run ({WHOLE}): {Extent.WHOLE}.* is as it was")
     if options.publish:
         _tell(f"wrote {report.publish(written)}")
     bad = {Verdict.VOID} if options.quick else {Verdict.VOID, Verdict.MISSED}
     return 1 if any(figure.verdict in bad for figure in figures) else 0
+
+
+def _list() -> None:
+    for one in MEASUREMENTS:
+        for wanted in one.figures:
+            print(f"{wanted.name:<20} {wanted.bound:<12} {wanted.says}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -99,8 +111,19 @@ def chosen(only: list[str] | None) -> frozenset[str]:
     }
     unknown = [one for one in only or () if not any(f"{n}/".startswith(f"{one}/") for n in known)]
     if unknown:
-        sys.exit(f"there is no {', '.join(unknown)}; known are {', '.join(known)}")
+        groups = ", ".join(one.name for one in MEASUREMENTS)
+        sys.exit(
+            f"there is no {', '.join(unknown)}; measurements are {groups};"
+            f" figures of them are {', '.join(known)}"
+        )
     return frozenset(meant)
+
+
+def _extent(*, quick: bool, names: frozenset[str], rounds: int, seconds: float) -> Extent:
+    if quick:
+        return Extent.QUICK
+    is_whole = names == chosen(None) and rounds >= ROUNDS and seconds >= SECONDS
+    return Extent.WHOLE if is_whole else Extent.PARTIAL
 
 
 def _tell(line: str) -> None:

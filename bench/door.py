@@ -20,14 +20,13 @@ from bench.rounds import Round, load_round
 class Comparison:
     """A figure, and the two loads whose rates or latencies it divides.
 
-    `beside`: another by which it is divided as well, for the note of the figure that `words` begin.
+    `beside`: others by which it is divided as well, with the words that tell it in the note.
     """
 
     wanted: Wanted
     over: str
     under: str
-    beside: str = ""
-    words: str = ""
+    beside: tuple[tuple[str, str], ...] = ()
 
     def of(self, over: Round, under: Round) -> float:
         """Divide."""
@@ -36,6 +35,8 @@ class Comparison:
         return over.answers.rate / under.answers.rate
 
 
+ASYNC = "÷ the same route as `async def`, which holds up its event loop"
+QUEUED = "÷ the same route with one connection, for which its threads queue"
 COMPARISONS = (
     Comparison(
         Wanted("door/verify", "door on PostgreSQL ÷ FastAPI that only verifies", 0.60),
@@ -46,13 +47,13 @@ COMPARISONS = (
         Wanted("door/commit", "door on PostgreSQL ÷ FastAPI that commits each request", 8.0),
         "postgres/door",
         "postgres/commit",
+        beside=(("postgres/commit-async", ASYNC),),
     ),
     Comparison(
         Wanted("door/sqlite", "door on SQLite ÷ FastAPI that commits each request", 15.0),
         "sqlite/door",
         "sqlite/commit",
-        beside="sqlite/commit-queued",
-        words="÷ the same route with one connection, for which its threads queue",
+        beside=(("sqlite/commit-async", ASYNC), ("sqlite/commit-queued", QUEUED)),
     ),
     Comparison(
         Wanted("door/webhook", "door on PostgreSQL ÷ Debian's webhook", 4.0),
@@ -63,6 +64,9 @@ COMPARISONS = (
         Wanted("door/n8n", "door on PostgreSQL ÷ n8n", 40.0),
         "postgres/door",
         "n8n",
+    ),
+    Comparison(
+        Wanted("door/node-red", "door on PostgreSQL ÷ Node-RED"), "postgres/door", "node-red"
     ),
     Comparison(
         Wanted(
@@ -88,7 +92,7 @@ def run(context: Context) -> Iterator[Figure]:
     """Load what the chosen figures compare, and divide."""
     chosen = [one for one in COMPARISONS if one.wanted.name in context.names]
     names = dict.fromkeys(
-        name for one in chosen for name in (one.under, one.over, one.beside) if name
+        name for one in chosen for name in (one.under, one.over, *(name for name, _ in one.beside))
     )
     also = () if context.quick or len(chosen) < len(COMPARISONS) else ALSO
     absent = {name: RECEIVERS[_receiver(name)].absent() for name in (*also, *names)}
@@ -106,11 +110,11 @@ def run(context: Context) -> Iterator[Figure]:
             yield Figure(one.wanted, absent=missing)
             continue
         ratios, void = _divided(one, rounds[one.over], rounds[one.under])
-        note = ""
-        if one.beside:
-            others, other_void = _divided(one, rounds[one.over], rounds[one.beside])
-            note = f"{one.words}: {other_void or round(statistics.median(others), 1)}"
-        yield Figure(one.wanted, ratios, void=void, note=note)
+        notes = []
+        for name, words in one.beside:
+            others, other_void = _divided(one, rounds[one.over], rounds[name])
+            notes.append(f"{words}: {other_void or round(statistics.median(others), 1)}")
+        yield Figure(one.wanted, ratios, void=void, note="; ".join(notes))
 
 
 def _divided(
@@ -128,8 +132,10 @@ def _receiver(name: str) -> str:
 
 def _load(context: Context, name: str, number: int) -> Round:
     wrong = name.endswith(" wrong")
-    with RECEIVERS[_receiver(name)].start(context.servers) as running:
-        one = load_round(context, running, signature=WRONG_SIGNATURE if wrong else "")
+    receiver = RECEIVERS[_receiver(name)]
+    signature = WRONG_SIGNATURE if wrong else ""
+    with receiver.start(context.servers) as running:
+        one = load_round(context, running, signature=signature, warm_up=receiver.warm_up)
     return one.noted(context, name, round=number)
 
 

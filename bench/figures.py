@@ -13,6 +13,9 @@ from typing import Any
 
 from bench.servers import Servers
 
+NONE = "—"
+"""Where a table has nothing to say."""
+
 
 class Unit(StrEnum):
     """What a figure is counted in, as it is written behind it."""
@@ -30,21 +33,28 @@ class Verdict(StrEnum):
     MISSED = "NO"
     VOID = "VOID"
     NOT_MEASURED = "not measured"
+    UNBOUND = NONE
+    """It is told for comparison: nothing is wanted of it."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A figure before it is measured: its name (`door/verify`), its sentence and its bound."""
+    """A figure before it is measured: its name (`door/verify`), its sentence and its bound.
+
+    `limit` None: it has no bound.
+    """
 
     name: str
     says: str
-    limit: float
+    limit: float | None = None
     unit: Unit = Unit.TIMES
     at_most: bool = False
 
     @property
     def bound(self) -> str:
-        """The bound as people write it."""
+        """The bound as people write it; a dash when there is none."""
+        if self.limit is None:
+            return NONE
         return f"{'≤' if self.at_most else '≥'} {shown(self.limit, self.unit)}"
 
 
@@ -75,7 +85,10 @@ class Figure:
             return Verdict.VOID
         if value is None:
             return Verdict.NOT_MEASURED
-        kept = value <= self.wanted.limit if self.wanted.at_most else value >= self.wanted.limit
+        limit = self.wanted.limit
+        if limit is None:
+            return Verdict.UNBOUND
+        kept = value <= limit if self.wanted.at_most else value >= limit
         return Verdict.KEPT if kept else Verdict.MISSED
 
 

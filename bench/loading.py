@@ -21,6 +21,7 @@ from uuid import uuid4
 from bench.machine import LOAD_CPU, on_cpu
 from bench.payload import BODY, ID_HEADER, PLAIN_HEADERS, signature_of
 
+CONNECTIONS = 32
 PATIENCE_S = 30
 SATURATED = 0.95
 WRONG_SIGNATURE = "sha256=" + "0" * 64
@@ -32,7 +33,7 @@ class Load:
 
     port: int
     seconds: float
-    connections: int = 32
+    connections: int = CONNECTIONS
     path: str = "/hooks/github"
     body: bytes = BODY
     signature: str = ""
@@ -53,6 +54,14 @@ class Load:
     def lasting(self, seconds: float, connections: int) -> Load:
         """Give the same load, longer or shorter and with other connections."""
         return replace(self, seconds=seconds, connections=connections)
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """The load before a round, which does not count."""
+
+    seconds: float = 2.0
+    connections: int = 8
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.figures import Context, Figure, Measurement, Wanted
-from bench.loading import Load, send
+from bench.loading import CONNECTIONS, Load, send
 from bench.payload import body_of
 from bench.processor_time import resident_bytes
 from bench.receivers import PREPARED, Running
-from bench.rounds import CONNECTIONS
 
 GROWTH = Wanted(
     "memory/growth",
@@ -23,7 +22,7 @@ GROWTH = Wanted(
     at_most=True,
 )
 FEW, MANY = 100_000, 2_000_000
-QUICK_FEW, QUICK_MANY = 2_000, 6_000
+QUICK_FEW, QUICK_MANY = 2_000, 60_000
 BODY_BYTES = 512
 RIGHT_S, WRONG_S = 9.0, 1.0
 SHORT_S = 1.0
@@ -70,8 +69,12 @@ class _Books:
     unwanted: int = 0
 
     def answer(self, load: Load, wanted: int, right_s: float) -> None:
-        """Load until so many requests were answered, or one of them otherwise than wanted."""
-        while self.answered < wanted and not self.unwanted:
+        """Load until so many requests were answered, or one of them otherwise than wanted.
+
+        It loads at least once, however many were answered before.
+        """
+        before = self.answered
+        while self.answered < max(wanted, before + 1) and not self.unwanted:
             right = send(load.lasting(right_s, CONNECTIONS))
             wrong = send(load.wrongly_signed().lasting(WRONG_S, CONNECTIONS))
             self.unwanted += right.others + right.unproven + wrong.others + wrong.good

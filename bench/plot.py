@@ -8,58 +8,87 @@ from html import escape
 
 from bench.figures import Figure, Verdict, shown
 
-WIDTH, LABEL_WIDTH, ROW_HEIGHT, MARGIN = 960, 520, 26, 34
-DECADES = 1.0
-"""Of the scale on each side of the bound: ten times worse to ten times better."""
-COLOURS = {Verdict.KEPT: "#2f7d4f", Verdict.MISSED: "#b3402e", Verdict.VOID: "#8a8a8a"}
+WIDTH, LABEL_WIDTH, ROW_HEIGHT, HEAD, FOOT = 960, 520, 26, 104, 12
+HALF = (WIDTH - LABEL_WIDTH) / 2 - 70
+"""From the bound to where a figure is ten times better, or worse, than wanted."""
+MIDDLE = (LABEL_WIDTH + WIDTH) / 2
+NOT_JUDGED = "#8a8a8a"
+COLOURS = {Verdict.KEPT: "#2f7d4f", Verdict.MISSED: "#b3402e"}
+TITLE = "Hookwright beside what people use instead: how far each figure is from its bound"
+BARS = (
+    "From the line, which is the bound, a bar goes right as far as a figure is better than wanted"
+)
+COLOURED = "Green: kept. Red: missed. Grey: void, or of a quick run, and says nothing."
 
 
-def draw(figures: Sequence[Figure]) -> str:
-    """Give an SVG with a bar for each figure that was measured."""
-    measured = [figure for figure in figures if figure.value is not None]
-    height = 2 * MARGIN + ROW_HEIGHT * len(measured)
-    middle = (LABEL_WIDTH + WIDTH) / 2
+def draw(figures: Sequence[Figure], about: str, *, judged: bool) -> str:
+    """Give an SVG with a row for each figure, and a bar in it for each that has a bound.
+
+    `about`: which run it was. `judged` False: no bar says whether its bound is kept.
+    """
+    height = HEAD + FOOT + ROW_HEIGHT * len(figures)
     parts = [
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
             ' font-family="sans-serif" font-size="13">'
         ),
+        f"<title>{escape(TITLE)}</title>",
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-        (
-            f'<text x="{middle}" y="20" text-anchor="middle" fill="#444">'
-            "worse ← what is wanted → better</text>"
-        ),
-        *(line for number, one in enumerate(measured) for line in _bar(number, one, middle)),
-        (
-            f'<line x1="{middle}" x2="{middle}" y1="{MARGIN - 6}" y2="{height - MARGIN + 6}"'
-            ' stroke="#222"/>'
+        _text(8, 22, TITLE, size=16),
+        _text(8, 42, about, size=12),
+        _text(8, 59, f"{BARS}, and left as far as it is worse. {COLOURED}", size=12),
+        *_scale(height),
+        *(
+            line
+            for number, figure in enumerate(figures)
+            for line in _row(HEAD + number * ROW_HEIGHT, figure, judged=judged)
         ),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _bar(number: int, figure: Figure, middle: float) -> Iterator[str]:
-    y = MARGIN + number * ROW_HEIGHT
-    half = (WIDTH - LABEL_WIDTH) / 2 - 60
-    length = max(-1.0, min(1.0, _decades(figure) / DECADES)) * half
-    left, end = min(middle, middle + length), middle + length
-    anchor, gap = ("start", 5) if length >= 0 else ("end", -5)
+def _scale(height: int) -> Iterator[str]:
+    ends = (
+        (MIDDLE - HALF, "10 times worse"),
+        (MIDDLE, "bound"),
+        (MIDDLE + HALF, "10 times better"),
+    )
+    for x, words in ends:
+        colour = "#222" if x == MIDDLE else "#ddd"
+        yield _text(x, HEAD - 14, words, anchor="middle", size=12)
+        yield f'<line x1="{x}" x2="{x}" y1="{HEAD - 8}" y2="{height - FOOT}" stroke="{colour}"/>'
+
+
+def _row(y: int, figure: Figure, *, judged: bool) -> Iterator[str]:
     text_y = y + ROW_HEIGHT - 9
-    value = figure.value or 0.0
-    yield f'<text x="8" y="{text_y}" fill="#222">{escape(figure.wanted.says)}</text>'
+    yield _text(8, text_y, figure.wanted.says)
+    if figure.value is None:
+        yield _text(MIDDLE + 5, text_y, figure.verdict.value)
+        return
+    value = shown(figure.value, figure.wanted.unit)
+    if figure.wanted.limit is None:
+        yield _text(MIDDLE + 5, text_y, f"{value} (no bound)")
+        return
+    length = max(-1.0, min(1.0, _decades(figure.value, figure.wanted.limit, figure))) * HALF
+    left, end = min(MIDDLE, MIDDLE + length), MIDDLE + length
+    colour = COLOURS.get(figure.verdict, NOT_JUDGED) if judged else NOT_JUDGED
     yield (
         f'<rect x="{left:.1f}" y="{y + 4}" width="{abs(length):.1f}" height="{ROW_HEIGHT - 8}"'
-        f' fill="{COLOURS[figure.verdict]}"/>'
+        f' fill="{colour}"/>'
     )
-    yield (
-        f'<text x="{end + gap:.1f}" y="{text_y}" text-anchor="{anchor}" fill="#222">'
-        f"{escape(shown(value, figure.wanted.unit))}</text>"
-    )
+    anchor, gap = ("start", 5) if length >= 0 else ("end", -5)
+    yield _text(end + gap, text_y, value, anchor=anchor)
 
 
-def _decades(figure: Figure) -> float:
+def _decades(value: float, limit: float, figure: Figure) -> float:
     """How many times ten better than wanted; negative: worse."""
-    value = max(figure.value or 0.0, 1e-9)
-    better = figure.wanted.limit / value if figure.wanted.at_most else value / figure.wanted.limit
-    return math.log10(better)
+    value = max(value, 1e-9)
+    return math.log10(limit / value if figure.wanted.at_most else value / limit)
+
+
+def _text(x: float, y: float, words: str, *, anchor: str = "start", size: int = 13) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y}" text-anchor="{anchor}" font-size="{size}" fill="#222">'
+        f"{escape(words)}</text>"
+    )

@@ -29,6 +29,7 @@ from bench.installation import (
     has_ended,
     new_installation,
 )
+from bench.loading import CONNECTIONS, WarmUp
 from bench.machine import ROOT, SYSTEM_CPU, on_cpu
 from bench.servers import Servers
 from service.db import Database
@@ -36,6 +37,9 @@ from tests.servers import free_port, wait_until
 
 START_S = 90.0
 STOP_S = 30.0
+AT_ONCE = WarmUp()
+COMPILING = WarmUp(seconds=20.0, connections=CONNECTIONS)
+"""Of programs in JavaScript, which become faster for many seconds after each start."""
 STILL_FOR_S = 0.5
 UVICORN = (
     *("--loop", "uvloop", "--http", "httptools", "--no-access-log", "--log-level", "warning"),
@@ -71,6 +75,7 @@ class Receiver:
     name: str
     start: Callable[[Servers], AbstractContextManager[Running]]
     absent: Callable[[], str] = lambda: ""
+    warm_up: WarmUp = AT_ONCE
 
 
 def settled_rows(database: Database, table: str) -> int:
@@ -236,6 +241,7 @@ def _absent(program: str, installing: str = "") -> str:
 
 _COMMIT = partial(_uvicorn, "fastapi_commit:make_app", table="handwritten_deliveries")
 _QUEUED = partial(_uvicorn, "fastapi_commit:make_queued_app", table="handwritten_deliveries")
+_BLOCKING = partial(_uvicorn, "fastapi_commit:make_blocking_app", table="handwritten_deliveries")
 RECEIVERS = {
     receiver.name: receiver
     for receiver in (
@@ -246,12 +252,14 @@ RECEIVERS = {
         Receiver("postgres/commit", partial(_COMMIT, kind="postgres")),
         Receiver("sqlite/commit", partial(_COMMIT, kind="sqlite")),
         Receiver("sqlite/commit-queued", partial(_QUEUED, kind="sqlite")),
+        Receiver("postgres/commit-async", partial(_BLOCKING, kind="postgres")),
+        Receiver("sqlite/commit-async", partial(_BLOCKING, kind="sqlite")),
         Receiver(
             "webhook",
             _debian_webhook,
             partial(_absent, debian_webhook.PROGRAM, f"`{debian_webhook.INSTALL}`"),
         ),
-        Receiver("node-red", _node_red, partial(_absent, node_red.PROGRAM)),
-        Receiver("n8n", _n8n, partial(_absent, n8n.PROGRAM)),
+        Receiver("node-red", _node_red, partial(_absent, node_red.PROGRAM), COMPILING),
+        Receiver("n8n", _n8n, partial(_absent, n8n.PROGRAM), COMPILING),
     )
 }

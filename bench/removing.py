@@ -30,7 +30,7 @@ import psycopg
 from bench.figures import Context, Figure, Measurement, Unit, Wanted
 from bench.filling import DAY, Filler, filling, make_days, midnight
 from bench.installation import Installation, new_installation
-from bench.loading import Load, send
+from bench.loading import CONNECTIONS, Load, WarmUp, send
 from bench.machine import SYSTEM_CPU, on_cpu
 from bench.payload import body_of
 from bench.processor_time import seconds
@@ -53,29 +53,33 @@ LOSS = Wanted(
     at_most=True,
 )
 ROWS, QUICK_ROWS = 1_000_000, 60_000
-TURN_ROUNDS, QUICK_TURN_ROUNDS = 3, 2
+BESIDE_ROUNDS, QUICK_BESIDE_ROUNDS = 8, 2
+ALONE_ROUNDS, QUICK_ALONE_ROUNDS = 2, 1
+"""In each turn; those while what is gone is cleared away come to them."""
+WARM_UP = WarmUp(seconds=8.0, connections=CONNECTIONS)
+"""Of each door before the first turn: both stay, and stay warm."""
 AGE = 60 * DAY
 BODY_BYTES = 512
 EVERY = timedelta(seconds=1)
-LONGEST_S, QUICK_LONGEST_S = 1200.0, 8.0
+LONGEST_S, QUICK_LONGEST_S = 1200.0, 60.0
 STOP_S = 30.0
 GO_ON, PAUSE = b"go on\n", b"pause\n"
 
 
 def run(context: Context) -> Iterator[Figure]:
     """Load both in turns until everything is removed from one."""
-    rows = QUICK_ROWS if context.quick else ROWS
-    longest = QUICK_LONGEST_S if context.quick else LONGEST_S
     with (
-        _filled(context, rows) as untouched,
-        _filled(context, rows) as installation,
-        _loaded(untouched) as alone,
-        _loaded(installation) as beside,
+        _filled(context, QUICK_ROWS if context.quick else ROWS) as installation,
+        _copied(context, installation) as untouched,
         _removing(installation) as remover,
+        _loaded(context, untouched) as alone,
+        _loaded(context, installation) as beside,
     ):
         turns: list[_Turns] = []
-        began = time.monotonic()
-        while (left := _left(installation)) and time.monotonic() - began < longest:
+        left = filled = _left(installation)
+        until = time.monotonic() + (QUICK_LONGEST_S if context.quick else LONGEST_S)
+        # A quick run has seen enough when anything has gone.
+        while (left == filled if context.quick else left) and time.monotonic() < until:
             pair = _Turns(len(turns) + 1)
             # Who is first changes, so that a machine that becomes slower is nobody's loss.
             if pair.number % 2:
@@ -85,13 +89,22 @@ def run(context: Context) -> Iterator[Figure]:
                 pair.load_alone(context, alone, untouched)
                 pair.load_beside(context, beside, installation, remover)
             turns.append(pair)
-        context.note("retention/removed", rows=rows, left=left, cpu=seconds([remover.pid]))
+            left = _left(installation)
+        context.note(
+            "retention/removed",
+            filled=filled,
+            rows_and_keys_left=left,
+            remover_cpu_s=seconds([remover.pid]),
+        )
     faults = {one.void for pair in turns for one in (*pair.removing, *pair.alone)} - {""}
-    if left and not context.quick:
+    if left == filled:
+        faults.add("nothing was removed")
+    elif left and not context.quick:
         faults.add(f"{left:,} rows and keys were still there at the end")
     note = (
-        f"{2 * rows - left:,} of {2 * rows:,} rows and keys went in {len(turns)} turns, together"
-        f" {sum(len(pair.removing) for pair in turns)} rounds of {context.seconds:.0f} s"
+        f"{filled - left:,} of {filled:,} rows and keys went; turns of each: {len(turns)}, rounds"
+        f" of {context.seconds:.0f} s: {sum(len(pair.removing) for pair in turns)} beside and"
+        f" {sum(len(pair.alone) for pair in turns)} alone"
     )
     losses = [pair.loss for pair in turns]
     yield Figure(LOSS, losses, void="; ".join(sorted(faults)), note=note)
@@ -120,7 +133,7 @@ class _Turns:
             self.removing.append(_round(context, running, f"beside {what}", self.number))
 
         remover.go_on()
-        for _ in range(QUICK_TURN_ROUNDS if context.quick else TURN_ROUNDS):
+        for _ in range(QUICK_BESIDE_ROUNDS if context.quick else BESIDE_ROUNDS):
             load("removing")
             if not _left(installation):
                 break
@@ -128,19 +141,22 @@ class _Turns:
         _clear_away(installation, lambda: load("clearing away"))
 
     def load_alone(self, context: Context, running: Running, installation: Installation) -> None:
-        """Load the other's door as long."""
+        """Load the other's door, which needs fewer rounds: nothing changes meanwhile."""
 
         def load() -> None:
             self.alone.append(_round(context, running, "alone", self.number))
 
-        for _ in range(QUICK_TURN_ROUNDS if context.quick else TURN_ROUNDS):
+        for _ in range(QUICK_ALONE_ROUNDS if context.quick else ALONE_ROUNDS):
             load()
         _clear_away(installation, load)
 
 
 @contextmanager
-def _loaded(installation: Installation) -> Iterator[Running]:
+def _loaded(context: Context, installation: Installation) -> Iterator[Running]:
+    """Give its door, running and warm."""
     with installation.running("serve") as process:
+        seconds_of_load = context.seconds if context.quick else WARM_UP.seconds
+        send(Load(installation.port, seconds_of_load, WARM_UP.connections))
         yield Running(
             installation.port,
             database_url=installation.database_url,
@@ -150,7 +166,7 @@ def _loaded(installation: Installation) -> Iterator[Running]:
 
 
 def _round(context: Context, running: Running, name: str, number: int) -> Round:
-    one = load_round(context, running)
+    one = load_round(context, running, warm_up=None)
     return one.noted(context, f"retention/{name}", turn=number)
 
 
@@ -171,6 +187,16 @@ def _filled(context: Context, rows: int) -> Iterator[Installation]:
             stored = {"received_at": filler.time, "state": "'ingested'", "due_at": "NULL"}
             filler.copy("deliveries", {**stored, "delivery_key": "'copy-' || n"})
         yield installation
+
+
+@contextmanager
+def _copied(context: Context, installation: Installation) -> Iterator[Installation]:
+    """Give one with a copy of its database, of which nobody makes use meanwhile."""
+    with (
+        context.servers.database("postgres", installation.database_url) as url,
+        new_installation(url, context.servers.redis.url) as copy,
+    ):
+        yield copy
 
 
 def _left(installation: Installation) -> int:

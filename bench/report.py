@@ -6,16 +6,32 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bench.figures import Figure, shown
+from bench.figures import NONE, Figure, Verdict, shown
 from bench.plot import draw
 
 RESULTS = Path(__file__).parent / "results"
 DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
-QUICK = "A quick run, on small tables: it shows that the benchmark works. Its figures mean nothing."
 BEGIN, END = "<!-- bench:", "<!-- /bench -->"
+
+
+class Extent(StrEnum):
+    """How much of the benchmark a run was; what it writes is called so."""
+
+    WHOLE = "latest"
+    PARTIAL = "partial"
+    QUICK = "quick"
+
+
+WARNINGS = {
+    Extent.WHOLE: "",
+    Extent.PARTIAL: "A part of the benchmark, or with rounds of another number or length.",
+    Extent.QUICK: "A quick run: seconds of load and small tables, whatever the names of the figures"
+    " say. It shows that the benchmark works; its figures mean nothing.",
+}
 
 
 @dataclass(frozen=True)
@@ -26,16 +42,17 @@ class Report:
     figures: Sequence[Figure]
     samples: Sequence[dict[str, Any]]
     seconds: float
-    quick: bool
+    extent: Extent
 
 
 def markdown(report: Report) -> str:
     """Give the table, the machine below it, and what is to be said of single figures."""
-    lines = [QUICK, ""] if report.quick else []
+    warning = WARNINGS[report.extent]
+    lines = [warning, ""] if warning else []
     lines += [
         "| Measure | Wanted | Seen | Rounds | Kept |",
         "|---|---|---|---|---|",
-        *(_row(figure) for figure in report.figures),
+        *(_row(figure, report.extent) for figure in report.figures),
         "",
     ]
     lines.extend(_remarks(report))
@@ -45,17 +62,22 @@ def markdown(report: Report) -> str:
 
 
 def write(report: Report) -> tuple[Path, ...]:
-    """Write `latest.md`, `latest.json` and `latest.svg`; gives their paths."""
+    """Write the table, the samples and the plot (`latest.md`, `.json`, `.svg`); gives their paths.
+
+    What is not a whole run is called otherwise: see `Extent`.
+    """
     RESULTS.mkdir(exist_ok=True)
     moment = datetime.now(UTC).replace(microsecond=0)
+    measured = f"Measured on {moment.date()}, commit {report.machine.get('commit', 'unknown')}."
+    about = f"{measured} {WARNINGS[report.extent]}".rstrip()
     texts = {
         "md": f"# Measured on {moment.date()}\n\n{markdown(report)}\n",
         "json": json.dumps(_as_json(report, moment), indent=2, default=str) + "\n",
-        "svg": draw(report.figures),
+        "svg": draw(report.figures, about, judged=_is_judged(report.extent)),
     }
     paths = []
     for suffix, text in texts.items():
-        path = RESULTS / f"latest.{suffix}"
+        path = RESULTS / f"{report.extent}.{suffix}"
         path.write_text(text, encoding="utf-8")
         paths.append(path)
     return tuple(paths)
@@ -79,12 +101,18 @@ def publish(report: Report) -> Path:
     return DOCUMENT
 
 
-def _row(figure: Figure) -> str:
+def _is_judged(extent: Extent) -> bool:
+    return extent is not Extent.QUICK
+
+
+def _row(figure: Figure, extent: Extent) -> str:
     wanted = figure.wanted
     seen = "" if figure.value is None else f"**{shown(figure.value, wanted.unit)}**"
     rounds = [shown(one, wanted.unit) for one in sorted(figure.rounds)]
     told = f"{rounds[0]} to {rounds[-1]}, of {len(rounds)}" if len(rounds) > 1 else ""
-    return f"| {wanted.says} | {wanted.bound} | {seen} | {told} | {figure.verdict} |"
+    says_nothing = not _is_judged(extent) and figure.verdict in {Verdict.KEPT, Verdict.MISSED}
+    kept = NONE if says_nothing else figure.verdict
+    return f"| {wanted.says} | {wanted.bound} | {seen} | {told} | {kept} |"
 
 
 def _remarks(report: Report) -> Iterator[str]:
@@ -105,7 +133,7 @@ def _as_json(report: Report, moment: datetime) -> dict[str, Any]:
         "measured_at": moment.isoformat(),
         "machine": report.machine,
         "seconds": round(report.seconds, 1),
-        "quick": report.quick,
+        "extent": report.extent.name.lower(),
         "figures": [
             {
                 "name": figure.wanted.name,

@@ -6,19 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.figures import Context
-from bench.loading import Answers, Load, send
+from bench.loading import CONNECTIONS, Answers, Load, WarmUp, send
 from bench.processor_time import seconds
 from bench.receivers import Running
-
-CONNECTIONS = 32
-
-
-@dataclass(frozen=True)
-class WarmUp:
-    """The load before a round, which does not count."""
-
-    seconds: float = 2.0
-    connections: int = 8
 
 
 @dataclass(frozen=True)
@@ -59,11 +49,15 @@ def load_round(
     running: Running,
     *,
     signature: str = "",
-    warm_up: WarmUp = WarmUp(),  # frozen
+    warm_up: WarmUp | None = WarmUp(),  # noqa: B008  # frozen
 ) -> Round:
-    """Warm up, load once, and compare answers with rows; `signature` replaces the right one."""
+    """Warm up, load once, and compare answers with rows.
+
+    `signature` replaces the right one. `warm_up`: None for a receiver that is warm.
+    """
     load = Load(running.port, context.seconds, CONNECTIONS, path=running.path, signature=signature)
-    send(load.lasting(1.0 if context.quick else warm_up.seconds, warm_up.connections))
+    if warm_up:
+        send(load.lasting(1.0 if context.quick else warm_up.seconds, warm_up.connections))
     before = running.rows()
     measured = context.servers.pids() | {running.pid}
     used = seconds(measured)

@@ -14,10 +14,10 @@ import psycopg
 from bench.figures import Context, Figure, Measurement, Wanted
 from bench.filling import Filler, filling, make_days, midnight
 from bench.installation import new_installation
-from bench.loading import Load, send
+from bench.loading import CONNECTIONS, Load, WarmUp, send
 from bench.payload import body_of
 from bench.receivers import PREPARED, RECEIVERS, Running
-from bench.rounds import CONNECTIONS, WarmUp, load_round
+from bench.rounds import load_round
 from schemas.clock import utc_now
 from schemas.ids import first_id
 

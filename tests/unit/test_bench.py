@@ -14,9 +14,12 @@ from bench.figures import Figure, Unit, Verdict, Wanted
 from bench.lists import questions_of
 from bench.loading import Answers, Load
 from bench.payload import BODY, body_of
+from bench.plot import COLOURS
 from bench.receivers import Running
+from bench.report import Extent
 
 FASTER = Wanted("door/verify", "door ÷ another", 0.6)
+UNBOUND = Wanted("door/other", "door ÷ one more")
 SLOWER = Wanted("idle/p99", "from <event> to call", 120.0, Unit.MILLISECONDS, at_most=True)
 
 
@@ -58,6 +61,7 @@ class Rows(Running):
         (Figure(SLOWER, [121.0]), Verdict.MISSED),
         (Figure(FASTER, [0.9], void="10 answers 2xx and 9 rows"), Verdict.VOID),
         (Figure(FASTER, absent="`webhook` is not installed"), Verdict.NOT_MEASURED),
+        (Figure(UNBOUND, [7.0]), Verdict.UNBOUND),
     ],
 )
 def test_the_median_of_the_rounds_is_held_against_the_bound(
@@ -105,9 +109,10 @@ def test_what_was_measured_is_written_as_table_data_and_picture(
     figures = [
         Figure(FASTER, [0.61, 0.7, 0.5], note="seen"),
         Figure(SLOWER, [300.0], void="no books"),
-        Figure(FASTER, absent="not installed"),
+        Figure(UNBOUND, absent="not installed"),
     ]
-    written = report.Report({"cpus": 2}, figures, [{"what": "door"}], 90.0, quick=False)
+    samples = [{"what": "door"}]
+    written = report.Report({"commit": "abc"}, figures, samples, 90.0, Extent.WHOLE)
 
     table, data, picture = report.write(written)
     report.publish(written)
@@ -122,7 +127,23 @@ def test_what_was_measured_is_written_as_table_data_and_picture(
     assert [one["kept"] for one in kept["figures"]] == ["kept", "void", "not_measured"]
     assert kept["samples"] == [{"what": "door"}]
     drawn = [element.text for element in ET.fromstring(picture.read_text()).iter()]  # noqa: S314  # our own
-    assert "from <event> to call" in drawn
+    assert {"from <event> to call", "door ÷ one more", "not measured"} <= set(drawn)
+    assert any(str(text).endswith("commit abc.") for text in drawn)
+
+
+def test_a_quick_run_is_written_beside_the_last_whole_one_and_judges_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    figures = [Figure(FASTER, [0.5]), Figure(FASTER, [0.5], void="no books")]
+
+    table, _, picture = report.write(report.Report({}, figures, (), 9.0, Extent.QUICK))
+
+    assert [path.name for path in (table, picture)] == ["quick.md", "quick.svg"]
+    assert table.read_text().count("| **0.50** |  | — |") == 1
+    assert table.read_text().count("| **0.50** |  | VOID |") == 1
+    assert COLOURS[Verdict.MISSED] not in picture.read_text()
+    assert "its figures mean nothing" in picture.read_text()
 
 
 def test_a_list_or_filter_that_no_value_is_known_for_is_named() -> None:
@@ -160,7 +181,7 @@ def test_a_part_is_asked_for_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert command.chosen(None) == every
     assert command.chosen(["door/verify"]) == {"door/verify"}
     assert command.chosen(["idle"]) == {name for name in every if name.startswith("idle/")}
-    with pytest.raises(SystemExit, match="there is no dor"):
+    with pytest.raises(SystemExit, match="there is no dor; measurements are door, workers"):
         command.chosen(["dor"])
 
 
@@ -170,7 +191,9 @@ def test_a_body_has_the_size_that_was_asked_for(size: int) -> None:
     assert len(BODY) == 2048
 
 
-@pytest.mark.parametrize("part", [["--quick"], ["--rounds", "2"], ["--only", "door"]])
+@pytest.mark.parametrize(
+    "part", [["--quick"], ["--rounds", "2"], ["--only", "door"], ["--seconds", "1"]]
+)
 def test_a_part_of_a_run_is_not_published(part: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["bench", "--publish", *part])
     with pytest.raises(SystemExit, match="a whole run"):

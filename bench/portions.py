@@ -1,6 +1,6 @@
-"""What removing old rows costs the door: its rate alone, and while 200,000 rows are removed.
+"""What removing in portions costs the door: its rate alone, and while 200,000 rows are removed.
 
-`python -m bench.retention` prints a Markdown table; see README.md for the method.
+`python -m bench.portions` prints a Markdown table; see README.md for the method.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from workers.chores import Chore, Housekeeper
 OLD = timedelta(days=60)
 CONTENDERS = {
     "door alone": "bench.door_app:make_app",
-    "door, and removing beside it": "bench.retention:make_app",
+    "door, and removing beside it": "bench.portions:make_app",
 }
 
 
