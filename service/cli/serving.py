@@ -27,6 +27,7 @@ from service.opening import may_open
 from service.queue import DramatiqQueue, Queue, UnheardQueue, make_broker
 from service.queue_policy import warn_of_eviction
 from service.settings import Settings, environment, load_settings, unknown_variables
+from service.source_address import public_base, source_address
 from service.store.revision import ensure_current
 from service.store.sources import read_sources
 from service.tokens import keep_local_token
@@ -47,7 +48,12 @@ EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  # told apart, not l
 
 
 @click.command("up", epilog="Example: HOOKWRIGHT_PORT=9000 hookwright up")
-@json_option
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Once it is up, print its address and those of the sources as one line of JSON.",
+)
 def up_command(*, as_json: bool) -> int:
     """Migrate, apply the configuration, receive and work: everything in one process.
 
@@ -231,15 +237,15 @@ def _banner(settings: Settings, database: Database, *, as_json: bool) -> Callabl
     def tell() -> None:
         with reading(database) as session:
             sources = read_sources(session)
-        base = (settings.public_url or settings.server_url).rstrip("/")
+        base = public_base(settings)
+        hooks = {source.name: source_address(source, settings) for source in sources}
         if as_json:
-            hooks = {source.name: f"{base}/hooks/{source.name}" for source in sources}
             print_line({"url": base, "sources": hooks})
             return
         out = console()
         out.print(f"\n[bold green]Hookwright is up[/] at [bold]{base}[/]")
         for source in sorted(sources, key=lambda row: row.name):
-            out.print(f"  {source.vendor:<10} sends to  {base}/hooks/{source.name}")
+            out.print(f"  {source.vendor:<10} sends to  {hooks[source.name]}")
         if not sources:
             out.print("  no sources yet: `hookwright init` writes a configuration to begin with")
         command = shown_command()

@@ -23,6 +23,7 @@ from service.paging import Page
 from service.redaction import STRUCK, is_sensitive_name
 from service.replay import Foreseen, Replayed
 from service.settings import Effects, Settings
+from service.source_address import source_address
 from service.store.details import DeliveryStory, EventStory
 
 T = TypeVar("T", bound=api.Answer)
@@ -99,10 +100,8 @@ def rejection_detail(row: RejectionRow) -> RejectionDetail:
 
 def source(row: SourceRow, settings: Settings) -> SourceOut:
     """Give a source with the address a vendor sends to."""
-    base = (settings.public_url or settings.server_url).rstrip("/")
     values = {name: getattr(row, name) for name in SourceOut.model_fields if name != "url"}
-    token = "/TOKEN" if row.path_token_sha256 is not None else ""
-    return SourceOut(**values, url=f"{base}/hooks/{row.name}{token}")
+    return SourceOut(**values, url=source_address(row, settings))
 
 
 def workflow(

@@ -11,6 +11,7 @@ import pytest
 
 from examples.twins.launch import TwinProcess
 from schemas.clock import utc_now
+from service.cli.sending import UNNAMED
 from service.vendors import BY_NAME
 from tests.integration.cli.conftest import END_S, Shell
 from tests.servers import wait_until
@@ -26,6 +27,10 @@ sources:
     secrets: [{env: VIBEVIEW_SECRET}]
     connection: checkly
     reconcile: {every: 20d, since: 24h}
+  - name: printer
+    vendor: generic
+    path_token: {value: token-of-the-printer}
+    options: {scheme: none}
 connections:
   - {name: github, vendor: github, base_url: "@URL@", credentials: {token: {env: GITHUB_TOKEN}}}
   - name: checkly
@@ -124,6 +129,15 @@ def test_a_delivery_that_was_stored_is_identified(connected: Shell) -> None:
     assert "another secret" in other
 
 
+def test_a_sender_that_names_no_delivery_sends_the_same_one_again(connected: Shell) -> None:
+    assert "/hooks/printer/TOKEN" in connected.log("up")
+    assert connected.start("send", "printer", "build.failed", "--repeat", "2").wait(END_S) == 0
+    said = connected.log("send")
+    assert "202  accepted" in said
+    assert "200  duplicate" in said
+    assert f"  hint: {UNNAMED}\n" in said
+
+
 def test_connections_are_listed_and_tested(connected: Shell) -> None:
     listed = connected.run("connection", "list")
     assert "github" in listed
@@ -145,7 +159,8 @@ def test_what_was_missing_is_named_and_past_comparisons_are_listed(
     checkly.lever("alerts", {"count": 3, "withheld": 3, "every_s": 60.0})
     said = connected.run("reconcile", "--since", "7d")
     assert said.count("filled\n") == 3
-    assert "1 source keeps no record with their vendor or has no connection: vibeview" in said
+    assert "2 sources keep no record with their vendor or have no connection: " in said
+    assert "printer, vibeview" in said
     listed = connected.run("reconcile", "--last")
     assert listed.splitlines()[0].split()[:3] == ["began", "source", "state"]
     assert "succeeded" in listed
