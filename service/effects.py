@@ -147,7 +147,8 @@ def intend(
         is_open = row.state == EffectState.INTENDED
         doubtful = is_open and not _converges(action, row.intended_at, now)
         if not is_open:
-            row.intended_at = now
+            # What was refused is asked for anew, and by now perhaps of another place.
+            row.target, row.params, row.intended_at = target, params.model_dump(mode="json"), now
         row.state = EffectState.INTENDED
         row.run_id, row.step = run_id, step
         row.calls += 1
@@ -280,7 +281,7 @@ def record(session: Session, call: Call, result: Result, *, now: datetime) -> Ou
         known = Succeeded(row.output or {})
     elif isinstance(known, Succeeded):
         row.state, row.error = EffectState.MADE, None
-        row.output = dict(known.output)
+        row.output, row.target = dict(known.output), call.target
         row.reference = dict(result.reference) if result.reference else row.reference
         row.made_at = now
     elif row.calls == call.number:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlmodel import select
 
+from schemas.configured_tables import ConnectionRow
 from schemas.ids import new_id
 from schemas.run_tables import RunRow, SpreadRow
 from schemas.tables import EventRow
@@ -17,8 +20,8 @@ from service.errors import Conflict, NotFound, Permanent, TimedOut
 from service.retrying import retry_run
 from service.runs import LEASE, advance_run
 from service.tokens import Caller, Role
-from service.vendors.base import Done
-from tests.integration.engine.installation import Installation, Made
+from service.vendors.base import Done, Options
+from tests.integration.engine.installation import Installation, Made, scripted_vendor
 
 STEPS = """
 name: steps
@@ -46,6 +49,7 @@ steps:
 """
 GOOD = Done(Made(value=1))
 BAD = Permanent("no")
+KEPT = {"id": 7}
 
 
 def retry(installation: Installation, run_id: UUID) -> None:
@@ -94,6 +98,43 @@ def test_the_failed_step_is_performed_anew_and_what_succeeded_is_kept(
     assert len(installation.script.calls) == 5
     assert [row.number for row in installation.attempts_of(run_id, "second")] == [1, 2]
     assert [row.number for row in installation.attempts_of(run_id, "first")] == [1]
+
+
+class Placed(Options):
+    """Options that say where something is kept."""
+
+    place: str = "here"
+
+
+def test_what_was_refused_is_made_and_found_again_where_it_is_wanted_by_then(
+    installation: Installation,
+) -> None:
+    robot = scripted_vendor(installation.script)
+    assert robot.outgoing is not None
+    outgoing = replace(robot.outgoing, options=Placed)
+    actions = tuple(
+        replace(action, target=lambda params, options: f"{options.place}:{params.name}")
+        for action in robot.actions
+    )
+    installation.vendors = {"robot": replace(robot, outgoing=outgoing, actions=actions)}
+    installation.runtime = installation.another_worker()
+    run_id = failed(
+        installation, STEPS.partition("on_failure")[0], BAD, Done(Made(), reference=KEPT)
+    )
+    assert [row.target for row in installation.every_effect()] == ["here:first"]
+    with installation.database.turn_to_write(), installation.database.session() as session:
+        row = session.exec(select(ConnectionRow)).one()
+        row.options, row.updated_at = {"place": "there"}, installation.now + LEASE
+        session.commit()
+    retry(installation, run_id)
+    installation.carry_on()
+    assert {row.target for row in installation.every_effect()} == {
+        f"there:{name}" for name in ("first", "second", "third")
+    }
+    # The next run changes what this one has made, and makes no other.
+    installation.start()
+    installation.carry_on()
+    assert [call.reference for call in installation.script.calls[-3:]] == [KEPT] * 3
 
 
 def test_a_step_has_all_its_retries_again(installation: Installation) -> None:
