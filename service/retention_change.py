@@ -21,7 +21,7 @@ def retention_in_words(retention: Retention) -> Mapping[str, str]:
 
 def _in_words(name: str, retention: Retention) -> str:
     if name == "archive":
-        return retention.archive_directory or "none"
+        return "off" if retention.archive_directory is None else f"in {retention.archive_directory}"
     value: timedelta | None = getattr(retention, name)
     return _UNSAID[name] if value is None else write_duration(value)
 

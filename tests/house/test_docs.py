@@ -11,9 +11,11 @@ import os
 import re
 import shlex
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -196,6 +198,26 @@ def test_variables_of_the_environment_that_are_named_exist() -> None:
     for path in DOCS:
         named = set(re.findall(r"HOOKWRIGHT_[A-Z_]*[A-Z]", path.read_text(encoding="utf-8")))
         assert named - known - {"HOOKWRIGHT_PUBLISH"} == set(), path
+
+
+def test_the_backup_is_for_its_owner_alone_and_does_not_collide_with_the_last(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / ".hookwright"
+    data.mkdir()
+    (data / "secret.key").touch()
+    with closing(sqlite3.connect(data / "hookwright.db")) as database:
+        database.execute("CREATE TABLE deliveries (body)")
+    (script,) = (block.text for block in blocks() if "VACUUM INTO" in block.text)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    for now in ("20261122-120000", "20261122-120001"):
+        # The clock of `date` is set, so that the second one need not be waited for.
+        asked = f"umask 022; date() {{ test $1 = +%Y%m%d-%H%M%S && echo {now}; }}\n{script}"
+        subprocess.run(["sh", "-ec", asked], cwd=tmp_path, env={"PATH": path}, check=True)
+    made = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.glob("backup*")}
+    assert made == dict.fromkeys(
+        ("backup-20261122-120000.db", "backup-20261122-120001.db", "backup.key"), 0o600
+    )
 
 
 # --- YAML ---------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_rows_that_go_and_an_archive_that_cannot_be_written_are_said(shell: Shel
     asked = shell.start("apply", "--dry-run", HOOKWRIGHT_SECRET_KEYS=key)
     assert asked.wait(60) == 0
     said = shell.log("apply")
-    assert f"(deliveries 30d → 1d, archive none → {there})" in said
+    assert f"(deliveries 30d → 1d, archive off → in {there})" in said
     assert "deliveries, events older than 1d will be removed, once they are archived" in said
     assert f"warning: the archive {there} cannot be written here: Not a directory" in said
 
