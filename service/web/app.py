@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.door_description import describe_door
 from service.web import described, errors
 from service.web.bodies import BoundedBodies
-from service.web.dashboard.app import Pages, is_page
+from service.web.dashboard.addresses import is_page
+from service.web.dashboard.app import Pages
 from service.web.deps import Parts, Viewer
 from service.web.health import describe_health
 from service.web.limits import Limiter

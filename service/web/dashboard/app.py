@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from importlib.resources import files
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, urlencode
 from uuid import UUID
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -26,7 +27,9 @@ from service.store import run_details
 from service.unit_of_work import reading
 from service.web import run_shapes
 from service.web.dashboard import visit as visits
+from service.web.dashboard.addresses import own_page, to_sign_in
 from service.web.dashboard.deciding import Asked, Form, decide, told
+from service.web.dashboard.decisions import find_decisions
 from service.web.dashboard.events import find_events, read_lately
 from service.web.dashboard.needs import may_look_up, read_needs
 from service.web.dashboard.rendering import page
@@ -35,23 +38,8 @@ from service.web.deps import Parts
 from service.web.errors import note_request
 from service.web.limits import Limiter
 
-PATHS = (
-    "/sign-in",
-    "/sign-out",
-    "/style.css",
-    "/events",
-    "/runs/",
-    "/deliveries/",
-    "/alerts/",
-    "/refused",
-)
 SIGN_INS_A_MINUTE = 10
 MOST_FIELDS = 20
-
-
-def is_page(path: str, accept: str) -> bool:
-    """Say whether this path is a page's. The address itself is one for whoever reads HTML."""
-    return path.startswith(PATHS) or (path == "/" and "text/html" in accept)
 
 
 class Pages:
@@ -68,6 +56,7 @@ class Pages:
             routes=[
                 Route("/", self._page(self.needs)),
                 Route("/events", self._page(self.events)),
+                Route("/decisions", self._page(self.decisions)),
                 Route("/runs/{ident:uuid}", self._page(self.run)),
                 *(
                     Route(f"/{kind}/{{ident:uuid}}", self._form(self.decide), methods=["POST"])
@@ -81,7 +70,8 @@ class Pages:
             ],
             exception_handlers={
                 HookwrightError: self._on_error,
-                404: self._on_nothing,
+                HTTPStatus.NOT_FOUND: self._on_nothing,
+                HTTPStatus.METHOD_NOT_ALLOWED: self._on_nothing,
                 Exception: self._on_mistake,
             },
         )
@@ -103,6 +93,14 @@ class Pages:
         with reading(self._parts.database) as session:
             found = find_events(session, request.query_params, now)
         return page("events.html", visit=visit, found=found, now=now, done=None)
+
+    def decisions(self, request: Request, visit: Visit) -> Response:
+        """Show all the decisions that wait, a page at a time."""
+        now = self._parts.clock()
+        with reading(self._parts.database) as session:
+            found = find_decisions(session, request.query_params.get("cursor"), now)
+            done = told(session, request.query_params)
+        return page("decisions.html", visit=visit, found=found, now=now, done=done)
 
     def run(self, request: Request, visit: Visit) -> Response:
         """Show a run, or a branch of one, and what can be decided on it."""
@@ -136,20 +134,19 @@ class Pages:
         """Do what a button says, and show the page it was on."""
         ident: UUID | None = request.path_params.get("ident")
         did = decide(Asked(self._parts, visit, ident, form))
-        is_on_run = request.url.path.startswith("/runs/") and form.get("back") != "/"
-        back = request.url.path if is_on_run else "/"
-        return _see(f"{back}?{urlencode(did)}")
+        back = own_page(form.get("back") or request.url.path)
+        return _see(f"{back}{'&' if '?' in back else '?'}{urlencode(did)}")
 
     # --- coming and going ---------------------------------------------------------------------
 
     async def sign_in_page(self, request: Request) -> Response:
         """Ask for a token."""
-        return page("sign_in.html", wanted=_local(request.query_params.get("to")), fault=None)
+        return page("sign_in.html", wanted=own_page(request.query_params.get("to")), fault=None)
 
     async def sign_in(self, request: Request) -> Response:
         """Let somebody in who has a token."""
         form = await _read(request)
-        wanted = _local(form.get("to"))
+        wanted = own_page(form.get("to"))
         visits.check_site(request)
         if not self._sign_ins.take(request.client.host if request.client else "").allowed:
             raise RateLimited("too many tries: wait a minute")
@@ -177,8 +174,7 @@ class Pages:
             try:
                 visit = visits.of(self._parts, request)
             except Unauthenticated:
-                wanted = request.url.path
-                return _see("/sign-in" if wanted == "/" else f"/sign-in?to={quote(wanted)}")
+                return _see(to_sign_in(request))
             return show(request, visit)
 
         async def serve(request: Request) -> Response:
@@ -201,7 +197,7 @@ class Pages:
 
     def _on_error(self, request: Request, error: Exception) -> Response:
         if isinstance(error, Unauthenticated):
-            return _see("/sign-in")
+            return _see(to_sign_in(request))
         status = HTTPStatus.SERVICE_UNAVAILABLE
         message, hint = "Something went wrong.", None
         if isinstance(error, HookwrightError):
@@ -222,13 +218,14 @@ class Pages:
             status=HTTPStatus.INTERNAL_SERVER_ERROR,
         )
 
-    def _on_nothing(self, _request: Request, _error: Exception) -> Response:
+    def _on_nothing(self, request: Request, error: Exception) -> Response:
+        is_kept = request.url.path.startswith("/runs/")
         return page(
             "problem.html",
             message="There is nothing here",
-            hint="what is older than the retention has been removed",
+            hint="what is older than the retention has been removed" if is_kept else None,
             back="/",
-            status=HTTPStatus.NOT_FOUND,
+            status=error.status_code if isinstance(error, HTTPException) else HTTPStatus.NOT_FOUND,
         )
 
 
@@ -243,9 +240,3 @@ async def _read(request: Request) -> dict[str, str]:
 
 def _see(path: str) -> Response:
     return RedirectResponse(path, status_code=HTTPStatus.SEE_OTHER)
-
-
-def _local(path: str | None) -> str:
-    """Give a path of ours: whoever made the link must not send people elsewhere."""
-    good = path is not None and path.startswith("/runs/") and path.isascii() and path.isprintable()
-    return path if good and path is not None else "/"

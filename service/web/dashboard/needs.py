@@ -13,15 +13,18 @@ from schemas.api_runs import RunQuestion
 from schemas.effect_lists import EffectQuestion
 from schemas.run_tables import RunRow
 from schemas.states import AlertState, DeliveryState, EffectState
+from schemas.statistics import CountOut
 from schemas.tables import AlertRow, DeliveryRow, EffectRow
 from schemas.workflow import RunStatus, WaitKind
 from service.actions import AnyAction, VendorAction
 from service.alerts import DOUBT
 from service.db import Session
 from service.store import doubts as store
-from service.store import effects, listing, run_details
+from service.store import effects, run_details
+from service.store.counting import count_runs
+from service.store.listing import list_alerts, list_deliveries, list_runs
 from service.store.refused_groups import RefusedGroup, refused_groups
-from service.store.run_details import Waiting
+from service.web.dashboard.decisions import Decision, find_decisions, waits_of
 
 MOST = 20
 """How many of a kind are shown; the page says when there are more."""
@@ -51,22 +54,11 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """A step that asks somebody."""
-
-    run: RunRow
-    waiting: Waiting
-
-    @property
-    def path(self) -> str:
-        """The step's name as people read it."""
-        step = self.waiting.row.step
-        return f"{self.run.path}.{step}" if self.run.path else step
-
-
-@dataclass(frozen=True, slots=True)
 class Needs:
-    """All that needs a person. `more` names the kinds of which there are more than are shown."""
+    """All that needs a person. `more` names the kinds of which there are more than are shown.
+
+    It says of each how many there are in all; None: they were not counted.
+    """
 
     doubts: Sequence[Doubt]
     decisions: Sequence[Decision]
@@ -74,7 +66,7 @@ class Needs:
     runs: Sequence[RunRow]
     alerts: Sequence[AlertRow]
     refused: Sequence[RefusedGroup]
-    more: frozenset[str]
+    more: Mapping[str, CountOut | None]
     subjects: Mapping[UUID, str]
     """What began each run or branch that is named, by its id."""
 
@@ -87,64 +79,59 @@ class Needs:
 
 def read_needs(session: Session, actions: Mapping[str, AnyAction], now: datetime) -> Needs:
     """Read what needs a person, the newest of each kind first."""
-    more: set[str] = set()
+    more: dict[str, CountOut | None] = {}
     doubts = _doubts(session, actions, more)
-    decisions = [
-        Decision(run, wait) for run, wait in _waiting(session, WaitKind.APPROVAL, "decisions", more)
-    ]
+    decisions = find_decisions(session, None, now)
+    if decisions.more:
+        more["decisions"] = decisions.count
     deliveries: list[DeliveryRow] = []
     for state in _UNREAD:
         question = DeliveryQuestion(state=state, limit=MOST)
-        found = listing.list_deliveries(session, question)
+        found = list_deliveries(session, question)
         deliveries += found.rows
-        if found.has_more:
-            more.add("deliveries")
+        if found.has_more or len(deliveries) > MOST:
+            more["deliveries"] = None
+    deliveries.sort(key=lambda row: row.received_at, reverse=True)
     since = now - LATELY
-    runs = listing.list_runs(session, RunQuestion(status=RunStatus.FAILED, since=since, limit=MOST))
-    alerts = listing.list_alerts(session, AlertQuestion(state=AlertState.OPEN, limit=LOOKED_AT))
+    failed = RunQuestion(status=RunStatus.FAILED, since=since, limit=MOST)
+    runs = list_runs(session, failed)
+    alerts = list_alerts(session, AlertQuestion(state=AlertState.OPEN, limit=LOOKED_AT))
     # An alert of a step in doubt would say the same thing a second time.
     others = [row for row in alerts.rows if not row.key.startswith(DOUBT)]
     if runs.has_more:
-        more.add("runs")
+        more["runs"] = count_runs(session, failed, now)
     if alerts.has_more or len(others) > MOST:
-        more.add("alerts")
+        more["alerts"] = None
     refused = refused_groups(session, since=since, limit=MOST)
     named = {
         *(doubt.run.id for doubt in doubts),
-        *(decision.run.id for decision in decisions),
         *(run.id for run in runs.rows),
         *(row.run_id for row in others[:MOST] if row.run_id is not None),
     }
     return Needs(
         doubts,
-        decisions,
-        deliveries,
+        decisions.rows,
+        deliveries[:MOST],
         runs.rows,
         others[:MOST],
         refused,
-        frozenset(more),
-        run_details.subjects_of(session, named),
+        more,
+        {**decisions.subjects, **run_details.subjects_of(session, named)},
     )
 
 
-def _waiting(
-    session: Session, kind: WaitKind, name: str, more: set[str]
-) -> list[tuple[RunRow, Waiting]]:
-    found = listing.list_runs(session, RunQuestion(waiting_for=kind, limit=MOST))
-    if found.has_more:
-        more.add(name)
-    return run_details.waiting_under(session, [row.id for row in found.rows], kind)
-
-
-def _doubts(session: Session, actions: Mapping[str, AnyAction], more: set[str]) -> list[Doubt]:
-    waiting = _waiting(session, WaitKind.PERSON, "doubts", more)
+def _doubts(
+    session: Session, actions: Mapping[str, AnyAction], more: dict[str, CountOut | None]
+) -> list[Doubt]:
+    runs = list_runs(session, RunQuestion(waiting_for=WaitKind.PERSON, limit=MOST))
+    waiting = waits_of(session, runs.rows, WaitKind.PERSON)
     question = EffectQuestion(state=EffectState.IN_DOUBT, limit=LOOKED_AT)
     known: dict[tuple[UUID | None, str], EffectRow] = {
         (row.run_id, row.step): row for row in effects.list_effects(session, question).rows
     }
     left = store.doubts_left(session, MOST + 1)
-    if len(left) > MOST:
-        more.add("doubts")
+    if runs.has_more or len(left) > MOST:
+        more["doubts"] = None
     return [
         *(
             Doubt(

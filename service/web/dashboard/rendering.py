@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime, timedelta
 from functools import cache
 from http import HTTPStatus
@@ -12,6 +13,8 @@ from uuid import UUID
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse
 
+from schemas.statistics import CountOut
+
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -20,6 +23,7 @@ LONGEST_VALUE = 8_000
 """Characters of one value on a page."""
 ID_LENGTH = 18
 """Characters of an id that are shown: its time in milliseconds, and what is random after it."""
+_CODE = re.compile(r"`([^`\n]+)`")
 _MINUTE, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 _GOOD = frozenset({"succeeded", "made", "resolved", "ingested"})
 _BAD = frozenset({"failed", "dead", "critical", "malformed"})
@@ -42,7 +46,14 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        ago=ago, took=took, moment=moment, pretty=pretty, tone=tone, beginning=beginning
+        ago=ago,
+        took=took,
+        moment=moment,
+        number=number,
+        pretty=pretty,
+        pieces=pieces,
+        tone=tone,
+        beginning=beginning,
     )
     return environment
 
@@ -65,13 +76,23 @@ def moment(time: datetime) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def number(count: CountOut) -> str:
+    """Write how many there are; an estimate says so."""
+    return f"{'about ' if count.estimated else ''}{count.count:,}"
+
+
+def pieces(text: str) -> list[str]:
+    """Give a text in pieces of which every second one stood between backticks: it is code."""
+    return _CODE.split(text)
+
+
 def pretty(value: object) -> str:
     """Write JSON as people read it, as far as a page can hold it."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     if len(text) <= LONGEST_VALUE:
         return text
     left = len(text) - LONGEST_VALUE
-    return f"{text[:LONGEST_VALUE]}\n… {left:,} more characters: `hookwright run show ID --json`"
+    return f"{text[:LONGEST_VALUE]}\n… {left:,} more characters: hookwright run show ID --json"
 
 
 def beginning(ident: UUID) -> str:

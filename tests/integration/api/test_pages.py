@@ -7,13 +7,14 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 from sqlmodel import select
 
 from schemas.ids import new_id
-from schemas.run_tables import RunRow, WaitRow
+from schemas.run_tables import RunRow, StepRow, WaitRow
 from service.queue import UnheardQueue
 from service.tokens import Role, revoke_token
 from service.unit_of_work import unit_of_work
@@ -91,6 +92,21 @@ def test_who_has_not_signed_in_is_asked_to_and_comes_back(
     assert (back.status_code, back.headers["location"]) == (303, path)
 
 
+def test_who_comes_back_finds_the_page_as_it_was_asked_for(
+    face: Installation, stranger: Browser
+) -> None:
+    path = "/events?search=disk+full%21&cursor="
+    asked = stranger.client.get(path)
+    assert asked.headers["location"] == f"/sign-in?to={quote(path)}"
+    form = stranger.client.get(asked.headers["location"])
+    wanted = re.search(r'name="to" value="([^"]*)"', form.text)
+    assert wanted is not None
+    again = stranger.sign_in("hw_wrong", to=html.unescape(wanted[1]))
+    assert html.escape(path) in again.text
+    back = stranger.sign_in(face.token, to=html.unescape(wanted[1]))
+    assert (back.status_code, back.headers["location"]) == (303, path)
+
+
 def test_a_visit_is_kept_in_a_cookie_that_scripts_cannot_read(
     face: Installation, stranger: Browser
 ) -> None:
@@ -118,14 +134,9 @@ def test_tokens_cannot_be_tried_out(stranger: Browser) -> None:
     assert [answer.status_code for answer in answers] == [401] * 10 + [429]
 
 
-@pytest.mark.parametrize(
-    "wanted",
-    ["//evil.example/", "https://evil.example/", "/\\evil.example", "/sign-out", "/runs/\n"],
-)
-def test_signing_in_leads_to_a_page_of_ours_alone(
-    face: Installation, stranger: Browser, wanted: str
-) -> None:
-    assert stranger.sign_in(face.token, to=wanted).headers["location"] == "/"
+def test_signing_in_leads_to_a_page_of_ours_alone(face: Installation, stranger: Browser) -> None:
+    for wanted in ("//evil.example/", "https://evil.example/", "/sign-out"):
+        assert stranger.sign_in(face.token, to=wanted).headers["location"] == "/"
 
 
 def test_a_visit_ends_with_its_token_with_time_and_by_signing_out(
@@ -219,11 +230,36 @@ def test_whoever_reads_no_html_gets_words(stranger: Browser) -> None:
 
 
 def test_what_is_not_there_is_told_on_a_page(operator: Browser) -> None:
-    for path in (f"/runs/{new_id()}", "/runs/nothing"):
+    for path in (f"/runs/{new_id()}", "/runs/nothing", "/nope", "/nope/"):
         answer = operator.client.get(path)
         assert answer.status_code == 404
         assert answer.headers["content-type"].startswith("text/html")
         assert "There is nothing" in answer.text
+    assert operator.client.get("/refused").status_code == 405
+    assert "There is nothing" in operator.client.get("/refused").text
+
+
+def test_programs_are_told_as_json_what_is_not_there(stranger: Browser) -> None:
+    for path, accepts in (
+        ("/api/v1/nope", HTML),
+        ("/api/nope", HTML),
+        ("/nope", {"Accept": "*/*"}),
+    ):
+        answer = stranger.client.get(path, headers=accepts)
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_what_stands_between_backticks_is_code(face: Installation, operator: Browser) -> None:
+    told = "there is no connection (add one under `connections:` with `vendor: <b>`), `"
+    event = make_event()
+    workflow, version = make_workflow()
+    error = {"step": "note", "code": "configuration", "message": told}
+    run = make_run(event, version, status="failed", error=error, ended_at=NOW)
+    face.save(event, workflow, version, run)
+    shown = "under <code>connections:</code> with <code>vendor: &lt;b&gt;</code>), `"
+    for path in ("/", f"/runs/{run.id}"):
+        assert shown in operator.see(path)
 
 
 # --- what is decided --------------------------------------------------------------------------
@@ -413,6 +449,62 @@ def test_the_address_says_nothing_on_a_page(operator: Browser, count: str) -> No
     page = operator.client.get("/", params={"done": "verify_again", "count": count}).text
     assert "accepted now: 0" in page
     assert 'role="status"' not in operator.client.get("/", params={"done": "explode"}).text
+
+
+# --- many decisions ---------------------------------------------------------------------------
+
+
+def make_decisions(face: Installation, count: int) -> list[RunRow]:
+    """Store runs that wait for a decision, each a minute after the one before."""
+    event = make_event()
+    workflow, version = make_workflow()
+    face.save(event, workflow, version)
+    runs = []
+    for number in range(count):
+        run = make_run(event, version, status="waiting", replay=number)
+        since = NOW - timedelta(minutes=count - number)
+        step = StepRow(run_id=run.id, step="ok", position=0, kind="approval", status="waiting")
+        face.save(run, step, WaitRow(run_id=run.id, step="ok", kind="approval", since=since))
+        runs.append(run)
+    return runs
+
+
+def asked_of(page: str) -> list[str]:
+    """The runs whose decisions a page shows, in order."""
+    return re.findall(r'<h3><a href="/runs/([^"]+)">', page)
+
+
+def test_of_many_decisions_the_newest_are_first_and_all_are_found(
+    face: Installation, operator: Browser
+) -> None:
+    newest = [str(run.id) for run in reversed(make_decisions(face, 23))]
+    first = operator.see()
+    assert "The newest 20 of 23 runs are here" in first
+    assert 'href="/decisions"' in first
+    assert asked_of(first) == newest[:20]
+    page = operator.see("/decisions")
+    assert "23 runs wait for one" in page
+    assert asked_of(page) == newest[:20]
+    more = re.search(r'href="(/decisions\?[^"]+)" rel="next"', page)
+    assert more is not None
+    rest = operator.see(html.unescape(more[1]))
+    assert ("23 runs wait" in rest, asked_of(rest)) == (True, newest[20:])
+    assert 'rel="next"' not in rest
+    # A decision leads back to where it was made.
+    back = re.search(r'name="back" value="([^"]+)"', rest)
+    assert back is not None
+    form = {"step": "ok", "back": html.unescape(back[1])}
+    done = operator.press(f"/runs/{newest[-1]}", "approve", **form)
+    assert done.headers["location"] == f"{form['back']}&done=approve&count=0"
+    after = operator.see(done.headers["location"])
+    # No worker has carried the run on, so that it waits still.
+    assert ('role="status"' in after, asked_of(after)) == (True, newest[20:])
+    for nowhere in ("x", "x" * 101):
+        assert operator.client.get(f"/decisions?cursor={nowhere}").status_code == 422
+
+
+def test_when_no_decision_waits_the_page_says_so(operator: Browser) -> None:
+    assert "No decision waits" in operator.see("/decisions")
 
 
 # --- events, and how much there was -----------------------------------------------------------
