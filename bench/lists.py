@@ -1,5 +1,8 @@
 """How long every list of the API takes, with every filter and search, at a million events.
 
+Events are not spread evenly: one subject has a tenth of them, of four types only; a hundred types
+and one word have ten events each. What nothing among very many fits is asked for as well.
+
 The lists and their filters are read from the OpenAPI document, so that none is forgotten: one for
 which no value is known here makes the figure void.
 """
@@ -69,6 +72,24 @@ NUMBERS = (
 )
 COMMON, RARE, NONE = "0", "777", "nothing-is-called-so"
 KINDS, SUBJECTS, SOURCES = 40, 1000, 8
+HOT_SUBJECT, HOT_EVERY, HOT_AT = "subject-hot", 10, 3
+"""Every tenth event: of the types 3, 13, 23 and 33, and of no other."""
+RARE_TYPES, RARE_TYPE_EVERY, RARE_TYPE_AT = 100, 1000, 7
+"""`rare.kind-0` to `rare.kind-99`: every thousandth event, so ten of each among a million."""
+RARE_WORD, RARE_WORD_EVERY, RARE_WORD_AT = "zzz", 100_000, 5
+SKEWED = (
+    {"subject": HOT_SUBJECT, "type": f"bench.kind-{HOT_AT}"},
+    {"subject": HOT_SUBJECT, "type": f"bench.kind-{COMMON}"},
+    {"subject": HOT_SUBJECT, "type": "rare.kind-7"},
+    {"subject": HOT_SUBJECT, "type": "rare.*"},
+    {"search": "check_run", "type": "rare.kind-7"},
+    {"search": "check_run", "type": "rare.*"},
+    {"search": "sub*", "type": "rare.kind-7"},
+    {"q": f"{RARE_WORD} sub*"},
+    {"q": f"{RARE_WORD} sub* ben* che*"},
+    {"q": "nothing sub*"},
+)
+"""Asked of every list that has these filters."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +188,7 @@ def questions_of(openapi: dict[str, Any]) -> tuple[list[str], list[Asked]]:
             Asked(path, ((one, values[one][0]), (other, values[other][0])))
             for one, other in combinations([name for name, found in values.items() if found], 2)
         ]
+        asked += [Asked(path, tuple(one.items())) for one in SKEWED if set(one) <= set(values)]
     return unknown, asked
 
 
@@ -283,6 +305,16 @@ def _fill(filler: Filler) -> None:
     Of alerts, rejections and audit events there are a tenth of that.
     """
     named = f"CASE WHEN n % 2 = 0 THEN 'github' ELSE 'source-' || n % {SOURCES} END"
+    kind = (
+        f"CASE WHEN n % {RARE_TYPE_EVERY} = {RARE_TYPE_AT}"
+        f" THEN 'rare.kind-' || n / {RARE_TYPE_EVERY} % {RARE_TYPES}"
+        f" ELSE 'bench.kind-' || n % {KINDS} END"
+    )
+    subject = (
+        f"CASE WHEN n % {HOT_EVERY} = {HOT_AT} THEN '{HOT_SUBJECT}'"
+        f" WHEN n % {RARE_WORD_EVERY} = {RARE_WORD_AT} THEN 'subject-{RARE_WORD}'"
+        f" ELSE 'subject-' || n % {SUBJECTS} END"
+    )
     at = filler.time
     delivery, event, run = (filler.id_of(table) for table in ("deliveries", "events", "runs"))
     filler.copy(
@@ -293,8 +325,8 @@ def _fill(filler: Filler) -> None:
         "events",
         {
             "dedupe_key": "'copy-' || n",
-            "type": f"'bench.kind-' || n % {KINDS}",
-            "subject": f"'subject-' || n % {SUBJECTS}",
+            "type": kind,
+            "subject": subject,
             "source": named,
             "delivery_id": delivery,
             "correlation_id": event,
@@ -334,10 +366,13 @@ def _fill(filler: Filler) -> None:
 
 def _note(connection: Connection) -> None:
     """Note what triggers note when rows come and are read one after another: kinds and numbers."""
-    connection.execute(
-        "INSERT INTO kinds SELECT DISTINCT 'deliveries', vendor, source, '' FROM deliveries"
-        " ON CONFLICT DO NOTHING"
-    )
+    for noted in (
+        "'deliveries', vendor, source, '' FROM deliveries",
+        "'events', vendor, coalesce(source, ''), type FROM events",
+    ):
+        connection.execute(
+            f"INSERT INTO kinds SELECT DISTINCT {noted} ON CONFLICT DO NOTHING".encode()
+        )
     connection.execute("TRUNCATE tallies, statistics")
     columns = "counted, source, vendor, type, workflow, state"
     for span in ("hour", "day"):

@@ -8,25 +8,27 @@ from html import escape
 
 from bench.figures import Figure, Verdict, shown
 
-WIDTH, LABEL_WIDTH, ROW_HEIGHT, HEAD, FOOT = 960, 520, 26, 104, 12
+WIDTH, LABEL_WIDTH, ROW_HEIGHT, LINE_HEIGHT, FOOT = 960, 520, 26, 17, 12
 HALF = (WIDTH - LABEL_WIDTH) / 2 - 70
 """From the bound to where a figure is ten times better, or worse, than wanted."""
 MIDDLE = (LABEL_WIDTH + WIDTH) / 2
 NOT_JUDGED = "#8a8a8a"
 COLOURS = {Verdict.KEPT: "#2f7d4f", Verdict.MISSED: "#b3402e"}
 TITLE = "Hookwright beside what people use instead: how far each figure is from its bound"
-BARS = (
-    "From the line, which is the bound, a bar goes right as far as a figure is better than wanted"
+LEGEND = (
+    "From the bound a bar goes right as far as a figure is better than wanted, or left: worse.",
+    "Green: the bound is kept. Red: it is missed. Grey: void, or of a quick run, and says nothing.",
 )
-COLOURED = "Green: kept. Red: missed. Grey: void, or of a quick run, and says nothing."
 
 
-def draw(figures: Sequence[Figure], about: str, *, judged: bool) -> str:
+def draw(figures: Sequence[Figure], about: Sequence[str], *, judged: bool) -> str:
     """Give an SVG with a row for each figure, and a bar in it for each that has a bound.
 
-    `about`: which run it was. `judged` False: no bar says whether its bound is kept.
+    `about`: lines that say which run it was. `judged` False: no bar says whether its bound is kept.
     """
-    height = HEAD + FOOT + ROW_HEIGHT * len(figures)
+    lines = [*about, *LEGEND]
+    head = 64 + LINE_HEIGHT * len(lines)
+    height = head + FOOT + ROW_HEIGHT * len(figures)
     parts = [
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"'
@@ -35,20 +37,19 @@ def draw(figures: Sequence[Figure], about: str, *, judged: bool) -> str:
         f"<title>{escape(TITLE)}</title>",
         f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         _text(8, 22, TITLE, size=16),
-        _text(8, 42, about, size=12),
-        _text(8, 59, f"{BARS}, and left as far as it is worse. {COLOURED}", size=12),
-        *_scale(height),
+        *(_text(8, 42 + n * LINE_HEIGHT, line, size=12) for n, line in enumerate(lines)),
+        *_scale(head, height - FOOT),
         *(
-            line
+            part
             for number, figure in enumerate(figures)
-            for line in _row(HEAD + number * ROW_HEIGHT, figure, judged=judged)
+            for part in _row(head + number * ROW_HEIGHT, figure, judged=judged)
         ),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
 
 
-def _scale(height: int) -> Iterator[str]:
+def _scale(top: int, bottom: int) -> Iterator[str]:
     ends = (
         (MIDDLE - HALF, "10 times worse"),
         (MIDDLE, "bound"),
@@ -56,8 +57,8 @@ def _scale(height: int) -> Iterator[str]:
     )
     for x, words in ends:
         colour = "#222" if x == MIDDLE else "#ddd"
-        yield _text(x, HEAD - 14, words, anchor="middle", size=12)
-        yield f'<line x1="{x}" x2="{x}" y1="{HEAD - 8}" y2="{height - FOOT}" stroke="{colour}"/>'
+        yield _text(x, top - 14, words, anchor="middle", size=12)
+        yield f'<line x1="{x}" x2="{x}" y1="{top - 8}" y2="{bottom}" stroke="{colour}"/>'
 
 
 def _row(y: int, figure: Figure, *, judged: bool) -> Iterator[str]:

@@ -68,12 +68,12 @@ def write(report: Report) -> tuple[Path, ...]:
     """
     RESULTS.mkdir(exist_ok=True)
     moment = datetime.now(UTC).replace(microsecond=0)
-    measured = f"Measured on {moment.date()}, commit {report.machine.get('commit', 'unknown')}."
-    about = f"{measured} {WARNINGS[report.extent]}".rstrip()
+    commit = report.machine.get("commit", "unknown")
+    about = [f"Measured on {moment.date()}, commit {commit}.", WARNINGS[report.extent]]
     texts = {
         "md": f"# Measured on {moment.date()}\n\n{markdown(report)}\n",
         "json": json.dumps(_as_json(report, moment), indent=2, default=str) + "\n",
-        "svg": draw(report.figures, about, judged=_is_judged(report.extent)),
+        "svg": draw(report.figures, list(filter(None, about)), judged=_is_judged(report.extent)),
     }
     paths = []
     for suffix, text in texts.items():
