@@ -16,7 +16,7 @@ NOT_JUDGED = "#8a8a8a"
 COLOURS = {Verdict.KEPT: "#2f7d4f", Verdict.MISSED: "#b3402e"}
 TITLE = "Hookwright beside what people use instead: how far each figure is from its bound"
 LEGEND = (
-    "From the bound a bar goes right as far as a figure is better than wanted, or left: worse.",
+    "A bar: how many times better (right) or worse (left) a figure is than its bound; logarithmic.",
     "Green: the bound is kept. Red: it is missed. Grey: void, or of a quick run, and says nothing.",
 )
 
