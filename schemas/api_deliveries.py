@@ -13,17 +13,23 @@ from schemas.states import DeliveryState
 
 
 class DeliveryQuestion(TimedQuestion):
-    """Which deliveries. `q` is a delivery key, or a part of one.
-
-    Parts are looked for in a portion of the deliveries at a time: a page may hold few rows, or
-    none, and be followed by more.
-    """
+    """Which deliveries."""
 
     source: str | None = None
     vendor: str | None = None
     verdict: Literal["verified"] | None = None
     state: DeliveryState | None = None
-    q: str | None = Field(default=None, max_length=200)
+
+
+class DeliverySearch(DeliveryQuestion):
+    """Which deliveries, by their keys as well: no index has the parts of keys."""
+
+    q: str | None = Field(
+        default=None,
+        max_length=200,
+        description="A delivery key. Where no delivery that fits the other filters has exactly "
+        "this key, those are given that have it as a part of theirs, in upper or lower case.",
+    )
 
 
 class RejectionQuestion(TimedQuestion):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, delete, select, tuple_
+from sqlalchemy import ColumnElement, Table, and_, delete, select, tuple_
 from sqlmodel import Session, col
 
 from schemas.partitioned import DELIVERY_KEYS, EVENT_KEYS, key_of_delivery, key_of_event
@@ -39,13 +39,27 @@ class Keyed(Generic[Row, Key]):
     among: Callable[[Collection[Key]], ColumnElement[bool]]
 
 
+def _are_deliveries(keys: Collection[DeliveryKey]) -> ColumnElement[bool]:
+    """Give the condition of deliveries with these keys, for SQLite.
+
+    Of pairs it uses no index where there are several: they have no types. So sources and keys are
+    said by themselves at first.
+    """
+    sources, texts = ({key[at] for key in keys} for at in (0, 1))
+    source, text = col(DeliveryRow.source_id), col(DeliveryRow.delivery_key)
+    each = and_(source.in_(sources), text.in_(texts))
+    if 1 in {len(sources), len(texts)}:
+        return each
+    return and_(each, tuple_(source, text).in_(keys))
+
+
 DELIVERIES: Keyed[DeliveryRow, DeliveryKey] = Keyed(
     DeliveryRow,
     ("source_id", "delivery_key"),
     DELIVERY_KEYS,
     lambda row: key_of_delivery(row.source_id, row.delivery_key),
     lambda key: key_of_delivery(*key),
-    lambda keys: tuple_(col(DeliveryRow.source_id), col(DeliveryRow.delivery_key)).in_(keys),
+    _are_deliveries,
 )
 EVENTS: Keyed[EventRow, str] = Keyed(
     EventRow,

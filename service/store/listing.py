@@ -16,7 +16,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from schemas.api import Question
 from schemas.api_alerts import AlertQuestion
-from schemas.api_deliveries import DeliveryQuestion, RejectionQuestion
+from schemas.api_deliveries import DeliverySearch, RejectionQuestion
 from schemas.api_events import EventQuestion
 from schemas.api_runs import RunQuestion
 from schemas.configured_tables import (
@@ -65,9 +65,12 @@ class Timed(Protocol):
 
 KEYS_AT_ONCE = 1_000
 """Deliveries whose keys are looked through for one page."""
+FEWEST_KEYS_AT_ONCE = 100
+MOST_FOR_KEYS = 10_000
+"""So many deliveries are gathered at most for those: as many of each combination of values."""
 
 
-def list_deliveries(session: Session, question: DeliveryQuestion) -> Page[DeliveryRow]:
+def list_deliveries(session: Session, question: DeliverySearch) -> Page[DeliveryRow]:
     """Give deliveries, without their bodies."""
     wanted = wanted_deliveries(session, question)
     light = _without(DeliveryRow.body, DeliveryRow.headers)
@@ -243,7 +246,7 @@ def _behind(ident: Any, before: UUID | None) -> list[ColumnElement[bool]]:
 
 def _with_key(
     session: Session,
-    question: DeliveryQuestion,
+    question: DeliverySearch,
     key: str,
     wanted: Wanted,
     options: Sequence[ExecutableOption],
@@ -256,15 +259,9 @@ def _with_key(
     asked = _asked(DeliveryRow, question)
     wanted = replace(wanted, before=_before(question, asked))
     keys = [(source, key) for source in session.exec(select(SourceRow.id))]
-    whole = session.exec(
-        select(DeliveryRow.id).where(
-            has_key_of(session, keyed.DELIVERIES, keys),
-            *equal(DeliveryRow.source, question.source),
-            *equal(DeliveryRow.vendor, question.vendor),
-            *equal(DeliveryRow.state, question.state),
-            *between(DeliveryRow.received_at, question),
-        )
-    ).all()
+    # By the key alone: SQLite would go through all of a state instead, which has an index as well.
+    having_it = select(DeliveryRow).where(has_key_of(session, keyed.DELIVERIES, keys))
+    whole = [row.id for row in session.exec(having_it.options(*options)) if _fits(row, question)]
     if whole:
         behind = [id_ for id_ in whole if wanted.before is None or id_ < wanted.before]
         ids = sorted(behind, reverse=True)
@@ -273,11 +270,24 @@ def _with_key(
         conditions=("lower(delivery_key) LIKE :q ESCAPE :escape",),
         values={"q": f"%{literal(key.lower())}%", "escape": ESCAPE},
     )
-    ids, last = newest_of_portion(session, DELIVERIES, wanted, having, KEYS_AT_ONCE)
+    size = min(KEYS_AT_ONCE, MOST_FOR_KEYS // max(1, len(wanted.among or ())))
+    size = max(size, FEWEST_KEYS_AT_ONCE)
+    ids, last = newest_of_portion(session, DELIVERIES, wanted, having, size)
     page = _page(session, DeliveryRow, ids, question, asked, options)
     if page.next_cursor is None and last is not None:
         return Page(page.rows, write_cursor(last, asked))
     return page
+
+
+def _fits(row: DeliveryRow, question: DeliverySearch) -> bool:
+    """Say whether a delivery is what is asked for, but for its key."""
+    return (
+        question.source in {None, row.source}
+        and question.vendor in {None, row.vendor}
+        and question.state in {None, row.state}
+        and (question.since is None or row.received_at >= question.since)
+        and (question.until is None or row.received_at < question.until)
+    )
 
 
 def _without(*columns: Any) -> list[ExecutableOption]:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from schemas.api_alerts import AlertQuestion
-from schemas.api_deliveries import DeliveryQuestion
+from schemas.api_deliveries import DeliverySearch
 from schemas.api_runs import RunQuestion
 from schemas.effect_lists import EffectQuestion
 from schemas.run_tables import RunRow
@@ -86,7 +86,7 @@ def read_needs(session: Session, actions: Mapping[str, AnyAction], now: datetime
         more["decisions"] = decisions.count
     deliveries: list[DeliveryRow] = []
     for state in _UNREAD:
-        question = DeliveryQuestion(state=state, limit=MOST)
+        question = DeliverySearch(state=state, limit=MOST)
         found = list_deliveries(session, question)
         deliveries += found.rows
         if found.has_more or len(deliveries) > MOST:

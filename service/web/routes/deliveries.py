@@ -9,7 +9,12 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query
 
 from schemas import api
-from schemas.api_deliveries import DeliveryDetail, DeliveryOut, DeliveryQuestion
+from schemas.api_deliveries import (
+    DeliveryDetail,
+    DeliveryOut,
+    DeliveryQuestion,
+    DeliverySearch,
+)
 from schemas.bulk import ReplayOut, ReplayRequest
 from schemas.statistics import CountOut
 from schemas.tables import DeliveryRow
@@ -26,9 +31,14 @@ router = APIRouter()
 
 @router.get("/deliveries", tags=["deliveries"])
 def list_deliveries(
-    session: Reading, question: Annotated[DeliveryQuestion, Query()]
+    session: Reading, question: Annotated[DeliverySearch, Query()]
 ) -> api.Page[DeliveryOut]:
-    """List deliveries, newest first."""
+    """List deliveries, newest first.
+
+    With `q`, a portion of the deliveries is looked through for one page, 1,000 at most. So a page
+    may hold fewer than `limit`, or none (`data` is empty), while there is more: go on with
+    `next_cursor` until `has_more` is false.
+    """
     found = listing.list_deliveries(session, question)
     sizes = listing.body_sizes(session, [row.id for row in found.rows])
     return shapes.page(found, lambda row: shapes.delivery(row, sizes[row.id]))
@@ -38,9 +48,9 @@ def list_deliveries(
 def count_deliveries(
     session: Reading, parts: AnyParts, question: Annotated[DeliveryQuestion, Query()]
 ) -> CountOut:
-    """Count deliveries: exactly up to 10,000, beyond that an estimate, which says so.
+    """Count deliveries: exactly up to 10,000; more may be an estimate, which says so.
 
-    `limit` and `cursor` are not heeded. A key (`q`) is not heeded.
+    `limit` and `cursor` are not heeded. Keys are not looked for here: there is no `q`.
     """
     return counting.count_deliveries(session, question, parts.clock())
 

@@ -32,7 +32,7 @@ def list_effects(
 def count_effects(
     session: Reading, parts: AnyParts, question: Annotated[EffectQuestion, Query()]
 ) -> CountOut:
-    """Count effects: exactly up to 10,000, beyond that an estimate, which says so.
+    """Count effects: exactly up to 10,000; more may be an estimate, which says so.
 
     `limit` and `cursor` are not heeded.
     """

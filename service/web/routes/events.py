@@ -29,7 +29,7 @@ def list_events(
 def count_events(
     session: Reading, parts: AnyParts, question: Annotated[EventQuestion, Query()]
 ) -> CountOut:
-    """Count events: exactly up to 10,000, beyond that an estimate, which says so.
+    """Count events: exactly up to 10,000; more may be an estimate, which says so.
 
     `limit` and `cursor` are not heeded.
     """

@@ -46,7 +46,7 @@ def list_runs(session: Reading, question: Annotated[RunQuestion, Query()]) -> ap
 def count_runs(
     session: Reading, parts: AnyParts, question: Annotated[RunQuestion, Query()]
 ) -> CountOut:
-    """Count runs: exactly up to 10,000, beyond that an estimate, which says so.
+    """Count runs: exactly up to 10,000; more may be an estimate, which says so.
 
     `limit` and `cursor` are not heeded.
     """

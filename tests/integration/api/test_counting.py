@@ -7,12 +7,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from schemas.ids import first_id
 from schemas.run_tables import RunRow
 from schemas.tables import DeliveryRow
 from service.queue import UnheardQueue
-from service.store import counting, statistics
+from service.store import counting, searching, statistics
 from service.unit_of_work import unit_of_work
 from tests.integration.api.conftest import (
     NOW,
@@ -122,6 +123,9 @@ def test_few_are_counted_and_many_estimated(
     assert api.get("/effects/count") == {"count": 0, "estimated": False}
     monkeypatch.setattr(counting, "COUNTED", 3)
     monkeypatch.setattr(counting, "SAMPLE", 2)
+    # There cannot be many more.
+    assert api.get("/events/count") == {"count": 7, "estimated": False}
+    monkeypatch.setattr(counting, "SURELY_MORE", 5)
     assert api.get("/events/count") == {"count": 7, "estimated": True}
     assert api.get("/events/count", type="test_run.*") == {"count": 6, "estimated": True}
     assert api.get("/events/count", type="rare.one") == {"count": 1, "estimated": False}
@@ -135,7 +139,50 @@ def test_few_are_counted_and_many_estimated(
     assert api.get("/events/count", since=(NOW + HOUR).isoformat())["count"] == 0
     for narrowed in ({"search": "vibeview"}, {"subject": "run_1"}):
         found = api.get("/events/count", **narrowed)
-        assert (found["estimated"], found["count"] >= 4) == (True, True)
+        assert (found["estimated"], 4 <= found["count"] <= 7) == (True, True)
+
+
+def test_no_more_is_told_than_there_can_be_after_many_at_once(
+    api: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_ago = NOW - timedelta(days=30)
+    api.now[0] = NOW + HOUR
+    events = [make_event(f"key-{number}", id=made_now(number)) for number in range(12)]
+    api.save(make_event("old", id=first_id(long_ago), received_at=long_ago), *events)
+    old = make_delivery("old", id=first_id(long_ago), received_at=long_ago)
+    api.save(make_source(), old)
+    api.save(*(make_delivery(f"key-{number}", id=made_now(number)) for number in range(12)))
+    asked = ({"search": "vibeview"}, {"search": "vibe*", "type": "test*"}, {"subject": "run_1"})
+    monkeypatch.setattr(counting, "COUNTED", 3)
+    for narrowed in asked:
+        assert api.get("/events/count", **narrowed) == {"count": 13, "estimated": False}
+    monkeypatch.setattr(counting, "SURELY_MORE", 4)
+    monkeypatch.setattr(counting, "SAMPLE", 2)
+    monkeypatch.setattr(searching, "WINDOW", 10)
+    for narrowed in asked:
+        found = api.get("/events/count", **narrowed)
+        assert (found["estimated"], 4 <= found["count"] <= 13) == (True, True)
+    # What PostgreSQL expects of a table that it never looked at is some hundreds.
+    assert api.get("/deliveries/count", state="received")["count"] <= 1_000
+    with unit_of_work(api.database, UnheardQueue()) as work:
+        work.session.execute(text("DELETE FROM statistics"))
+        work.session.execute(text("DELETE FROM tallies"))
+    # Nobody counted what is there: that is no bound.
+    assert 4 <= api.get("/events/count", subject="run_1")["count"] <= 1_000
+
+
+def test_deliveries_are_not_counted_by_what_is_not_looked_for(face: Installation) -> None:
+    answered = face.client.get("/deliveries/count", params={"source": "vibeview", "q": "key"})
+    assert answered.status_code == 422
+    assert [fault["pointer"] for fault in answered.json()["errors"]] == ["/query/q"]
+    paths = face.client.get("/openapi.json").json()["paths"]
+    (parameters,) = (
+        {one["name"] for one in path["get"]["parameters"]}
+        for name, path in paths.items()
+        if name.endswith("/deliveries/count")
+    )
+    assert {"source", "state"} <= parameters
+    assert "q" not in parameters
 
 
 @pytest.mark.parametrize("signs", ["²²²*", "①②③*", "½½½* rare"])

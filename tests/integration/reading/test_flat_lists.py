@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from schemas.api import Question, TimedQuestion
 from schemas.api_alerts import AlertQuestion
-from schemas.api_deliveries import DeliveryQuestion, RejectionQuestion
+from schemas.api_deliveries import DeliveryQuestion, DeliverySearch, RejectionQuestion
 from schemas.api_events import EventQuestion
 from schemas.api_runs import BranchQuestion, RunQuestion
 from schemas.auditing import AuditFilter
@@ -24,7 +24,7 @@ from schemas.effect_lists import EffectQuestion
 from schemas.reconciling import ReconciliationQuestion
 from schemas.statistics import CountOut
 from service.db import Database, Session
-from service.store import counting, searching
+from service.store import counting, listing, searching
 from service.store.audit import list_audit_events
 from service.store.effects import list_effects
 from service.store.listing import list_alerts, list_deliveries, list_events, list_runs
@@ -60,7 +60,7 @@ LISTS: tuple[tuple[Callable[..., Any], type[Question], Mapping[str, Any]], ...] 
     (list_events, EventQuestion, {"type": "t*", "search": "rare"}),
     (
         list_deliveries,
-        DeliveryQuestion,
+        DeliverySearch,
         {"source": RARE, "vendor": "v1", "state": "dead", "since": LATE, "until": LATE},
     ),
     (
@@ -100,12 +100,13 @@ LISTS: tuple[tuple[Callable[..., Any], type[Question], Mapping[str, Any]], ...] 
 )
 SMALL = {
     TimedQuestion,
+    DeliveryQuestion,
     BranchQuestion,
     BulkQuestion,
     ReconciliationQuestion,
     RejectionQuestion,
 }
-"""Questions for lists that stay small, or are those of one run."""
+"""Questions for lists that stay small or are those of one run, and what others begin with."""
 
 
 @pytest.fixture
@@ -113,6 +114,13 @@ def filled(database: Database) -> Database:
     """Many rows of each large list, of the last two days, evenly."""
     fill(database)
     return database
+
+
+@pytest.fixture
+def sqlite_filled(sqlite_database: Database) -> Database:
+    """The same on SQLite, which knows nothing of how frequent values are."""
+    fill(sqlite_database)
+    return sqlite_database
 
 
 @pytest.fixture
@@ -134,7 +142,7 @@ def fill(database: Database) -> None:
         ident = f"printf('%012x70008%015x', {ms}, i)"
         time = f"strftime('%Y-%m-%d %H\\:%M\\:%f000', {ms} / 1000.0, 'unixepoch')"
         empty, some = "'{}'", """'{"t"\\: "word' || (i % 9) || ' often"}'"""
-        body, none = "x'00'", f"'{UUID(int=9).hex}'"
+        body, none, other = "x'00'", f"'{UUID(int=9).hex}'", f"'{UUID(int=8).hex}'"
     else:
         rows = f"generate_series(CAST(1 AS bigint), {ROWS})"
         ident = f"CAST(lpad(to_hex({ms}), 12, '0') || '70008' || lpad(to_hex(i), 15, '0') AS uuid)"
@@ -143,7 +151,8 @@ def fill(database: Database) -> None:
             "CAST('{}' AS jsonb)",
             "jsonb_build_object('t', 'word' || (i % 9) || ' often')",
         )
-        body, none = "CAST('' AS bytea)", f"CAST('{UUID(int=9)}' AS uuid)"
+        body = "CAST('' AS bytea)"
+        none, other = (f"CAST('{UUID(int=at)}' AS uuid)" for at in (9, 8))
     source = f"CASE i % 500 WHEN 0 THEN '{RARE}' ELSE 's' || (i % 3) END"
     statements = (
         "deliveries (id, source_id, source, vendor, delivery_key, received_at, headers, body,"
@@ -168,6 +177,10 @@ def fill(database: Database) -> None:
         f" CASE i % 700 WHEN 0 THEN 'critical' ELSE 'warning' END, 't', {empty}, {time}, {time}, 1",
     )
     version = (
+        "sources (id, name, vendor, secrets, options, limits, enabled, from_file, updated_at)"
+        f" SELECT {none}, 's0', 'v0', {body}, {empty}, {empty}, true, true, {time}",
+        "sources (id, name, vendor, secrets, options, limits, enabled, from_file, updated_at)"
+        f" SELECT {other}, 's1', 'v1', {body}, {empty}, {empty}, true, true, {time}",
         "workflows (id, name, enabled, from_file, updated_at)"
         f" SELECT {none}, 'w', true, false, {time}",
         "workflow_versions (id, workflow_id, number, digest, document, vars, source_text,"
@@ -212,8 +225,19 @@ def test_what_nobody_has_is_known_at_once(filled: Database) -> None:
     with filled.engine.begin() as connection:
         # A source that is gone, and of which nothing was read.
         connection.execute(text("DELETE FROM kinds WHERE listed = 'deliveries'"))
-    asked = DeliveryQuestion(vendor="nobody")
+    asked = DeliverySearch(vendor="nobody")
     assert cost_of(filled, list_deliveries, asked) < MOST[filled.is_sqlite]
+
+
+def test_a_key_is_sought_by_itself_and_then_in_a_portion(
+    sqlite_filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "KEYS_AT_ONCE", 100)
+    monkeypatch.setattr(listing, "MOST_FOR_KEYS", 400)
+    monkeypatch.setattr(listing, "FEWEST_KEYS_AT_ONCE", 10)
+    for narrowed in ({}, {"state": "ingested"}, {"source": "s1"}, {"vendor": "v1"}):
+        asked = DeliverySearch.model_validate({"q": "nowhere", **narrowed})
+        assert cost_of(sqlite_filled, list_deliveries, asked) < MOST[True]
 
 
 def test_a_frequent_word_is_counted_by_a_sample(
