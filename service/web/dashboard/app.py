@@ -31,7 +31,7 @@ from service.web.dashboard.addresses import own_page, to_sign_in
 from service.web.dashboard.deciding import Asked, Form, decide, told
 from service.web.dashboard.decisions import find_decisions
 from service.web.dashboard.events import find_events, read_lately
-from service.web.dashboard.needs import may_look_up, read_needs
+from service.web.dashboard.needs import MOST, may_look_up, read_needs
 from service.web.dashboard.rendering import page
 from service.web.dashboard.visit import Visit
 from service.web.deps import Parts
@@ -85,7 +85,9 @@ class Pages:
             needs = read_needs(session, self._parts.actions, now)
             done = told(session, request.query_params)
             lately = read_lately(session, now)
-        return page("needs.html", visit=visit, needs=needs, now=now, done=done, lately=lately)
+        return page(
+            "needs.html", visit=visit, needs=needs, most=MOST, now=now, done=done, lately=lately
+        )
 
     def events(self, request: Request, visit: Visit) -> Response:
         """Show events, all of them or those with some words."""

@@ -24,9 +24,9 @@ from service.store import effects, run_details
 from service.store.counting import count_runs
 from service.store.listing import list_alerts, list_deliveries, list_runs
 from service.store.refused_groups import RefusedGroup, refused_groups
-from service.web.dashboard.decisions import Decision, find_decisions, waits_of
+from service.web.dashboard.decisions import ON_A_PAGE, Decision, find_decisions, waits_of
 
-MOST = 20
+MOST = ON_A_PAGE
 """How many of a kind are shown; the page says when there are more."""
 LOOKED_AT = 100
 """How many rows are read of which some are not shown."""
