@@ -147,6 +147,8 @@ def _count(session: Session, listed: _Listed, now: datetime) -> CountOut:
         total = _total(session, keyset, wanted, told, now)
     is_sure = total > (COUNTED if planned > SURELY_MORE else SURELY_MORE)
     enough = SAMPLE if is_sure else COUNTED + 1
+    if is_sqlite(session) and _numbers(session, keyset, None, None) <= SURELY_MORE:
+        enough = SURELY_MORE + 1
     count = count_up_to(session, keyset, wanted, enough)
     if count < enough:
         return CountOut(count=count, estimated=False)

@@ -11,6 +11,9 @@ import pytest
 from schemas.configured_tables import ConnectionRow, PollRow
 from schemas.ids import first_id, new_id
 from schemas.tables import DeliveryRow
+from service.queue import UnheardQueue
+from service.store.keys import DELIVERIES, store_once
+from service.unit_of_work import unit_of_work
 from tests.integration.api.conftest import (
     NOW,
     Installation,
@@ -82,6 +85,31 @@ def test_deliveries_are_filtered(api: Installation, filters: dict[str, str]) -> 
     api.save(make_delivery("other"), make_delivery("is-wanted_%-here", **wanted))
     assert names(api.get("/deliveries", **filters), "delivery_key") == ["is-wanted_%-here"]
     assert len(api.get("/deliveries", verdict="verified")["data"]) == 2
+
+
+def test_a_whole_key_is_given_alone_where_one_fits(api: Installation) -> None:
+    late = NOW + timedelta(hours=2)
+    source = new_id()
+    api.save(make_source(id=source), make_source("github", vendor="github"))
+    other = {"source": "github", "vendor": "github", "state": "malformed", "received_at": late}
+    with unit_of_work(api.database, UnheardQueue()) as work:
+        stored = [
+            make_delivery("n29", id=first_id(NOW), source_id=source),
+            make_delivery("xN290", id=first_id(late), source_id=source, **other),
+        ]
+        store_once(work.session, DELIVERIES, stored)
+    its = {"source": "vibeview", "vendor": "vibeview", "state": "received"}
+    times = {"since": NOW.isoformat(), "until": late.isoformat()}
+    for filters in ({}, its, times):
+        assert names(api.get("/deliveries", q="n29", **filters), "delivery_key") == ["n29"]
+    for filters in (
+        {"source": "github"},
+        {"vendor": "github"},
+        {"state": "malformed"},
+        {"since": late.isoformat()},
+    ):
+        assert names(api.get("/deliveries", q="n29", **filters), "delivery_key") == ["xN290"]
+    assert api.get("/deliveries", q="n29", until=NOW.isoformat())["data"] == []
 
 
 def test_what_was_accepted_later_is_found_by_when_it_came(api: Installation) -> None:
