@@ -159,6 +159,8 @@ def test_a_list_or_filter_that_no_value_is_known_for_is_named() -> None:
             "/api/v1/things": list_of(
                 {"name": "state", "in": "query", "schema": state},
                 {"name": "vendor", "in": "query", "schema": {"type": "string"}},
+                {"name": "subject", "in": "query", "schema": {"type": "string"}},
+                {"name": "type", "in": "query", "schema": {"type": "string"}},
                 {"name": "flavour", "in": "query", "schema": {"type": "string"}},
             ),
             "/api/v1/things/{thing_id}": list_of(),
@@ -172,6 +174,8 @@ def test_a_list_or_filter_that_no_value_is_known_for_is_named() -> None:
     assert unknown == ["flavour of /api/v1/things"]
     assert "/api/v1/things?state=closed" in urls
     assert "/api/v1/things?state=open&vendor=github" in urls
+    assert "/api/v1/things?subject=subject-hot&type=rare.%2A" in urls
+    assert not any("search=" in url for url in urls)
     assert {url.partition("?")[0] for url in urls} == {"/api/v1/things"}
 
 
