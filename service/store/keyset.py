@@ -114,9 +114,8 @@ def count_up_to(session: Session, keyset: Keyset, wanted: Wanted, limit: int) ->
     if wanted.among is not None and not wanted.among:
         return 0
     statement = _Statement(keyset, wanted, is_sqlite=is_sqlite(session), in_order=False)
-    counted = f"SELECT count(*) FROM ({statement.text()}) AS found"  # noqa: S608  # ours
     with _in_order_of_an_index(session, wanted):
-        return int(_asked(session, counted, statement.values | {"limit": limit}).scalar_one())
+        return count_of(session, statement.text(), statement.values | {"limit": limit})
 
 
 @contextmanager
@@ -149,6 +148,12 @@ def planned_rows(session: Session, keyset: Keyset, wanted: Wanted) -> int:
 def ids_of(session: Session, statement: str, values: Mapping[str, Any]) -> list[UUID]:
     """Give the ids that a statement finds, in its order."""
     return list(_asked(session, statement, values, id=Uuid).scalars())
+
+
+def count_of(session: Session, statement: str, values: Mapping[str, Any]) -> int:
+    """Give how many rows a statement finds."""
+    counted = f"SELECT count(*) FROM ({statement}) AS found"  # noqa: S608  # ours
+    return int(_asked(session, counted, values).scalar_one())
 
 
 def _asked(

@@ -19,7 +19,9 @@ from schemas.ids import first_id
 from service.store.keyset import (
     MOST_COMBINATIONS,
     SLACK,
+    Parameters,
     Wanted,
+    count_of,
     count_up_to,
     ids_of,
     is_sqlite,
@@ -69,7 +71,7 @@ def search_ids(session: Session, question: EventQuestion, wanted: Wanted, limit:
     if not words:
         return []
     if is_sqlite(session):
-        return _search_sqlite(session, words, wanted, limit)
+        return ids_of(session, *_in_order_of_numbers(words, wanted, limit))
     return _search_postgres(session, words, wanted, limit)
 
 
@@ -79,7 +81,7 @@ def newest_found(session: Session, question: EventQuestion, wanted: Wanted) -> l
     if not words:
         return []
     if is_sqlite(session):
-        return _search_sqlite(session, words, wanted, WINDOW)
+        return ids_of(session, *_in_order_of_numbers(words, wanted, WINDOW))
     return newest_ids(session, EVENTS, replace(_having(words, wanted), window=WINDOW), WINDOW)
 
 
@@ -97,7 +99,7 @@ def count_found(session: Session, question: EventQuestion, wanted: Wanted, limit
     if not words:
         return 0
     if is_sqlite(session):
-        return len(_search_sqlite(session, words, wanted, limit))
+        return count_of(session, *_in_order_of_numbers(words, wanted, limit))
     return count_up_to(session, EVENTS, _all_having(session, words, wanted), limit)
 
 
@@ -195,8 +197,8 @@ def _has(words: Words, name: str) -> tuple[str, dict[str, str]]:
     return f"words @@ ({' && '.join(queries)})", values
 
 
-def _search_sqlite(session: Session, words: Words, wanted: Wanted, limit: int) -> list[UUID]:
-    """Search in the order of the events' numbers, in which SQLite has what it finds.
+def _in_order_of_numbers(words: Words, wanted: Wanted, limit: int) -> tuple[str, Parameters]:
+    """Give the search in the order of the events' numbers, in which SQLite has what it finds.
 
     Of a stretch of time these are the numbers of the ids of that time.
     """
@@ -212,13 +214,11 @@ def _search_sqlite(session: Session, words: Words, wanted: Wanted, limit: int) -
     if wanted.before is not None:
         conditions.append(f"event_words.rowid <= {_last_number('event_id < :before')}")
         values["before"] = wanted.before
-    return ids_of(
-        session,
+    return (
         "SELECT event_id AS id FROM event_words"  # noqa: S608  # put together of our own
         f" CROSS JOIN event_numbers ON number = event_words.rowid{events}"
-        f" WHERE {' AND '.join(conditions)} ORDER BY event_words.rowid DESC LIMIT :limit",
-        values,
-    )
+        f" WHERE {' AND '.join(conditions)} ORDER BY event_words.rowid DESC LIMIT :limit"
+    ), values
 
 
 def _last_number(condition: str) -> str:
