@@ -1,7 +1,8 @@
-"""How the door fares with millions of stored deliveries, beside an empty database.
+"""How the door fares with millions of stored deliveries, beside a database without them.
 
-Five million copies of a delivery that came over the door stand in the partitions of the five days
-before this one, with the keys by which repetitions are known.
+Both are made, kept and begun alike, and loaded in turns; who is first changes. In the one there are
+five million copies of a delivery that came over the door, in the partitions of the five days before
+this one, with the keys by which repetitions are known.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from bench.filling import Filler, filling, make_days, midnight
 from bench.installation import new_installation
 from bench.loading import CONNECTIONS, Load, WarmUp, send
 from bench.payload import body_of
-from bench.receivers import PREPARED, RECEIVERS, Running
-from bench.rounds import load_round
+from bench.receivers import Running
+from bench.rounds import Round, load_round
 from schemas.clock import utc_now
 from schemas.ids import first_id
 
@@ -37,26 +38,27 @@ _Start = Callable[[], AbstractContextManager[Running]]
 def run(context: Context) -> Iterator[Figure]:
     """Load the door of either database in turns, and divide."""
     rows = QUICK_ROWS if context.quick else ROWS
-    ratios, voids = [], set()
-    try:
-        with _full(context, rows) as start:
-            for number in range(context.rounds):
-                with start() as running:
-                    full = load_round(context, running, warm_up=WARM_UP)
-                full = full.noted(context, "size/full", round=number + 1)
-                with RECEIVERS["postgres/door"].start(context.servers) as running:
-                    empty = load_round(context, running, warm_up=WARM_UP)
-                empty = empty.noted(context, "size/empty", round=number + 1)
-                if empty.answered:
-                    ratios.append(full.rate / empty.rate)
-                voids |= {full.void, empty.void} - {""}
-    finally:
-        PREPARED.close()
+    with _kept(context, "full", rows) as full, _kept(context, "empty", 0) as empty:
+        pairs = [_pair(context, full, empty, number) for number in range(1, context.rounds + 1)]
+    voids = {one.void for pair in pairs for one in pair} - {""}
+    ratios = [full.rate / empty.rate for full, empty in pairs if empty.answered]
     yield Figure(FULL, ratios, void="; ".join(sorted(voids)))
 
 
+def _pair(context: Context, full: _Start, empty: _Start, number: int) -> tuple[Round, Round]:
+    """Load both; gives what either did, the full one first."""
+    starts = {"full": full, "empty": empty}
+    rounds = {}
+    for name in starts if number % 2 else reversed(starts):
+        with starts[name]() as running:
+            one = load_round(context, running, warm_up=WARM_UP)
+        rounds[name] = one.noted(context, f"size/{name}", round=number)
+    return rounds["full"], rounds["empty"]
+
+
 @contextmanager
-def _full(context: Context, rows: int) -> Iterator[_Start]:
+def _kept(context: Context, name: str, rows: int) -> Iterator[_Start]:
+    """Give what starts the door of an installation that holds one delivery, and its copies."""
     servers = context.servers
     with (
         servers.database("postgres") as url,
@@ -68,10 +70,11 @@ def _full(context: Context, rows: int) -> Iterator[_Start]:
             send(Load(installation.port, 10.0, connections=1, body=body, requests=1))
         make_days(url, "deliveries", midnight(), DAYS)
         with filling(url) as connection:
-            filler = Filler(connection, until=midnight(), days=DAYS, rows=rows)
-            stored = {"received_at": filler.time, "state": "'ingested'", "due_at": "NULL"}
-            filler.copy("deliveries", {**stored, "delivery_key": "'copy-' || n"})
-        context.note("size/filled", **_sizes(url))
+            if rows:
+                filler = Filler(connection, until=midnight(), days=DAYS, rows=rows)
+                stored = {"received_at": filler.time, "state": "'ingested'", "due_at": "NULL"}
+                filler.copy("deliveries", {**stored, "delivery_key": "'copy-' || n"})
+        context.note(f"size/{name}, filled", **_sizes(url))
         new_ones = f"deliveries WHERE id >= '{first_id(utc_now())}'"
 
         @contextmanager
