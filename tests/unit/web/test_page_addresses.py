@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.ids import new_id
 from service.web.dashboard.addresses import LONGEST, is_page, own_page
 
-RUN = f"/runs/{new_id()}"
+RUN = "/runs/01a2052e-f8b6-72f7-ae7e-63d2f241c817"
 HTML = "text/html,*/*;q=0.8"
 
 
