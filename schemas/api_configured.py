@@ -9,11 +9,15 @@ from schemas.api import Answer
 
 
 class SourceOut(Answer):
-    """A receiving address. Secrets are never shown: in `url`, TOKEN stands for the path token."""
+    """A receiving address. Secrets are never shown.
+
+    `has_path_token`: vendors send to `url` with a slash and the path token behind it.
+    """
 
     name: str
     vendor: str
     url: str
+    has_path_token: bool
     options: dict[str, Any]
     limits: dict[str, Any]
     connection: str | None

@@ -1,4 +1,4 @@
-"""The address a vendor sends to, as it is shown: what only the vendor may know is not in it."""
+"""The address a vendor sends to. Of a path token, known to the vendor alone, a digest is kept."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ def public_base(settings: Settings) -> str:
 
 
 def source_address(source: SourceRow, settings: Settings) -> str:
-    """Give a source's address; TOKEN stands for its path token, which is kept as a digest alone."""
-    token = "/TOKEN" if source.path_token_sha256 else ""
-    return f"{public_base(settings)}/hooks/{source.name}{token}"
+    """Give a source's address; where it has a path token, a slash and the token follow."""
+    return f"{public_base(settings)}/hooks/{source.name}"
+
+
+def shown_address(address: str, *, has_path_token: bool) -> str:
+    """Give an address as people are shown it: TOKEN stands for the path token."""
+    return f"{address}/TOKEN" if has_path_token else address

@@ -27,7 +27,7 @@ from service.opening import may_open
 from service.queue import DramatiqQueue, Queue, UnheardQueue, make_broker
 from service.queue_policy import warn_of_eviction
 from service.settings import Settings, environment, load_settings, unknown_variables
-from service.source_address import public_base, source_address
+from service.source_address import public_base, shown_address, source_address
 from service.store.revision import ensure_current
 from service.store.sources import read_sources
 from service.tokens import keep_local_token
@@ -238,14 +238,17 @@ def _banner(settings: Settings, database: Database, *, as_json: bool) -> Callabl
         with reading(database) as session:
             sources = read_sources(session)
         base = public_base(settings)
-        hooks = {source.name: source_address(source, settings) for source in sources}
         if as_json:
+            hooks = {source.name: source_address(source, settings) for source in sources}
             print_line({"url": base, "sources": hooks})
             return
         out = console()
         out.print(f"\n[bold green]Hookwright is up[/] at [bold]{base}[/]")
         for source in sorted(sources, key=lambda row: row.name):
-            out.print(f"  {source.vendor:<10} sends to  {hooks[source.name]}")
+            address = source_address(source, settings)
+            has_path_token = source.path_token_sha256 is not None
+            shown = shown_address(address, has_path_token=has_path_token)
+            out.print(f"  {source.vendor:<11} sends to  {shown}")
         if not sources:
             out.print("  no sources yet: `hookwright init` writes a configuration to begin with")
         command = shown_command()

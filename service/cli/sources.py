@@ -34,6 +34,7 @@ from service.errors import ConfigurationError, Invalid
 from service.identification import identify
 from service.secret_references import resolve_secret
 from service.settings import environment, load_settings
+from service.source_address import shown_address
 from service.vendors import BY_NAME
 from service.vendors.base import Vendor
 from service.yaml_text import flow_yaml
@@ -59,11 +60,15 @@ def source_list(api: ApiClient, *, limit: int, as_json: bool) -> None:
     print_table(
         ["name", "vendor", "address", "enabled", "from file"],
         [
-            [row["name"], row["vendor"], row["url"], row["enabled"], row["from_file"]]
+            [row["name"], row["vendor"], _address(row), row["enabled"], row["from_file"]]
             for row in rows
         ],
         empty="nothing yet",
     )
+
+
+def _address(source: dict[str, Any]) -> str:
+    return shown_address(source["url"], has_path_token=source["has_path_token"])
 
 
 # --- show -------------------------------------------------------------------------------------
@@ -87,7 +92,7 @@ def source_show(api: ApiClient, *, name: str, template: bool, as_json: bool) -> 
         raise ConfigurationError(f"this version does not know the vendor {source['vendor']}")
     options = vendor.incoming.options.model_validate(source["options"])
     signed = vendor.incoming.wants_secret(options)
-    url = source["url"]
+    url = _address(source)
     if template:
         print_template(vendor)
         return

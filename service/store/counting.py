@@ -45,7 +45,7 @@ from service.store.listed import (
     wanted_events,
     wanted_runs,
 )
-from service.store.searching import WINDOW, count_found, newest_found, planned_finds
+from service.store.searching import WINDOW, are_few, count_found, newest_found, planned_finds
 from service.store.statistics import BEGUN, KINDS, Counted, Only, beginning_of, counted_between
 
 COUNTED = 10_000
@@ -173,6 +173,10 @@ def _count(session: Session, listed: _Listed, now: datetime) -> CountOut:
 def _count_searched(
     session: Session, question: EventQuestion, listed: _Listed, now: datetime
 ) -> CountOut:
+    if are_few(session, listed.wanted):
+        count = count_found(session, question, listed.wanted, COUNTED + 1)
+        if count <= COUNTED:
+            return CountOut(count=count, estimated=False)
     total = planned = planned_finds(session, question, listed.wanted)
     newest = newest_found(session, question, listed.wanted)
     few = COUNTED

@@ -8,6 +8,7 @@ fast as what is rare by itself.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -75,6 +76,11 @@ def search_ids(session: Session, question: EventQuestion, wanted: Wanted, limit:
     return _search_postgres(session, words, wanted, limit)
 
 
+def are_few(session: Session, wanted: Wanted) -> bool:
+    """Say whether events are so few, without the words, that each may be looked at (PostgreSQL)."""
+    return not is_sqlite(session) and _planned_without_words(session, wanted) <= WINDOW
+
+
 def newest_found(session: Session, question: EventQuestion, wanted: Wanted) -> list[UUID]:
     """Give the ids of those that are found among the newest events: a sample, in a moment."""
     words = _words_of(question, wanted)
@@ -121,6 +127,8 @@ def _whole(pattern: str | None) -> str | None:
 
 def _search_postgres(session: Session, words: Words, wanted: Wanted, limit: int) -> list[UUID]:
     searched = _having(words, wanted)
+    if are_few(session, wanted):
+        return newest_ids(session, EVENTS, _looked_at(words, wanted), limit)
     found = newest_ids(session, EVENTS, replace(searched, window=WINDOW), limit)
     # Half as many again: what is as frequent throughout is not spread evenly.
     wider = 3 * limit * WINDOW // (2 * len(found)) if found else 0
@@ -138,29 +146,33 @@ def _all_having(session: Session, words: Words, wanted: Wanted) -> Wanted:
     fewer events are left without it, and for no more than a part of the words where few have that:
     those few are looked at themselves.
     """
-    searched = _having(words, wanted)
-    looked_at = tuple(f"({one}) IS TRUE" for one in searched.having)
-    if _are_fewer(session, wanted, words):
-        is_one_subject = wanted.are_few
-        return replace(
-            searched, having=looked_at, are_few=is_one_subject, in_no_order=is_one_subject
-        )
+    without = _planned_without_words(session, wanted)
+    if without <= WINDOW or (without <= FEW and without < _planned(session, words)):
+        return _looked_at(words, wanted)
     rarest = _rarest(session, words)
     if rarest is None:
-        return replace(searched, in_no_order=True)
+        return replace(_having(words, wanted), in_no_order=True)
     condition, values = _has(rarest, "rarest")
-    having = (condition, *looked_at)
-    values |= searched.values
-    return replace(searched, having=having, values=values, in_no_order=True)
+    looked_at = _looked_at(words, wanted)
+    having = (condition, *looked_at.having)
+    values |= looked_at.values
+    return replace(looked_at, having=having, values=values, are_few=True, in_no_order=True)
 
 
-def _are_fewer(session: Session, wanted: Wanted, words: Words) -> bool:
-    """Say whether few are wanted, and fewer than have the words (PostgreSQL)."""
+def _looked_at(words: Words, wanted: Wanted) -> Wanted:
+    """Narrow to events that have these words, which each of those wanted is asked for itself."""
+    searched = _having(words, wanted)
+    having = tuple(f"({one}) IS TRUE" for one in searched.having)
+    is_one_subject = wanted.are_few
+    return replace(searched, having=having, are_few=is_one_subject, in_no_order=is_one_subject)
+
+
+def _planned_without_words(session: Session, wanted: Wanted) -> float:
+    """Give how many events PostgreSQL expects; infinitely many where no index leads to them."""
     combinations = len(wanted.among or ())
-    if not (wanted.are_few or 0 < combinations <= MOST_COMBINATIONS):
-        return False
-    few = planned_rows(session, EVENTS, wanted)
-    return few <= FEW and few < _planned(session, words)
+    if wanted.are_few or 0 < combinations <= MOST_COMBINATIONS:
+        return planned_rows(session, EVENTS, wanted)
+    return math.inf
 
 
 def _rarest(session: Session, words: Words) -> Words | None:

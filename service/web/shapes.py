@@ -100,8 +100,12 @@ def rejection_detail(row: RejectionRow) -> RejectionDetail:
 
 def source(row: SourceRow, settings: Settings) -> SourceOut:
     """Give a source with the address a vendor sends to."""
-    values = {name: getattr(row, name) for name in SourceOut.model_fields if name != "url"}
-    return SourceOut(**values, url=source_address(row, settings))
+    made = {
+        "url": source_address(row, settings),
+        "has_path_token": row.path_token_sha256 is not None,
+    }
+    kept = {name: getattr(row, name) for name in SourceOut.model_fields if name not in made}
+    return SourceOut(**kept, **made)
 
 
 def workflow(

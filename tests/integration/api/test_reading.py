@@ -255,7 +255,8 @@ def test_what_is_configured_is_shown_without_secrets(api: Installation) -> None:
         *make_workflow(),
     )
     (source,) = api.get("/sources")["data"]
-    assert source["url"] == "https://hooks.example/hooks/vibeview/TOKEN"
+    assert source["url"] == "https://hooks.example/hooks/vibeview"
+    assert source.pop("has_path_token") is True
     assert source["from_file"] is True
     (connection,) = api.get("/connections")["data"]
     (poll,) = api.get("/polls")["data"]

@@ -394,8 +394,8 @@ def test_what_is_kept_for_a_shorter_time_is_said_and_noted_with_both_values(
         CONFIGURATION + "retention: {deliveries: 36h, runs: 200d, archive: true}\n",
         who=Caller("somebody", Role.ADMIN, None),
     ).items[-1]
-    old = {"deliveries": "30d", "runs": "90d", "archive": "none"}
-    new = {"deliveries": "36h", "runs": "200d", "archive": "archive"}
+    old = {"deliveries": "30d", "runs": "90d", "archive": "off"}
+    new = {"deliveries": "36h", "runs": "200d", "archive": "in archive"}
     assert (changed.old, changed.new) == (old, new)
     assert changed.notes == (
         "deliveries, events older than 36h will be removed, once they are archived",
