@@ -21,12 +21,15 @@ class Comparison:
     """A figure, and the two loads whose rates or latencies it divides.
 
     `beside`: others by which it is divided as well, with the words that tell it in the note.
+    `turns`: so often the two are loaded in a round: where a figure is near its bound, one round may
+    be as far from the next as that.
     """
 
     wanted: Wanted
     over: str
     under: str
     beside: tuple[tuple[str, str], ...] = ()
+    turns: int = 1
 
     def of(self, over: Round, under: Round) -> float:
         """Divide."""
@@ -54,6 +57,7 @@ COMPARISONS = (
         "sqlite/door",
         "sqlite/commit",
         beside=(("sqlite/commit-async", ASYNC), ("sqlite/commit-queued", QUEUED)),
+        turns=3,
     ),
     Comparison(
         Wanted("door/webhook", "door on PostgreSQL ÷ Debian's webhook", 4.0),
@@ -96,10 +100,11 @@ def run(context: Context) -> Iterator[Figure]:
     )
     also = () if context.quick or len(chosen) < len(COMPARISONS) else ALSO
     absent = {name: RECEIVERS[_receiver(name)].absent() for name in (*also, *names)}
+    more = [name for one in chosen for name in (one.over, one.under) * (one.turns - 1)]
     rounds: dict[str, list[Round]] = {}
     try:
         for number in range(context.rounds):
-            for name in (*also, *names):
+            for name in (*also, *names, *more):
                 if not absent[name]:
                     rounds.setdefault(name, []).append(_load(context, name, number + 1))
     finally:
@@ -121,7 +126,9 @@ def _divided(
     one: Comparison, over: Sequence[Round], under: Sequence[Round]
 ) -> tuple[list[float], str]:
     """Give the ratio of each round, and what is wrong with their books."""
-    pairs = list(zip(over, under, strict=True))
+    # Where one was loaded more often, it is the last of a round that counts.
+    step = len(over) // len(under)
+    pairs = list(zip(over[step - 1 :: step], under, strict=True))
     void = "; ".join(sorted({each.void for pair in pairs for each in pair if each.void}))
     return [one.of(*pair) for pair in pairs if all(each.answered for each in pair)], void
 

@@ -30,13 +30,12 @@ import psycopg
 from bench.figures import Context, Figure, Measurement, Unit, Wanted
 from bench.filling import DAY, Filler, filling, make_days, midnight
 from bench.installation import Installation, new_installation
-from bench.loading import CONNECTIONS, Load, WarmUp, send
+from bench.loading import Load, send
 from bench.machine import SYSTEM_CPU, on_cpu
 from bench.payload import body_of
 from bench.processor_time import seconds
 from bench.receivers import Running
-from bench.rounds import Round, load_round
-from schemas.clock import utc_now
+from bench.rounds import Round, load_round, warm_door
 from schemas.ids import first_id
 from service.db import Database
 from service.queue import UnheardQueue
@@ -56,8 +55,6 @@ ROWS, QUICK_ROWS = 1_000_000, 60_000
 BESIDE_ROUNDS, QUICK_BESIDE_ROUNDS = 8, 2
 ALONE_ROUNDS, QUICK_ALONE_ROUNDS = 2, 1
 """In each turn; those while what is gone is cleared away come to them."""
-WARM_UP = WarmUp(seconds=8.0, connections=CONNECTIONS)
-"""Of each door before the first turn: both stay, and stay warm."""
 AGE = 60 * DAY
 BODY_BYTES = 512
 EVERY = timedelta(seconds=1)
@@ -72,8 +69,8 @@ def run(context: Context) -> Iterator[Figure]:
         _filled(context, QUICK_ROWS if context.quick else ROWS) as installation,
         _copied(context, installation) as untouched,
         _removing(installation) as remover,
-        _loaded(context, untouched) as alone,
-        _loaded(context, installation) as beside,
+        warm_door(context, untouched) as alone,
+        warm_door(context, installation) as beside,
     ):
         turns: list[_Turns] = []
         left = filled = _left(installation)
@@ -149,20 +146,6 @@ class _Turns:
         for _ in range(QUICK_ALONE_ROUNDS if context.quick else ALONE_ROUNDS):
             load()
         _clear_away(installation, load)
-
-
-@contextmanager
-def _loaded(context: Context, installation: Installation) -> Iterator[Running]:
-    """Give its door, running and warm."""
-    with installation.running("serve") as process:
-        seconds_of_load = context.seconds if context.quick else WARM_UP.seconds
-        send(Load(installation.port, seconds_of_load, WARM_UP.connections))
-        yield Running(
-            installation.port,
-            database_url=installation.database_url,
-            table=f"deliveries WHERE id >= '{first_id(utc_now())}'",
-            pid=process.pid,
-        )
 
 
 def _round(context: Context, running: Running, name: str, number: int) -> Round:

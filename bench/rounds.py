@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bench.figures import Context
+from bench.installation import Installation
 from bench.loading import CONNECTIONS, Answers, Load, WarmUp, send
 from bench.processor_time import seconds
 from bench.receivers import Running
+from schemas.clock import utc_now
+from schemas.ids import first_id
+
+LONG = WarmUp(seconds=8.0, connections=CONNECTIONS)
+"""Of a door that stays for many rounds. What PostgreSQL pays after a checkpoint is not to fill the
+first of them: it writes the first change of each page whole to its log."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,19 @@ def load_round(
     used = seconds(measured) - used
     requests = max(1, answers.good + answers.unproven)
     return Round(answers, used / requests * 1e6, fault_of(load, answers, running, before))
+
+
+@contextmanager
+def warm_door(context: Context, installation: Installation) -> Iterator[Running]:
+    """Give the door of an installation, running and warm; what was stored before does not count."""
+    with installation.running("serve") as process:
+        send(Load(installation.port, context.seconds if context.quick else LONG.seconds))
+        yield Running(
+            installation.port,
+            database_url=installation.database_url,
+            table=f"deliveries WHERE id >= '{first_id(utc_now())}'",
+            pid=process.pid,
+        )
 
 
 def fault_of(load: Load, answers: Answers, running: Running, before: int | None) -> str:

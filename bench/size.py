@@ -7,58 +7,57 @@ this one, with the keys by which repetitions are known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 
 from bench.figures import Context, Figure, Measurement, Wanted
 from bench.filling import Filler, filling, make_days, midnight
-from bench.installation import new_installation
-from bench.loading import CONNECTIONS, Load, WarmUp, send
+from bench.installation import Installation, new_installation
+from bench.loading import Load, send
 from bench.payload import body_of
 from bench.receivers import Running
-from bench.rounds import Round, load_round
-from schemas.clock import utc_now
-from schemas.ids import first_id
+from bench.rounds import Round, load_round, warm_door
 
 FULL = Wanted("size/door", "door with 5,000,000 stored deliveries ÷ empty", 0.9)
 ROWS, QUICK_ROWS = 5_000_000, 20_000
 DAYS = 5
-WARM_UP = WarmUp(seconds=8.0, connections=CONNECTIONS)
-"""What PostgreSQL pays once after each checkpoint, every five minutes, is not to fill the round: it
-writes the first change of each page whole to its log, and millions of keys are on many pages."""
+PAIRS = 4
+"""In each of the rounds that are asked for: no machine is as fast in one second as in the next."""
 STORED_BODY_BYTES = 512
 """What the copies hold, so that five million of them fit on most disks."""
 
 
-_Start = Callable[[], AbstractContextManager[Running]]
-
-
 def run(context: Context) -> Iterator[Figure]:
-    """Load the door of either database in turns, and divide."""
+    """Load the doors of both databases in turns, and divide."""
     rows = QUICK_ROWS if context.quick else ROWS
-    with _kept(context, "full", rows) as full, _kept(context, "empty", 0) as empty:
-        pairs = [_pair(context, full, empty, number) for number in range(1, context.rounds + 1)]
+    with (
+        _filled(context, "full", rows) as full,
+        _filled(context, "empty", 0) as empty,
+        warm_door(context, full) as over,
+        warm_door(context, empty) as under,
+    ):
+        numbers = range(1, PAIRS * context.rounds + 1)
+        pairs = [_pair(context, over, under, number) for number in numbers]
     voids = {one.void for pair in pairs for one in pair} - {""}
     ratios = [full.rate / empty.rate for full, empty in pairs if empty.answered]
     yield Figure(FULL, ratios, void="; ".join(sorted(voids)))
 
 
-def _pair(context: Context, full: _Start, empty: _Start, number: int) -> tuple[Round, Round]:
+def _pair(context: Context, full: Running, empty: Running, number: int) -> tuple[Round, Round]:
     """Load both; gives what either did, the full one first."""
-    starts = {"full": full, "empty": empty}
+    doors = {"full": full, "empty": empty}
     rounds = {}
-    for name in starts if number % 2 else reversed(starts):
-        with starts[name]() as running:
-            one = load_round(context, running, warm_up=WARM_UP)
-        rounds[name] = one.noted(context, f"size/{name}", round=number)
+    for name in doors if number % 2 else reversed(doors):
+        one = load_round(context, doors[name], warm_up=None)
+        rounds[name] = one.noted(context, f"size/{name}", pair=number)
     return rounds["full"], rounds["empty"]
 
 
 @contextmanager
-def _kept(context: Context, name: str, rows: int) -> Iterator[_Start]:
-    """Give what starts the door of an installation that holds one delivery, and its copies."""
+def _filled(context: Context, name: str, rows: int) -> Iterator[Installation]:
+    """Give an installation that holds one delivery, and its copies."""
     servers = context.servers
     with (
         servers.database("postgres") as url,
@@ -75,16 +74,8 @@ def _kept(context: Context, name: str, rows: int) -> Iterator[_Start]:
                 stored = {"received_at": filler.time, "state": "'ingested'", "due_at": "NULL"}
                 filler.copy("deliveries", {**stored, "delivery_key": "'copy-' || n"})
         context.note(f"size/{name}, filled", **_sizes(url))
-        new_ones = f"deliveries WHERE id >= '{first_id(utc_now())}'"
-
-        @contextmanager
-        def start() -> Iterator[Running]:
-            servers.fresh_redis()
-            servers.checkpoint()
-            with installation.running("serve") as process:
-                yield Running(installation.port, database_url=url, table=new_ones, pid=process.pid)
-
-        yield start
+        servers.checkpoint()
+        yield installation
 
 
 def _sizes(url: str) -> dict[str, int]:
