@@ -13,16 +13,23 @@ from pathlib import Path
 from uuid import UUID
 
 import structlog
-from pydantic import BaseModel, Field, ValidationError
 
 from schemas.config import Retention
 from schemas.ids import first_id
 from service.archive import Archive, ArchiveNotWrittenError, Line, line_of
 from service.db import Session
 from service.effects import EARLIER
-from service.errors import Transient, Unavailable
+from service.errors import Unavailable
 from service.removals import SealsChangedError, as_sealed, note_removed
 from service.removing_whole import LARGE_BYTES, Wholes, WrittenMeanwhileError
+from service.retention_progress import (
+    KINDS,
+    KeysLeft,
+    OvertakenError,
+    Progress,
+    current_progress,
+    write_progress,
+)
 from service.retention_rules import archive_directory, current_retention, kept
 from service.runtime import Runtime
 from service.store import retention as store
@@ -33,13 +40,10 @@ from service.store.partitions import (
     forget_keys_from,
     is_locked,
 )
-from service.store.policies import read_policy, set_policy
 from service.store.retention import Kind, Portion
 from service.unit_of_work import reading, unit_of_work
 
 log = structlog.get_logger(__name__)
-
-PROGRESS = "retention_progress"
 
 SQLITE_AIM_S = 0.025
 """How long a portion should take on SQLite, where nobody else writes meanwhile."""
@@ -62,86 +66,7 @@ LEASES_KEPT = timedelta(days=1)
 MOST_TOLD = 20
 """Altered rows whose ids one line of the log names."""
 
-KINDS: tuple[Kind, ...] = (
-    store.DELIVERIES,
-    store.RUNS,
-    # Only when runs are gone nothing needs their events and effects any more.
-    store.EVENTS,
-    store.EFFECTS,
-    store.ALERTS,
-    store.GAPS,
-    store.RECONCILIATIONS,
-    store.BULK_JOBS,
-    store.TOKENS,
-    store.AUDIT_EVENTS,
-)
 SEALED = frozenset({store.DELIVERIES.name, store.AUDIT_EVENTS.name})
-_BEFORE_ALL = UUID(int=0)
-
-
-class KeysLeft(BaseModel):
-    """Keys of a partition that is gone: of rows from the id `first` on and before `behind`."""
-
-    table: str
-    first: UUID
-    behind: UUID
-
-
-class Progress(BaseModel):
-    """How far the rows have been gone through.
-
-    `kind` is the place in KINDS (None: between two rounds), `after` the id up to which they were.
-    `removed` counts the rows of this round, or of the last one. `keys` are still to be forgotten.
-    `error` is why nothing could be removed, since `failing_since`. `turn` counts how often this was
-    written.
-    """
-
-    turn: int = 0
-    kind: int | None = Field(default=None, ge=0, lt=len(KINDS))
-    after: UUID = _BEFORE_ALL
-    removed: dict[str, int] = {}
-    keys: tuple[KeysLeft, ...] = ()
-    began_at: datetime | None = None
-    ended_at: datetime | None = None
-    error: str | None = None
-    failing_since: datetime | None = None
-
-    def begun(self, now: datetime) -> Progress:
-        """Give the place in the round that is under way, or the beginning of the next."""
-        if self.kind is not None:
-            return self
-        return self.model_copy(
-            update={"kind": 0, "after": _BEFORE_ALL, "began_at": now, "removed": {}}
-        )
-
-    def counting(self, name: str, removed: int) -> Progress:
-        """Give the same with rows of this kind that were removed; so nothing hinders it now."""
-        counts = self.removed | {name: self.removed.get(name, 0) + removed}
-        return self.model_copy(update={"removed": counts, "error": None, "failing_since": None})
-
-    def behind(self, reached: UUID | None, now: datetime) -> Progress:
-        """Give the place behind what was looked at (None: all rows of this kind)."""
-        if reached is not None:
-            return self.model_copy(update={"after": reached})
-        if self.kind is not None and self.kind + 1 < len(KINDS):
-            return self.model_copy(update={"kind": self.kind + 1, "after": _BEFORE_ALL})
-        ended = {"kind": None, "ended_at": now, "error": None, "failing_since": None}
-        return self.model_copy(update=ended)
-
-
-class OvertakenError(Transient):
-    """Another process has gone on meanwhile: for a moment two may lead."""
-
-    code = "overtaken"
-
-
-def current_progress(session: Session, *, to_write: bool = False) -> Progress:
-    """Give how far the rows have been gone through; `to_write`: what it is when we write it."""
-    try:
-        return Progress.model_validate(read_policy(session, PROGRESS, to_write=to_write) or {})
-    except ValidationError:
-        # Another release wrote it: nothing is lost by beginning anew.
-        return Progress()
 
 
 class Remover:
@@ -253,7 +178,7 @@ class Remover:
             # Branches are found again until there are none; what somebody holds waits a round.
             reached = None if portion.branches and not gone else portion.reached
             progress = progress.counting(kind.name, len(gone)).behind(reached, now)
-            _write(work.session, progress, now)
+            write_progress(work.session, progress, now)
         took = runtime.monotonic() - began
         store.write_out(runtime.database)
         rows = self._rows[kind.name]
@@ -300,7 +225,7 @@ class Remover:
                 left = KeysLeft(table=kind.name, first=whole.first, behind=whole.behind)
                 done = progress.counting(kind.name, rows).behind(whole.last, now)
                 done = done.model_copy(update={"keys": (*progress.keys, left)})
-                _write(work.session, done, now)
+                write_progress(work.session, done, now)
         except (WrittenMeanwhileError, SealsChangedError):
             self._wholes.begin_anew(whole)
         except Unavailable as error:
@@ -341,15 +266,7 @@ def _save(runtime: Runtime, progress: Progress, now: datetime) -> None:
     with unit_of_work(runtime.database, runtime.queue) as work:
         if progress.kind is None:
             store.forget_leases(work.session, before=now - LEASES_KEPT)
-        _write(work.session, progress, now)
-
-
-def _write(session: Session, progress: Progress, now: datetime) -> None:
-    """Write how far it has come. Raises OvertakenError when others have, since it was read."""
-    if current_progress(session, to_write=True).turn != progress.turn:
-        raise OvertakenError
-    written = progress.model_copy(update={"turn": progress.turn + 1})
-    set_policy(session, PROGRESS, written.model_dump(mode="json"), now=now)
+        write_progress(work.session, progress, now)
 
 
 def _forget_keys(runtime: Runtime, progress: Progress, now: datetime) -> Progress:
@@ -360,7 +277,7 @@ def _forget_keys(runtime: Runtime, progress: Progress, now: datetime) -> Progres
         if first < left.behind:
             others.insert(0, left.model_copy(update={"first": first}))
         progress = progress.model_copy(update={"keys": tuple(others)})
-        _write(work.session, progress, now)
+        write_progress(work.session, progress, now)
     return progress
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from schemas.ids import made_at
 from service.db import Session
 from service.doctor.verdicts import Verdict, count, fail, good, span, warn
-from service.retention import KINDS, current_progress
+from service.retention_progress import KINDS, current_progress
 from service.retention_rules import current_retention, kept
 from service.store import condition, seals
 from service.store.condition import Waiting

@@ -26,7 +26,7 @@ from service.db import Database
 from service.doctor.examination import examine
 from service.doctor.verdicts import Grade, Verdict
 from service.queue import UnheardQueue
-from service.retention import PROGRESS, Progress
+from service.retention_progress import PROGRESS, Progress
 from service.secretbox import SecretBox
 from service.settings import Settings, load_usable_settings
 from service.store.policies import set_policy

@@ -23,7 +23,8 @@ from schemas.upkeep_tables import LeaseRow, TokenRow
 from schemas.workflow import RunStatus
 from service.db import Database
 from service.errors import Refused
-from service.retention import Progress, Remover, current_progress
+from service.retention import Remover
+from service.retention_progress import Progress, current_progress
 from service.retention_rules import POLICY, longest_look_back, plain_retention
 from service.store.payloads import LARGE_BYTES
 from service.store.policies import set_policy
