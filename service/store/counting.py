@@ -26,15 +26,8 @@ from schemas.run_tables import RunRow
 from schemas.states import DeliveryState
 from schemas.statistics import CountOut, Per
 from schemas.tables import DeliveryRow, EffectRow, EventRow
-from service.store.keyset import (
-    SLACK,
-    Keyset,
-    Wanted,
-    count_up_to,
-    is_sqlite,
-    newest_ids,
-    planned_rows,
-)
+from service.store.keyset import count_up_to, is_sqlite, newest_ids, planned_rows
+from service.store.keyset_sql import SLACK, Keyset, Wanted
 from service.store.listed import (
     DELIVERIES,
     EFFECTS,

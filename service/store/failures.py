@@ -15,7 +15,7 @@ from schemas.run_tables import RunRow
 from schemas.states import AlertState, DeliveryState, EffectState, GapState
 from schemas.tables import AlertRow, DeliveryRow, EffectRow
 from schemas.workflow import RunStatus
-from service.store.keyset import SLACK
+from service.store.keyset_sql import SLACK
 
 LATELY = timedelta(hours=24)
 

@@ -18,7 +18,8 @@ from schemas.configured_tables import SourceRow
 from schemas.effect_lists import EffectQuestion
 from schemas.states import AlertState, DeliveryState, EffectState, Severity
 from schemas.workflow import RunStatus
-from service.store.keyset import Keyset, Values, Wanted, first_values, kinds_of
+from service.store.keyset import first_values, kinds_of
+from service.store.keyset_sql import Keyset, Values, Wanted
 
 # A request that was refused and accepted later came before its id was made.
 DELIVERIES = Keyset(

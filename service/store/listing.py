@@ -33,7 +33,8 @@ from schemas.tables import AlertRow, DeliveryRow, EventRow, RejectionRow
 from service.paging import Page, read_cursor, write_cursor
 from service.store import keys as keyed
 from service.store.keys import has_key_of
-from service.store.keyset import Keyset, Wanted, newest_ids, newest_of_portion
+from service.store.keyset import newest_ids, newest_of_portion
+from service.store.keyset_sql import Keyset, Wanted
 from service.store.listed import (
     ALERTS,
     DELIVERIES,

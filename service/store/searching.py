@@ -19,9 +19,6 @@ from schemas.api_events import EventQuestion
 from schemas.ids import first_id
 from service.store.keyset import (
     MOST_COMBINATIONS,
-    SLACK,
-    Parameters,
-    Wanted,
     count_of,
     count_up_to,
     ids_of,
@@ -30,6 +27,7 @@ from service.store.keyset import (
     newest_ids,
     planned_rows,
 )
+from service.store.keyset_sql import SLACK, Parameters, Wanted
 from service.store.listed import EVENTS
 
 MOST_WORDS = 20
