@@ -104,7 +104,8 @@ def count_found(session: Session, question: EventQuestion, wanted: Wanted, limit
         return 0
     if is_sqlite(session):
         return count_of(session, *_in_order_of_numbers(words, wanted, limit))
-    return count_up_to(session, EVENTS, _all_having(session, words, wanted), limit)
+    without = _planned_without_words(session, wanted)
+    return count_up_to(session, EVENTS, _all_having(session, words, wanted, without), limit)
 
 
 def _words_of(question: EventQuestion, wanted: Wanted) -> Words:
@@ -125,7 +126,8 @@ def _whole(pattern: str | None) -> str | None:
 
 def _search_postgres(session: Session, words: Words, wanted: Wanted, limit: int) -> list[UUID]:
     searched = _having(words, wanted)
-    if are_few(session, wanted):
+    without = _planned_without_words(session, wanted)
+    if without <= WINDOW:
         return newest_ids(session, EVENTS, _looked_at(words, wanted), limit)
     found = newest_ids(session, EVENTS, replace(searched, window=WINDOW), limit)
     # Half as many again: what is as frequent throughout is not spread evenly.
@@ -134,17 +136,16 @@ def _search_postgres(session: Session, words: Words, wanted: Wanted, limit: int)
         found = newest_ids(session, EVENTS, replace(searched, window=wider), limit)
     if len(found) == limit:
         return found
-    return newest_ids(session, EVENTS, _all_having(session, words, wanted), limit)
+    return newest_ids(session, EVENTS, _all_having(session, words, wanted, without), limit)
 
 
-def _all_having(session: Session, words: Words, wanted: Wanted) -> Wanted:
+def _all_having(session: Session, words: Words, wanted: Wanted, without: float) -> Wanted:
     """Narrow what is wanted to events that have these words, for PostgreSQL to find them all.
 
     The index of words reads whatever is asked of it to its end. So it is asked for nothing where
     fewer events are left without it, and for no more than a part of the words where few have that:
-    those few are looked at themselves.
+    those few are looked at themselves. `without`: how many are expected without the words.
     """
-    without = _planned_without_words(session, wanted)
     if without <= WINDOW or (without <= FEW and without < _planned(session, words)):
         return _looked_at(words, wanted)
     rarest = _rarest(session, words)
